@@ -1,1 +1,32 @@
-//! server
+//! THE THREADS. Starts the cores, recovers the shards, accepts connections, and stops everything in order.
+//!
+//! ```text
+//!  main thread                      core 0 .. n-1 (pinned)                journal 0 .. n-1
+//!  ───────────                      ──────────────────────                ────────────────
+//!  LOCK, listen                     sockets' tasks and one turn           commits that a core hands over
+//!  recover shards (n threads) ────▶ Install(home)
+//!  accept ────────────────────────▶ Connection(socket)
+//!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
+//! ```
+//!
+//! Core to core: [`mailbox`] and [`doorbell`]. Absent on purpose: locks and shared counters on the way of a command.
+
+mod core;
+mod doorbell;
+mod engine;
+mod fatal;
+mod home;
+mod host;
+mod inquiry;
+mod mailbox;
+mod quota;
+mod router;
+mod shared;
+mod sockets;
+mod start;
+mod ulid;
+
+pub use start::{Ready, StartError, run};
+
+/// The committer over real files.
+type Committer = crate::journal::writer::Committer<crate::journal::mmap::MmapStorage>;
