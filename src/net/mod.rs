@@ -1,1 +1,2 @@
-//! net
+//! THE WIRE. Bytes in, bytes out; what they mean is the language's business (`commands`).
+pub mod resp;
