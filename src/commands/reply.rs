@@ -13,6 +13,18 @@ pub use hello::HelloFacts;
 
 use super::refusal::Refusal;
 
+/// First words of all error replies: what counters are kept by.
+const ERROR_CODES: &[&str] = &[
+    "ERR", "INSUFFICIENT", "OVERFLOW", "LIMIT", "TXCONFLICT", "NOACCOUNT", "NORESERVATION", "EXPIRED", "RELEASED",
+    "CAPTURED", "EXCEEDS", "OOM", "LOADING", "TRYAGAIN", "NOAUTH", "WRONGPASS", "NOPROTO", "EXECABORT",
+];
+
+/// The first word of an error's text, as one of the known ones.
+pub fn error_code(text: &[u8]) -> &'static str {
+    let word = text.split(|&byte| byte == b' ' || byte == b'\r').next().unwrap_or_default();
+    ERROR_CODES.iter().find(|code| code.as_bytes() == word).copied().unwrap_or("ERR")
+}
+
 /// The protocol's version on a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Proto {

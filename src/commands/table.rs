@@ -60,6 +60,13 @@ pub fn resolve(arguments: Arguments<'_>) -> Result<&'static CommandSpec, Refusal
     if spec.accepts(arguments.len()) { Ok(spec) } else { Err(Refusal::wrong_arity(spec.name)) }
 }
 
+/// Where a command stands in [`TABLE`]; a subcommand where its container does. What counters are kept by.
+pub fn position(spec: &'static CommandSpec) -> usize {
+    let holds = |known: &CommandSpec| known.subcommands.iter().any(|subcommand| std::ptr::eq(subcommand, spec));
+    let is = |known: &&'static CommandSpec| std::ptr::eq(*known, spec) || holds(known);
+    TABLE.iter().position(is).expect("every spec stands in the table")
+}
+
 /// The entry of a command by its name, or of a subcommand by `container|sub`.
 pub fn find_full(name: &[u8]) -> Option<&'static CommandSpec> {
     let Some(bar) = name.iter().position(|&byte| byte == b'|') else { return find(name) };

@@ -14,7 +14,7 @@
 
 mod session;
 
-use super::replies::{Answer, MadeTx, ReplyRing};
+use super::replies::{Answer, Failure, MadeTx, ReplyRing};
 use super::resp::{Parser, ProtocolError};
 use crate::commands::args::Args;
 use crate::commands::arguments::{Arguments, OwnedArguments};
@@ -89,8 +89,8 @@ pub trait Host {
     /// Unix milliseconds.
     fn now_ms(&self) -> u64;
 
-    /// Counts a command of the table: executed.
-    fn called(&mut self, spec: &'static CommandSpec);
+    /// Counts a command, by its position in the table: executed.
+    fn called(&mut self, command: u16);
 
     /// Counts a command refused before it ran, or a request that was none.
     fn refused(&mut self, spec: Option<&'static CommandSpec>, text: &str);
@@ -206,9 +206,9 @@ impl Connection {
         self.state = State::Over;
     }
 
-    /// An answer for one of its requests.
-    pub fn fill(&mut self, slot: u32, answer: Answer) {
-        self.ring.fill(slot, answer, &mut self.output);
+    /// An answer for one of its requests; `failed` hears of errors that are shown now.
+    pub fn fill(&mut self, slot: u32, answer: Answer, failed: impl FnMut(Failure)) {
+        self.ring.fill(slot, answer, &mut self.output, failed);
     }
 
     /// Bytes to be sent.
@@ -360,21 +360,22 @@ impl Connection {
             Ok(request) => request,
             Err(refusal) => return self.refuse(Some(spec), &refusal, host),
         };
-        host.called(spec);
+        let position = table::position(spec) as u16;
+        host.called(position);
         match request {
             Request::Ledger { command, made_tx: false } => {
-                let ticket = self.ticket(None);
+                let ticket = self.ticket(position, None);
                 host.submit(ticket, &command);
             }
             Request::Ledger { command, made_tx: true } => {
                 let tx = host.make_tx();
-                let ticket = self.ticket(Some(tx));
+                let ticket = self.ticket(position, Some(tx));
                 host.submit(ticket, &Command { tx: &tx, ..command });
             }
             Request::Server(request) => {
-                let ticket = self.ticket(None);
+                let ticket = self.ticket(position, None);
                 if let Some(answer) = host.ask(ticket, self.session.proto, &request) {
-                    self.fill(ticket.slot, answer);
+                    self.fill(ticket.slot, answer, |_| {});
                 }
             }
             Request::Connection(request) => self.converse(request, host),
@@ -398,8 +399,8 @@ impl Connection {
         }
     }
 
-    fn ticket(&mut self, made_tx: Option<MadeTx>) -> Ticket {
-        Ticket { slot: self.ring.push(self.session.proto, made_tx), ..self.place }
+    fn ticket(&mut self, command: u16, made_tx: Option<MadeTx>) -> Ticket {
+        Ticket { slot: self.ring.push(self.session.proto, command, made_tx), ..self.place }
     }
 
     fn reply(&mut self, encode: impl FnOnce(&mut Encoder<'_>)) {

@@ -13,6 +13,8 @@ use super::inquiry;
 use super::mailbox::{Answer, Phase, Request};
 use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
+use crate::net::replies;
+use crate::shard::batch::Ticket;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -40,10 +42,11 @@ pub(super) struct Core {
     pub(super) engine: Engine,
     pub(super) sockets: Sockets,
     pub(super) scratch: Vec<u8>,
+    failures: Vec<replies::Failure>,
     swept_at_ms: u64,
     /// Set by the phase Closing: when to end at the latest.
     close_at_ms: Option<u64>,
-    marked_end: bool,
+    finished: bool,
     timer: Pin<Box<Sleep>>,
     timer_at_ms: u64,
 }
@@ -83,8 +86,9 @@ async fn run(shared: Arc<Shared>, id: u16) -> std::io::Result<()> {
         engine,
         sockets: Sockets::default(),
         scratch: vec![0; READ_BYTES],
+        failures: Vec::new(),
         close_at_ms: None,
-        marked_end: false,
+        finished: false,
         timer: Box::pin(sleep_until(Instant::now())),
         timer_at_ms: 0,
     }));
@@ -137,7 +141,7 @@ impl Core {
     }
 
     /// Takes some of the requests, unless shards are too far behind. Returns whether there may be more.
-    fn take_requests(self: &mut std::cell::RefMut<'_, Self>, shared_core: &Rc<RefCell<Core>>) -> bool {
+    fn take_requests(&mut self, shared_core: &Rc<RefCell<Core>>) -> bool {
         for _ in 0..REQUESTS_PER_TURN {
             if self.engine.is_congested() {
                 return true;
@@ -190,8 +194,8 @@ impl Core {
                 }
             }
             Phase::Finishing => {
-                if self.engine.finish_shards() && !self.marked_end {
-                    self.marked_end = true;
+                if !self.finished && self.engine.finish_shards() {
+                    self.finished = true;
                     self.engine.shared.step_done();
                 }
             }
@@ -204,17 +208,25 @@ impl Core {
     }
 
     fn deliver(&mut self) {
-        let Self { engine, sockets, .. } = self;
+        let Self { engine, sockets, failures, .. } = self;
         engine.sort_released(|reply| {
             if let Some(connection) = sockets.connection(reply.ticket) {
-                connection.fill(reply.ticket.slot, crate::net::replies::Answer::Outcome(reply.outcome));
+                connection.fill(reply.ticket.slot, replies::Answer::Outcome(reply.outcome), |failure| {
+                    failures.push(failure);
+                });
             }
         });
+        for failure in failures.drain(..) {
+            engine.counters.failed(usize::from(failure.command), failure.code);
+        }
     }
 
-    fn fill(&mut self, ticket: crate::shard::batch::Ticket, answer: crate::net::replies::Answer) {
-        if let Some(connection) = self.sockets.connection(ticket) {
-            connection.fill(ticket.slot, answer);
+    fn fill(&mut self, ticket: Ticket, answer: replies::Answer) {
+        let Self { engine, sockets, .. } = self;
+        if let Some(connection) = sockets.connection(ticket) {
+            connection.fill(ticket.slot, answer, |failure| {
+                engine.counters.failed(usize::from(failure.command), failure.code);
+            });
         }
     }
 

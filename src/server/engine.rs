@@ -8,9 +8,11 @@ use super::home::{Done, Home, JournalThread};
 use super::inquiry::{Inquiries, Question};
 use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::shared::Shared;
+use crate::journal::BlockKind;
 use crate::ledger::command::Command;
 use crate::shard::batch::{Batch, Reply, Ticket};
-use crate::telemetry::core::CoreCounters;
+use crate::commands::table::TABLE;
+use crate::telemetry::{CoreCounters, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Waker;
@@ -40,8 +42,8 @@ pub(crate) struct Engine {
     syncs: Vec<(u64, u64)>,
     boot_ns: u64,
     now_ms: u64,
-    began_commands: u64,
     congested: bool,
+    stop_marked: bool,
     turn: Option<Waker>,
     turn_wanted: bool,
 }
@@ -69,12 +71,12 @@ impl Engine {
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             released: Vec::new(),
             inquiries: Inquiries::default(),
-            counters: CoreCounters::new(),
+            counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
             syncs: Vec::new(),
             boot_ns: shared.clock.boot_ns(),
             now_ms: shared.now_ms(),
-            began_commands: 0,
             congested: false,
+            stop_marked: false,
             turn: None,
             turn_wanted: false,
             shared,
@@ -98,15 +100,18 @@ impl Engine {
     pub(super) fn begin(&mut self) {
         self.boot_ns = self.shared.clock.boot_ns();
         self.now_ms = self.shared.now_ms_at(self.boot_ns);
-        self.began_commands = self.counters.commands;
     }
 
     /// Reads the clock again, after it, and counts what the run cost.
     pub(super) fn executed(&mut self) {
-        let commands = self.counters.commands - self.began_commands;
+        let run_ns = self.shared.clock.boot_ns().saturating_sub(self.boot_ns);
+        let commands = self.counters.batch_ended(run_ns);
+        self.count_execution(run_ns, commands);
+    }
+
+    fn count_execution(&mut self, run_ns: u64, commands: u64) {
         if commands > 0 {
-            let run_ns = self.shared.clock.boot_ns().saturating_sub(self.boot_ns);
-            self.counters.latency.execute(run_ns / commands, commands);
+            self.counters.latencies.record(Stage::Execute, run_ns / commands, commands);
         }
     }
 
@@ -118,6 +123,7 @@ impl Engine {
             self.execute(shard, ticket, command);
             return;
         }
+        self.counters.hops += 1;
         let outbox = &mut self.outboxes[usize::from(core)];
         outbox.batch.push(shard, ticket, command);
         if outbox.batch.len() >= BATCH_COMMANDS {
@@ -130,10 +136,9 @@ impl Engine {
         self.begin();
         for (shard, ticket, command) in batch.iter() {
             self.execute(shard, ticket, &command);
-            self.counters.commands += 1;
         }
-        self.counters.hops += batch.len() as u64;
-        self.executed();
+        let run_ns = self.shared.clock.boot_ns().saturating_sub(self.boot_ns);
+        self.count_execution(run_ns, batch.len() as u64);
     }
 
     fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
@@ -180,7 +185,7 @@ impl Engine {
             self.with_home(place, |home, journal, inline_ns_max, done| home.commit(place, journal, inline_ns_max, done));
         }
         for (sync_ns, outcomes) in self.syncs.drain(..) {
-            self.counters.latency.sync(sync_ns, outcomes);
+            self.counters.latencies.record(Stage::Sync, sync_ns, outcomes);
         }
     }
 
@@ -192,6 +197,21 @@ impl Engine {
             syncs: &mut self.syncs,
         };
         act(&mut self.homes[place], &self.journal, self.shared.config.inline_sync_ns_max, &mut done);
+    }
+
+    /// Ends the logs with a CLEAN_STOP each, when everything executed is durable. Returns whether that is on disk.
+    pub(super) fn finish_shards(&mut self) -> bool {
+        if !self.homes.iter().all(Home::is_quiet) {
+            return false;
+        }
+        if !self.stop_marked {
+            self.stop_marked = true;
+            for home in &mut self.homes {
+                home.shard.mark(BlockKind::CleanStop, self.now_ms);
+            }
+            return self.homes.is_empty();
+        }
+        true
     }
 
     /// Writes the supers of shards that have gone quiet. Returns when to look again, if some has not yet.
@@ -240,6 +260,7 @@ impl Engine {
         let outbox = &mut self.outboxes[usize::from(core)];
         let mailbox = &self.shared.mailboxes[usize::from(core)];
         if !outbox.batch.is_empty() {
+            self.counters.hop_batches += 1;
             outbox.requests.push_back(Request::Commands(std::mem::take(&mut outbox.batch)));
         }
         while let Some(request) = outbox.requests.pop_front() {

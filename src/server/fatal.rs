@@ -17,7 +17,7 @@ pub(super) fn journal(shard: u16, log: &Log, error: &JournalError) -> ! {
         exit_code = code,
         "FATAL: journal commit failed; nothing from durable_lsn on is acknowledged"
     );
-    signal_hook::low_level::exit(code)
+    signal_hook::low_level::exit(i32::from(code))
 }
 
 /// An old record cannot be read back.

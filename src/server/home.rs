@@ -7,36 +7,38 @@
 use super::fatal;
 use super::mailbox::Mailbox;
 use crate::clock::Clock;
-use crate::journal::block::Block;
+use crate::journal::Block;
+use crate::journal::storage::Spare;
 use crate::journal::{JournalError, Lsn};
-use crate::server::Committer;
-use crate::shard::Shard;
+use crate::server::{Committer, HomeShard};
 use crate::shard::batch::Reply;
+use crate::telemetry::{CreditTotals, ShardFacts};
 use crossbeam_channel::{Sender, bounded};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// After this long without a commit the super is told what is durable (journal.md 2).
 pub(super) const IDLE_AFTER_MS: u64 = 20;
 
 /// A shard, its committer, and how its disk does.
 pub(super) struct Home {
-    pub(super) shard: Shard,
+    pub(super) shard: HomeShard,
     committer: Option<Box<Committer>>,
     /// Running mean of recent syncs.
     sync_ns_mean: u64,
     /// When the newest commit ended, until the super knows of it.
     committed_at_ms: Option<u64>,
-    pub(super) stats: CommitStats,
+    making_spare: Arc<AtomicBool>,
+    stats: CommitStats,
 }
 
 /// Figures of a shard's commits.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CommitStats {
-    pub(super) commits: u64,
-    pub(super) records: u64,
-    pub(super) bytes: u64,
-    pub(super) inline: u64,
-    pub(super) sync_ns_max: u64,
+struct CommitStats {
+    commits: u64,
+    records: u64,
+    bytes: u64,
+    inline: u64,
 }
 
 /// Work for a journal thread.
@@ -61,8 +63,8 @@ pub(super) struct Committed {
 }
 
 impl Home {
-    pub(super) fn new(shard: Shard, committer: Box<Committer>) -> Self {
-        Self { shard, committer: Some(committer), sync_ns_mean: 0, committed_at_ms: None, stats: CommitStats::default() }
+    pub(super) fn new(shard: HomeShard, committer: Box<Committer>) -> Self {
+        Self { shard, committer: Some(committer), sync_ns_mean: 0, committed_at_ms: None, making_spare: Arc::default(), stats: CommitStats::default() }
     }
 
     /// Commits what is open, unless a commit is under way: inline if the disk has been faster than `inline_ns_max`, else
@@ -90,8 +92,8 @@ impl Home {
             Ok(durable) => durable,
             Err(error) => fatal::journal(self.shard.id(), self.shard.log(), &error),
         };
-        if committer.wants_spare() {
-            make_spare(&committer);
+        if committer.wants_spare() && !self.making_spare.swap(true, Ordering::Relaxed) {
+            make_spare(&committer, self.making_spare.clone());
         }
         self.committer = Some(committer);
         let (Some(durable), Some(block)) = (durable, block) else { return };
@@ -100,7 +102,6 @@ impl Home {
         self.stats.commits += 1;
         self.stats.records += u64::from(block.record_count());
         self.stats.bytes += durable - block.first_lsn();
-        self.stats.sync_ns_max = self.stats.sync_ns_max.max(sync_ns);
         drop(block); // the log recycles the buffer of a block that nobody else holds
         self.shard.committed(durable, done.released);
         done.synced(sync_ns);
@@ -108,7 +109,7 @@ impl Home {
 
     /// Tells the super what is durable, once traffic has stopped for [`IDLE_AFTER_MS`].
     pub(super) fn idle(&mut self, place: usize, journal: &JournalThread, now_ms: u64) {
-        if self.idle_due_ms().is_none_or(|due_ms| now_ms < due_ms) || self.shard.has_open_block() {
+        if self.idle_due_ms().is_none_or(|due_ms| now_ms < due_ms) || self.shard.is_dirty() {
             return;
         }
         if let Some(committer) = self.committer.take() {
@@ -120,6 +121,34 @@ impl Home {
     /// When [`Home::idle`] has work.
     pub(super) fn idle_due_ms(&self) -> Option<u64> {
         self.committed_at_ms.map(|at_ms| at_ms + IDLE_AFTER_MS)
+    }
+
+    /// The shard's figures, for INFO.
+    pub(super) fn facts(&self) -> ShardFacts {
+        let totals = self.shard.totals();
+        ShardFacts {
+            shard: self.shard.id(),
+            totals: CreditTotals {
+                accounts: totals.accounts,
+                holds: totals.holds,
+                expired: totals.expired,
+                granted: totals.granted,
+                debited: totals.debited,
+                captured: totals.captured,
+                refunded: totals.refunded,
+                balance: totals.balance,
+                reserved: totals.reserved,
+            },
+            transactions: totals.index_entries,
+            account_bytes: totals.account_bytes,
+            transaction_bytes: totals.index_bytes,
+            next_lsn: self.shard.log().next_lsn(),
+            durable_lsn: self.shard.log().durable_lsn(),
+            commits: self.stats.commits,
+            records: self.stats.records,
+            commit_bytes: self.stats.bytes,
+            inline_commits: self.stats.inline,
+        }
     }
 
     /// Whether nothing is in flight and nothing waits.
@@ -184,15 +213,23 @@ impl JournalThread {
     }
 }
 
-/// Prepares the next segment beside the traffic; if it fails, the roll will say so.
-fn make_spare(committer: &Committer) {
-    let maker = committer.spare_maker();
-    let spawned = std::thread::Builder::new().name("spare".to_owned()).spawn(move || {
-        if let Err(error) = maker.make() {
-            tracing::warn!(%error, "the next log segment could not be prepared");
+/// Prepares the next segment beside the traffic; if that fails, the roll tries itself and says so.
+fn make_spare(committer: &Committer, making: Arc<AtomicBool>) {
+    let (spare, segment_len) = (committer.spare(), committer.segment_len());
+    let make = move || {
+        loop {
+            match spare.step(segment_len) {
+                Ok(None) => {}
+                Ok(Some(_)) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the next log segment could not be prepared");
+                    break;
+                }
+            }
         }
-    });
-    if let Err(error) = spawned {
+        making.store(false, Ordering::Relaxed);
+    };
+    if let Err(error) = std::thread::Builder::new().name("spare".to_owned()).spawn(make) {
         tracing::warn!(%error, "no thread to prepare the next log segment");
     }
 }

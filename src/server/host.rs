@@ -6,7 +6,7 @@ use super::mailbox::Phase;
 use super::shared::REDIS_VERSION;
 use super::ulid;
 use crate::commands::Defaults;
-use crate::commands::reply::{Encoder, Proto};
+use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::commands::server::ServerRequest;
 use crate::commands::spec::CommandSpec;
 use crate::commands::table;
@@ -14,6 +14,9 @@ use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
 use crate::net::replies::{Answer, MadeTx};
 use crate::shard::batch::Ticket;
+use crate::telemetry;
+use std::sync::atomic::Ordering;
+use subtle::ConstantTimeEq;
 
 impl Host for Engine {
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
@@ -28,13 +31,13 @@ impl Host for Engine {
         };
         match request {
             ServerRequest::Info(sections) => {
-                let sections = sections.iter().map(|word| String::from_utf8_lossy(word).to_ascii_lowercase()).collect();
+                let sections = telemetry::sections(|name, by_default| sections.want(name, by_default));
                 self.inquire(ticket, Wanted::Info { sections })
             }
-            ServerRequest::ClientList(filter) => self.inquire(ticket, Wanted::clients(filter)),
+            ServerRequest::ClientList(filter) => self.inquire(ticket, Wanted::Clients { ids: filter.ids() }),
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
             ServerRequest::ConfigGet(patterns) => {
-                let pairs = self.shared.config.parameters(patterns.iter(), self.shared.port());
+                let pairs = self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
                 encoded(&|e| {
                     e.map(pairs.len());
                     for (name, value) in &pairs {
@@ -82,7 +85,7 @@ impl Host for Engine {
     }
 
     fn is_password(&self, given: &[u8]) -> bool {
-        self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
+        self.shared.config.requirepass.as_ref().is_some_and(|password| password.expose().ct_eq(given).into())
     }
 
     fn redis_version(&self) -> &'static str {
@@ -101,12 +104,12 @@ impl Host for Engine {
         Engine::now_ms(self)
     }
 
-    fn called(&mut self, spec: &'static CommandSpec) {
-        self.counters.called(table::position(spec));
+    fn called(&mut self, command: u16) {
+        self.counters.called(usize::from(command));
     }
 
     fn refused(&mut self, spec: Option<&'static CommandSpec>, text: &str) {
-        let code = crate::commands::reply::code_word(text);
+        let code = error_code(text.as_bytes());
         match spec {
             Some(spec) => self.counters.rejected(table::position(spec), code),
             None => self.counters.error(code),

@@ -32,8 +32,9 @@ pub(super) enum Part {
 
 /// How the parts become a reply.
 pub(super) enum Wanted {
-    Info { sections: Vec<String> },
-    Clients { ids: Vec<u64> },
+    Info { sections: Vec<&'static str> },
+    /// `None`: all.
+    Clients { ids: Option<Vec<u64>> },
     DbSize,
 }
 
@@ -89,7 +90,6 @@ impl Wanted {
                     .filter_map(|part| if let Part::Facts(facts) = part { Some(*facts) } else { None })
                     .collect();
                 cores.sort_unstable_by_key(|facts| facts.core);
-                let sections: Vec<&str> = sections.iter().map(String::as_str).collect();
                 let calls = cores.iter().map(|facts| facts.counters.calls()).sum();
                 Answer::Text(telemetry::info(&shared.facts(calls), &cores, &sections))
             }
@@ -97,7 +97,7 @@ impl Wanted {
                 let mut lines: Vec<(u64, String)> = parts
                     .into_iter()
                     .flat_map(|part| if let Part::Clients(lines) = part { lines } else { Vec::new() })
-                    .filter(|(id, _)| ids.is_empty() || ids.contains(id))
+                    .filter(|(id, _)| ids.as_ref().is_none_or(|ids| ids.contains(id)))
                     .collect();
                 lines.sort_unstable_by_key(|(id, _)| *id);
                 Answer::Text(lines.into_iter().map(|(_, line)| line + "\n").collect())

@@ -26,7 +26,13 @@ mod sockets;
 mod start;
 mod ulid;
 
+use crate::journal::{self, MmapStorage, Storage};
+use crate::shard::Shard;
+
 pub use start::{Ready, StartError, run};
 
 /// The committer over real files.
-type Committer = crate::journal::writer::Committer<crate::journal::mmap::MmapStorage>;
+type Committer = journal::Committer<MmapStorage>;
+
+/// A shard over real files.
+type HomeShard = Shard<<MmapStorage as Storage>::Source>;

@@ -17,7 +17,7 @@ use crate::net::listener::{self, ListenError};
 use crate::shard::{Rebuild, Shard};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -81,7 +81,7 @@ pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartErr
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
     let cores = config.cores.unwrap_or_else(|| quota::cores(cpus.len()));
-    let dir = open_directory(&config, cores, clock.as_ref())?;
+    let dir = open_directory(&config, cores)?;
     let listeners = listener::listen(&config.bind, config.port)?;
     let router = Router::new(dir.manifest().shards, cores as u16);
     let (shared, signals) = Shared::new(config, clock, router, run_id()?);
@@ -111,7 +111,7 @@ fn join(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
     thread.join().map_err(|_| io::Error::other("a core thread panicked"))?
 }
 
-fn open_directory(config: &Config, cores: usize, clock: &dyn Clock) -> Result<DataDir, StartError> {
+fn open_directory(config: &Config, cores: usize) -> Result<DataDir, StartError> {
     let mut random = [0; 32];
     getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
     let (instance, keys) = random.split_at(16);
@@ -119,10 +119,9 @@ fn open_directory(config: &Config, cores: usize, clock: &dyn Clock) -> Result<Da
     let new = NewDir {
         instance: instance.try_into().expect("sixteen bytes"),
         shards: config.shards.unwrap_or_else(|| cores.next_power_of_two() as u16),
-        index_key: [key(0), key(8)],
-        now_ms: clock.wall_ms(),
+        hash_keys: [key(0), key(8)],
     };
-    Ok(DataDir::open_or_create(&config.data_dir, &new)?)
+    Ok(DataDir::open_or_create(&config.data_dir, new)?)
 }
 
 /// Forty hex digits, new at every start, as Redis' `run_id`.
@@ -212,20 +211,19 @@ async fn recover_all(shared: &Arc<Shared>, dir: &DataDir) -> Result<Vec<Recovere
     let shards = shared.router.shards();
     let next = Arc::new(AtomicU16::new(0));
     let (results, mut arrived) = tokio::sync::mpsc::channel(usize::from(shards));
-    let manifest = dir.manifest().clone();
-    let storages = dir.storages()?;
-    let mut storages: Vec<_> = storages.into_iter().map(Some).collect();
-    let storages = Arc::new(std::sync::Mutex::new(std::mem::take(&mut storages)));
+    let (instance, hash_keys) = (dir.manifest().instance, dir.manifest().hash_keys);
+    let storages = (0..shards).map(|shard| dir.storage(shard).map(Some)).collect::<Result<Vec<_>, _>>()?;
+    let storages = Arc::new(Mutex::new(storages));
     for _ in 0..shared.router.cores() {
         let (shared, next, results) = (shared.clone(), next.clone(), results.clone());
-        let (manifest, storages) = (manifest.clone(), storages.clone());
+        let storages = storages.clone();
         std::thread::Builder::new().name("recovery".to_owned()).spawn(move || {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let storage = storages.lock().ok().and_then(|mut all| all.get_mut(usize::from(number))?.take());
                 let Some(storage) = storage else { return };
-                let id = LogId { instance: manifest.instance, shard: number };
-                if results.blocking_send(recover_shard(&shared, storage, id, manifest.index_key)).is_err() {
+                let id = LogId { instance, shard: number };
+                if results.blocking_send(recover_shard(&shared, storage, id, hash_keys)).is_err() {
                     return; // another shard has refused
                 }
             }
@@ -266,12 +264,12 @@ fn recover_shard(
     };
     let mut rebuild = Rebuild::new(limits, Seeds { index_key, map_seed: index_key[0] ^ u64::from(id.shard) });
     let mut seen = (0, 0);
-    let progress = |done: u64, total: u64| {
+    let mut progress = |done: u64, total: u64| {
         shared.loading_total(total - seen.1);
         shared.loading_more(done - seen.0);
         seen = (done, total);
     };
-    let opened = recover(storage, &options, |entry| rebuild.take(entry), progress)?;
+    let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut progress)?;
     let found = &opened.recovered;
     let shard = id.shard;
     if let Some(cut) = &found.cut {

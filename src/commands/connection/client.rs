@@ -20,12 +20,12 @@ pub enum ClientFilter<'a> {
 }
 
 impl ClientFilter<'_> {
-    /// Whether the connection with this id is to be shown.
-    pub fn admits(&self, id: u64) -> bool {
+    /// The ids of the connections to be shown; `None`: all.
+    pub fn ids(&self) -> Option<Vec<u64>> {
         match self {
-            Self::All => true,
-            Self::None => false,
-            Self::Ids(ids) => ids.iter().any(|word| whole(word, 0, u64::MAX) == Some(id)),
+            Self::All => None,
+            Self::None => Some(Vec::new()),
+            Self::Ids(ids) => Some(ids.iter().filter_map(|word| whole(word, 0, u64::MAX)).collect()),
         }
     }
 }
