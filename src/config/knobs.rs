@@ -82,7 +82,12 @@ pub const KNOBS: &[Knob] = &[
         default: "",
         help: "TOML file with any of these settings under the same names",
     },
-    Knob { name: "port", kind: Kind::Count { min: 0, max: 65_535 }, default: "7379", help: "TCP port; 0 = any free one" },
+    Knob {
+        name: "port",
+        kind: Kind::Count { min: 0, max: 65_535 },
+        default: "7379",
+        help: "TCP port; 0 = any free one",
+    },
     Knob {
         name: "bind",
         kind: Kind::Addresses,
@@ -95,7 +100,12 @@ pub const KNOBS: &[Knob] = &[
         default: "",
         help: "password that AUTH or HELLO must give; better from a file or variable than a flag, which ps shows",
     },
-    Knob { name: "data-dir", kind: Kind::Directory, default: "./data", help: "where the log lives; made with mode 0700" },
+    Knob {
+        name: "data-dir",
+        kind: Kind::Directory,
+        default: "./data",
+        help: "where the log lives; made with mode 0700",
+    },
     Knob {
         name: "cores",
         kind: Kind::CountOrAuto { max: 1024, power_of_two: false },

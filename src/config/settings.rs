@@ -213,7 +213,8 @@ impl Settings {
 
     fn set(&mut self, knob: &'static Knob, text: &str, source: Source) -> Result<(), ConfigError> {
         let Some(value) = Value::parse(knob.kind, text) else {
-            let given = if knob.kind == Kind::Secret { "this text".into() } else { format!("`{}`", text.escape_debug()) };
+            let given =
+                if knob.kind == Kind::Secret { "this text".into() } else { format!("`{}`", text.escape_debug()) };
             return Err(ConfigError::Invalid { name: knob.name, given, place: source, expected: expected(knob.kind) });
         };
         let setting = self.0.iter_mut().find(|setting| setting.knob.name == knob.name).expect("one for each knob");
@@ -280,7 +281,9 @@ fn nearest(name: &str, candidates: impl Iterator<Item = String>) -> Option<Strin
     // Seven tenths keeps typos and swapped words, and drops names that only share their prefix.
     const ALIKE: f64 = 0.7;
     candidates
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
+        .map(|candidate| {
+            (strsim::normalized_damerau_levenshtein(&name.to_lowercase(), &candidate.to_lowercase()), candidate)
+        })
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)

@@ -36,8 +36,7 @@ const SIZE_UNITS: &[(&str, u64)] = &[
 ];
 
 /// Longest suffix first, so that `ms` is not read as `s`.
-const DURATION_UNITS: &[(&str, u64)] =
-    &[("ms", 1), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+const DURATION_UNITS: &[(&str, u64)] = &[("ms", 1), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
 
 impl Value {
     /// Reads `text` as `kind`; `None` if it is none or out of range. [`expected`] says what would be one.
