@@ -12,7 +12,6 @@
 //! way out. Absent on purpose: a knob that changes while the server runs, and any use of the rest of the crate.
 
 mod exit;
-mod glob;
 pub mod knobs;
 mod parameters;
 mod secret;
@@ -36,6 +35,16 @@ pub enum Appendfsync {
     Always,
     /// What it shows was handed to the kernel: survives kill -9, not a power cut.
     No,
+}
+
+impl Appendfsync {
+    /// The word of the knob.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::No => "no",
+        }
+    }
 }
 
 /// How log lines look.
@@ -64,6 +73,8 @@ pub struct Config {
     pub segment_bytes: u64,
     /// When a reply may leave.
     pub appendfsync: Appendfsync,
+    /// Syncs that take no longer may run on the core itself; 0 = none may.
+    pub inline_sync_ns_max: u64,
     /// TTL of a RESERVE that names none.
     pub reserve_ttl_ms: u64,
     /// How long a transaction id is remembered after it was decided; `None` = forever.
@@ -125,6 +136,11 @@ impl Config {
         &self.settings
     }
 
+    /// The file that was read, if one was.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        Some(self.settings.path("config")).filter(|path| !path.as_os_str().is_empty())
+    }
+
     fn validate(settings: Settings) -> Result<Self, ConfigError> {
         let s = &settings;
         let config = Self {
@@ -135,8 +151,9 @@ impl Config {
             shards: some_if_positive(s.count("shards")).map(|n| n as u16),
             segment_bytes: s.count("segment-size"),
             appendfsync: if s.choice("appendfsync") == "always" { Appendfsync::Always } else { Appendfsync::No },
-            reserve_ttl_ms: s.count("reserve-ttl"),
-            tx_retention_ms: s.duration("tx-retention"),
+            inline_sync_ns_max: s.count("inline-sync-max") * 1_000,
+            reserve_ttl_ms: s.count("reserve-ttl") / US_PER_MS,
+            tx_retention_ms: s.duration_us("tx-retention").map(|us| us / US_PER_MS),
             allow_auto_tx: s.switch("allow-auto-tx"),
             maxclients: s.count("maxclients") as usize,
             requirepass: s.secret("requirepass"),
@@ -149,9 +166,9 @@ impl Config {
             undurable_bytes_max: s.count("undurable-bytes-max"),
             args_max: s.count("args-max") as usize,
             frame_bytes_max: s.count("frame-bytes-max") as usize,
-            frame_timeout_ms: s.count("frame-timeout"),
-            tcp_keepalive_ms: some_if_positive(s.count("tcp-keepalive")),
-            timeout_ms: some_if_positive(s.count("timeout")),
+            frame_timeout_ms: s.count("frame-timeout") / US_PER_MS,
+            tcp_keepalive_ms: some_if_positive(s.count("tcp-keepalive") / US_PER_MS),
+            timeout_ms: some_if_positive(s.count("timeout") / US_PER_MS),
             accept_clock_jump: s.switch("accept-clock-jump"),
             log_level: s.choice("log-level"),
             log_format: if s.choice("log-format") == "json" { LogFormat::Json } else { LogFormat::Text },
@@ -166,6 +183,9 @@ impl Config {
         Ok(config)
     }
 }
+
+/// Durations are kept in microseconds and used in milliseconds, but for the shortest.
+const US_PER_MS: u64 = 1_000;
 
 /// 0 is how a file and a flag say "not set".
 fn some_if_positive(n: u64) -> Option<u64> {

@@ -28,6 +28,30 @@ pub enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::DiskFull,
+        Self::Usage,
+        Self::Data,
+        Self::Unavailable,
+        Self::Sync,
+        Self::Mapping,
+        Self::Locked,
+        Self::Permission,
+        Self::Config,
+    ];
+
+    /// The meaning of `code`, which an inner layer that does not know this list chose.
+    ///
+    /// # Panics
+    /// If the list does not have the code: service managers could not know what to do with it.
+    pub fn from_code(code: u8) -> Self {
+        let exit = Self::ALL.into_iter().find(|exit| *exit as u8 == code);
+        exit.unwrap_or_else(|| panic!("{code} is no exit code of creditd"))
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)

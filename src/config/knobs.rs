@@ -39,14 +39,14 @@ pub enum Kind {
         /// Every value is a multiple of this, in bytes.
         step: u64,
     },
-    /// Time: `500ms`, `30s`, `5m`, `24h`, `7d`.
+    /// Time: `250us`, `500ms`, `30s`, `5m`, `24h`, `7d`.
     Duration {
-        /// Shortest, in milliseconds.
-        min_ms: u64,
-        /// Longest, in milliseconds.
-        max_ms: u64,
-        /// Milliseconds of 1 without a unit: 1000 where the name is Redis' own, whose unit is the second; else 1.
-        bare_ms: u64,
+        /// Shortest, in microseconds.
+        min_us: u64,
+        /// Longest, in microseconds.
+        max_us: u64,
+        /// Microseconds of 1 without a unit: a second where the name is Redis' own, else a millisecond.
+        bare_us: u64,
         /// Whether `forever` is a value.
         forever: bool,
     },
@@ -67,7 +67,8 @@ pub enum Kind {
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
-const SECOND: u64 = 1_000;
+const MS: u64 = 1_000;
+const SECOND: u64 = 1_000 * MS;
 const DAY: u64 = 86_400 * SECOND;
 const YEAR: u64 = 366 * DAY;
 
@@ -132,14 +133,20 @@ pub const KNOBS: &[Knob] = &[
         help: "always: a reply leaves when what it shows is on disk; no: a power cut loses what the kernel held",
     },
     Knob {
+        name: "inline-sync-max",
+        kind: Kind::Duration { min_us: 0, max_us: SECOND, bare_us: MS, forever: false },
+        default: "1ms",
+        help: "a core with nothing else to do syncs its own commit while syncs take no longer than this; 0 = never",
+    },
+    Knob {
         name: "reserve-ttl",
-        kind: Kind::Duration { min_ms: 1, max_ms: 30 * DAY, bare_ms: 1, forever: false },
+        kind: Kind::Duration { min_us: MS, max_us: 30 * DAY, bare_us: MS, forever: false },
         default: "5m",
         help: "how long a RESERVE without TTL holds; a number without unit is milliseconds",
     },
     Knob {
         name: "tx-retention",
-        kind: Kind::Duration { min_ms: SECOND, max_ms: 10 * YEAR, bare_ms: 1, forever: true },
+        kind: Kind::Duration { min_us: SECOND, max_us: 10 * YEAR, bare_us: MS, forever: true },
         default: "24h",
         help: "how long a decided transaction id is remembered, or forever; retries must end earlier",
     },
@@ -206,19 +213,19 @@ pub const KNOBS: &[Knob] = &[
     },
     Knob {
         name: "frame-timeout",
-        kind: Kind::Duration { min_ms: 100, max_ms: 3_600 * SECOND, bare_ms: 1, forever: false },
+        kind: Kind::Duration { min_us: 100 * MS, max_us: 3_600 * SECOND, bare_us: MS, forever: false },
         default: "10s",
         help: "how long a request may stay half sent before the connection is closed",
     },
     Knob {
         name: "tcp-keepalive",
-        kind: Kind::Duration { min_ms: 0, max_ms: DAY, bare_ms: SECOND, forever: false },
+        kind: Kind::Duration { min_us: 0, max_us: DAY, bare_us: SECOND, forever: false },
         default: "60s",
         help: "silence after which TCP probes the peer; 0 = never; a number without unit is seconds, as in Redis",
     },
     Knob {
         name: "timeout",
-        kind: Kind::Duration { min_ms: 0, max_ms: YEAR, bare_ms: SECOND, forever: false },
+        kind: Kind::Duration { min_us: 0, max_us: YEAR, bare_us: SECOND, forever: false },
         default: "0",
         help: "idle time after which a connection is closed; 0 = never; a number without unit is seconds, as in Redis",
     },

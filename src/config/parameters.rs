@@ -3,30 +3,29 @@
 //! A client that asks for `maxmemory-policy` or `databases` wants to know how the server behaves, not how it was set
 //! up; those answers are facts of this server in the words of Redis.
 
-use super::{Appendfsync, Config, glob};
+use super::Config;
 
 impl Config {
-    /// Each parameter that matches one of `patterns` (globs, either case), once, with its value. An unknown name is
-    /// no error: it matches nothing. Passwords are shown as empty.
-    pub fn parameters(&self, patterns: &[&[u8]]) -> Vec<(&'static str, String)> {
-        let mut found = self.redis_parameters();
+    /// Each parameter that is wanted, once, with its value. Passwords are shown as empty; `port` is the port that was
+    /// bound. Which names match which patterns is the language's business.
+    pub fn parameters(&self, port: u16, want: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
+        let mut found = self.redis_parameters(port);
         for setting in self.settings.iter() {
             let name = setting.knob.name;
             if !found.iter().any(|(known, _)| *known == name) {
                 found.push((name, setting.display()));
             }
         }
-        found.retain(|(name, _)| patterns.iter().any(|pattern| glob::matches(pattern, name.as_bytes())));
+        found.retain(|(name, _)| want(name));
         found
     }
 
     /// What Redis tools ask for (redis-protocol.md D), with numbers in the units of Redis.
-    fn redis_parameters(&self) -> Vec<(&'static str, String)> {
+    fn redis_parameters(&self, port: u16) -> Vec<(&'static str, String)> {
         let text = |text: &str| text.to_string();
         let seconds = |ms: Option<u64>| (ms.unwrap_or(0) / 1_000).to_string();
-        let always = self.appendfsync == Appendfsync::Always;
         vec![
-            ("appendfsync", text(if always { "always" } else { "no" })),
+            ("appendfsync", text(self.appendfsync.word())),
             ("appendonly", text("yes")),
             ("bind", self.settings.get("bind").display()),
             ("client-output-buffer-limit", format!("normal {0} 0 0 slave 0 0 0 pubsub {0} 0 0", self.output_bytes_max)),
@@ -43,7 +42,7 @@ impl Config {
             ("maxmemory", text("0")),
             ("maxmemory-policy", text("noeviction")),
             ("notify-keyspace-events", text("")),
-            ("port", self.port.to_string()),
+            ("port", port.to_string()),
             ("proto-max-bulk-len", self.frame_bytes_max.to_string()),
             ("replica-read-only", text("yes")),
             ("requirepass", text("")),

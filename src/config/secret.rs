@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
+
 /// A password. `Debug` and logs show that it is there, never what it is.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Box<str>);
@@ -12,9 +14,10 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The bytes, for a comparison in constant time and for nothing else.
-    pub fn expose(&self) -> &[u8] {
-        self.0.as_bytes()
+    /// Whether `given` is the password. The time it takes does not tell how much of it is right; only its length
+    /// can be learned.
+    pub fn matches(&self, given: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(given).into()
     }
 }
 

@@ -174,7 +174,8 @@ impl Settings {
         n
     }
 
-    pub(super) fn duration(&self, name: &str) -> Option<u64> {
+    /// Microseconds; `None` = forever.
+    pub(super) fn duration_us(&self, name: &str) -> Option<u64> {
         if self.get(name).value == Value::Forever { None } else { Some(self.count(name)) }
     }
 

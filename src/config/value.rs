@@ -9,7 +9,7 @@ use super::secret::Secret;
 /// A parsed value of a knob.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// A count, bytes or milliseconds, by the knob's [`Kind`].
+    /// A count, bytes or microseconds, by the knob's [`Kind`].
     Number(u64),
     /// A duration without end.
     Forever,
@@ -35,8 +35,9 @@ const SIZE_UNITS: &[(&str, u64)] = &[
     ("b", 1),
 ];
 
-/// Longest suffix first, so that `ms` is not read as `s`.
-const DURATION_UNITS: &[(&str, u64)] = &[("ms", 1), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
+/// In microseconds. Longest suffix first, so that `ms` is not read as `s`.
+const DURATION_UNITS: &[(&str, u64)] =
+    &[("us", 1), ("ms", 1_000), ("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000)];
 
 impl Value {
     /// Reads `text` as `kind`; `None` if it is none or out of range. [`expected`] says what would be one.
@@ -54,8 +55,8 @@ impl Value {
                 bytes.is_multiple_of(step).then_some(Self::Number(bytes))
             }
             Kind::Duration { forever: true, .. } if text.eq_ignore_ascii_case("forever") => Some(Self::Forever),
-            Kind::Duration { min_ms, max_ms, bare_ms, .. } => {
-                within(with_unit(text, DURATION_UNITS, bare_ms)?, min_ms, max_ms).map(Self::Number)
+            Kind::Duration { min_us, max_us, bare_us, .. } => {
+                within(with_unit(text, DURATION_UNITS, bare_us)?, min_us, max_us).map(Self::Number)
             }
             Kind::Switch => match text.to_ascii_lowercase().as_str() {
                 "yes" | "true" | "on" | "1" => Some(Self::Switch(true)),
@@ -76,9 +77,11 @@ impl Value {
         match self {
             Self::Number(n) => match kind {
                 Kind::Size { .. } => shortest(*n, &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)], ""),
-                Kind::Duration { .. } => {
-                    shortest(*n, &[("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)], "ms")
-                }
+                Kind::Duration { .. } => shortest(
+                    *n,
+                    &[("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000)],
+                    "us",
+                ),
                 Kind::CountOrAuto { .. } if *n == 0 => "auto".into(),
                 _ => n.to_string(),
             },
@@ -103,9 +106,9 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Size { min, max, step } => {
             format!("a size from {} to {}, a multiple of {}, such as 64MiB", show(min), show(max), show(step))
         }
-        Kind::Duration { min_ms, max_ms, forever, .. } => {
+        Kind::Duration { min_us, max_us, forever, .. } => {
             let or = if forever { ", or forever" } else { "" };
-            format!("a duration from {} to {}, such as 90s, 5m or 24h{or}", show(min_ms), show(max_ms))
+            format!("a duration from {} to {}, such as 90s, 5m or 24h{or}", show(min_us), show(max_us))
         }
         Kind::Switch => "yes or no".into(),
         Kind::Choice(words) => words.join(" or "),

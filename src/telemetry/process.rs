@@ -21,7 +21,7 @@ pub struct ProcessFigures {
 
 impl ProcessFigures {
     /// Reads the figures now. A few small reads of kernel memory, no disk.
-    pub fn read() -> Self {
+    pub fn now() -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let mut figures = Self::default();
         figures.take_status(&text("/proc/self/status"));
@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn this_process_has_memory() {
-        let figures = ProcessFigures::read();
+        let figures = ProcessFigures::now();
         assert!(figures.rss_bytes > 0 && figures.rss_bytes <= figures.machine_bytes);
         assert!(figures.rss_peak_bytes >= figures.rss_bytes);
     }
