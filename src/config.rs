@@ -1,1 +1,193 @@
-//! config
+//! Configuration: every knob once, four layers, one validated struct.
+//!
+//! ```text
+//! KNOBS (name, kind, default, help) ──► default < TOML file < CREDITD_* variable < --flag
+//!                                            │ each value keeps its source
+//!                                            ▼
+//!                                        Settings ──► Config: typed, in range, units in the names
+//! ```
+//!
+//! The table in [`knobs`] is the single source: the command line, the variables, the file, `creditd config explain`
+//! and CONFIG GET are made from it. A value is parsed once, and what does not parse names its source, its range and the
+//! way out. Absent on purpose: a knob that changes while the server runs, and any use of the rest of the crate.
+
+mod exit;
+pub mod knobs;
+mod parameters;
+mod secret;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+pub use exit::Exit;
+pub use secret::Secret;
+pub use settings::{ConfigError, Setting, Settings, Source};
+pub use value::Value;
+
+/// When a reply may leave (journal.md 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appendfsync {
+    /// What it shows is on disk.
+    Always,
+    /// What it shows was handed to the kernel: survives kill -9, not a power cut.
+    No,
+}
+
+impl Appendfsync {
+    /// The word of the knob.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::No => "no",
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A validated configuration. What each field means stands in [`knobs::KNOBS`].
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// TCP port; 0 = any free one.
+    pub port: u16,
+    /// Listen addresses, at least one. Non-loopback only together with `requirepass`.
+    pub bind: Vec<IpAddr>,
+    /// Where the log lives.
+    pub data_dir: PathBuf,
+    /// Core threads; `None` = as many as the process may use.
+    pub cores: Option<usize>,
+    /// Shards of a new data directory, a power of two; `None` = next power of two of the core count.
+    pub shards: Option<u16>,
+    /// Bytes of a log segment, a multiple of 4096.
+    pub segment_bytes: u64,
+    /// When a reply may leave.
+    pub appendfsync: Appendfsync,
+    /// Syncs that take no longer may run on the core itself; 0 = none may.
+    pub inline_sync_ns_max: u64,
+    /// TTL of a RESERVE that names none.
+    pub reserve_ttl_ms: u64,
+    /// How long a transaction id is remembered after it was decided; `None` = forever.
+    pub tx_retention_ms: Option<u64>,
+    /// Whether `*` as transaction id makes the server choose one.
+    pub allow_auto_tx: bool,
+    /// Connections.
+    pub maxclients: usize,
+    /// The password of AUTH; `None` = open.
+    pub requirepass: Option<Secret>,
+    /// Accounts per shard.
+    pub accounts_max: u64,
+    /// Bytes of the transaction index per shard.
+    pub tx_index_bytes_max: u64,
+    /// Active reservations per account.
+    pub holds_per_account_max: u32,
+    /// Commands of one connection that may wait for their reply.
+    pub slots_per_connection: usize,
+    /// Encoded reply bytes that one connection may leave unread.
+    pub output_bytes_max: usize,
+    /// Batches that may wait for one core.
+    pub inbox_batches_max: usize,
+    /// Log bytes per shard that may wait for their sync.
+    pub undurable_bytes_max: u64,
+    /// Arguments of one request.
+    pub args_max: usize,
+    /// Bytes of one request.
+    pub frame_bytes_max: usize,
+    /// How long a request may stay incomplete.
+    pub frame_timeout_ms: u64,
+    /// Silence after which TCP probes the peer; `None` = off.
+    pub tcp_keepalive_ms: Option<u64>,
+    /// Idle time after which a connection is closed; `None` = never.
+    pub timeout_ms: Option<u64>,
+    /// Start although the wall clock is far ahead of the log (journal.md 9).
+    pub accept_clock_jump: bool,
+    /// Least severe level that is logged.
+    pub log_level: &'static str,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    settings: Settings,
+}
+
+impl Config {
+    /// Reads and validates all layers. `flags` holds (knob name, text); `variables` is the environment, of which only
+    /// names that start with `CREDITD_` count.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first thing that is wrong, with its source and the way out.
+    pub fn load(
+        flags: impl IntoIterator<Item = (&'static str, String)>,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        Self::validate(Settings::gather(flags, variables)?)
+    }
+
+    /// The values with their sources, in the order of the table.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The file that was read, if one was.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        Some(self.settings.path("config")).filter(|path| !path.as_os_str().is_empty())
+    }
+
+    fn validate(settings: Settings) -> Result<Self, ConfigError> {
+        let s = &settings;
+        let config = Self {
+            port: s.count("port") as u16,
+            bind: s.addresses("bind"),
+            data_dir: s.path("data-dir"),
+            cores: some_if_positive(s.count("cores")).map(|n| n as usize),
+            shards: some_if_positive(s.count("shards")).map(|n| n as u16),
+            segment_bytes: s.count("segment-size"),
+            appendfsync: if s.choice("appendfsync") == "always" { Appendfsync::Always } else { Appendfsync::No },
+            inline_sync_ns_max: s.count("inline-sync-max") * 1_000,
+            reserve_ttl_ms: s.count("reserve-ttl") / US_PER_MS,
+            tx_retention_ms: s.duration_us("tx-retention").map(|us| us / US_PER_MS),
+            allow_auto_tx: s.switch("allow-auto-tx"),
+            maxclients: s.count("maxclients") as usize,
+            requirepass: s.secret("requirepass"),
+            accounts_max: s.count("accounts-max"),
+            tx_index_bytes_max: s.count("tx-index-memory"),
+            holds_per_account_max: s.count("holds-per-account-max") as u32,
+            slots_per_connection: s.count("slots-per-connection") as usize,
+            output_bytes_max: s.count("output-bytes-max") as usize,
+            inbox_batches_max: s.count("inbox-batches-max") as usize,
+            undurable_bytes_max: s.count("undurable-bytes-max"),
+            args_max: s.count("args-max") as usize,
+            frame_bytes_max: s.count("frame-bytes-max") as usize,
+            frame_timeout_ms: s.count("frame-timeout") / US_PER_MS,
+            tcp_keepalive_ms: some_if_positive(s.count("tcp-keepalive") / US_PER_MS),
+            timeout_ms: some_if_positive(s.count("timeout") / US_PER_MS),
+            accept_clock_jump: s.switch("accept-clock-jump"),
+            log_level: s.choice("log-level"),
+            log_format: if s.choice("log-format") == "json" { LogFormat::Json } else { LogFormat::Text },
+            settings,
+        };
+        if config.requirepass.is_none()
+            && let Some(address) = config.bind.iter().find(|address| !address.is_loopback())
+        {
+            let place = config.settings.get("bind").source.clone();
+            return Err(ConfigError::Exposed { address: *address, place });
+        }
+        Ok(config)
+    }
+}
+
+/// Durations are kept in microseconds and used in milliseconds, but for the shortest.
+const US_PER_MS: u64 = 1_000;
+
+/// 0 is how a file and a flag say "not set".
+fn some_if_positive(n: u64) -> Option<u64> {
+    (n > 0).then_some(n)
+}

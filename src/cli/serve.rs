@@ -1,0 +1,87 @@
+//! `creditd serve`: the log, the server, the banner.
+
+use tracing::level_filters::LevelFilter;
+use tracing::{error, info};
+
+use crate::config::{Appendfsync, Config, Exit, LogFormat};
+use crate::server::{self, Ready};
+
+/// Serves until the server is told to stop, or cannot start.
+pub(super) fn serve(config: Config) -> Exit {
+    start_log(&config);
+    let shown = config.clone();
+    let on_ready = move |ready: &Ready| {
+        super::print(&banner(&shown, ready));
+    };
+    match server::run(config, on_ready) {
+        Ok(()) => {
+            info!("stopped, everything is on disk");
+            Exit::Ok
+        }
+        Err(err) => {
+            error!(%err, "cannot serve");
+            err.exit()
+        }
+    }
+}
+
+/// Log lines go to standard error, so that standard output holds the banner alone.
+fn start_log(config: &Config) {
+    let level: LevelFilter = config.log_level.parse().expect("the knob's words are the levels of tracing");
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // A second start in one process (tests) keeps the first log.
+    let _already_set = match config.log_format {
+        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// What a new user wants to know. Scripts read the port from the first line.
+fn banner(config: &Config, ready: &Ready) -> String {
+    let addresses: Vec<String> = ready.addresses.iter().map(ToString::to_string).collect();
+    let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
+    let durability = match config.appendfsync {
+        Appendfsync::Always => "appendfsync always: a reply leaves when what it shows is on disk",
+        Appendfsync::No => "appendfsync no: kill -9 loses nothing, a power cut loses what the kernel held",
+    };
+    let port = ready.addresses.first().map_or(config.port, |address| address.port());
+    format!(
+        "creditd {version} listening on {addresses}\n\
+         \x20 data        {data_dir}\n\
+         \x20 shards      {shards} on {cores} core{s}\n\
+         \x20 durability  {durability}\n\
+         \x20 try         redis-cli -p {port} CREDIT.GRANT tradie:7 pay_991 20\n",
+        version = env!("CARGO_PKG_VERSION"),
+        addresses = addresses.join(" "),
+        data_dir = data_dir.display(),
+        shards = ready.shards,
+        cores = ready.cores,
+        s = if ready.cores == 1 { "" } else { "s" },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_tells_where_what_and_how() {
+        let flags = [("port", "0".to_string()), ("data-dir", "/tmp/d".to_string())];
+        let config = Config::load(flags, []).unwrap();
+        let addresses = vec!["127.0.0.1:4711".parse().unwrap(), "[::1]:4711".parse().unwrap()];
+        let text = banner(&config, &Ready { addresses, shards: 2, cores: 1 });
+        let first = format!("creditd {} listening on 127.0.0.1:4711 [::1]:4711\n", env!("CARGO_PKG_VERSION"));
+        assert!(text.starts_with(&first), "{text}");
+        for words in ["/tmp/d", "2 on 1 core\n", "appendfsync always", "redis-cli -p 4711 CREDIT.GRANT"] {
+            assert!(text.contains(words), "{words} in {text}");
+        }
+    }
+
+    #[test]
+    fn every_log_level_of_the_knob_is_one_of_tracing() {
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            let config = Config::load([("log-level", level.to_string())], []).unwrap();
+            config.log_level.parse::<LevelFilter>().expect(level);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What INFO is made from: plain numbers, copied out of the cores.
+
+use super::counters::CoreCounters;
+use super::process::ProcessFigures;
+
+/// Facts of the whole server.
+#[derive(Clone, Debug, Default)]
+pub struct ServerFacts {
+    /// Version of creditd.
+    pub version: &'static str,
+    /// Version of Redis whose protocol is spoken.
+    pub redis_version: &'static str,
+    /// Forty hex digits, new at every start.
+    pub run_id: String,
+    /// This process.
+    pub process_id: u32,
+    /// Where clients connect.
+    pub tcp_port: u16,
+    /// Unix microseconds now.
+    pub now_us: u64,
+    /// Unix milliseconds of the start.
+    pub started_ms: u64,
+    /// Milliseconds since the start.
+    pub uptime_ms: u64,
+    /// Path of the program.
+    pub executable: String,
+    /// Path of the configuration file, empty if there is none.
+    pub config_file: String,
+    /// Path of the data directory.
+    pub data_dir: String,
+    /// `always` or `no`.
+    pub appendfsync: &'static str,
+    /// Connections allowed.
+    pub maxclients: u64,
+    /// Commands per second lately, see [`super::Rate`].
+    pub ops_per_second: u64,
+    /// Set while recovery runs.
+    pub loading: Option<Loading>,
+    /// Whether the log ended with a clean stop when this run began.
+    pub clean_start: bool,
+    /// Unix milliseconds of the newest moment at which everything was on disk (LASTSAVE).
+    pub last_save_ms: u64,
+    /// The system's figures, now.
+    pub process: ProcessFigures,
+    /// Bytes written to storage before the server was ready: recovery and the first segments, not commits.
+    pub device_write_bytes_at_ready: u64,
+}
+
+/// How far recovery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loading {
+    /// Bytes of log to read.
+    pub total_bytes: u64,
+    /// Bytes of log read.
+    pub loaded_bytes: u64,
+    /// Seconds left, at the pace so far.
+    pub eta_seconds: u64,
+}
+
+/// Facts of one core.
+#[derive(Clone, Debug)]
+pub struct CoreFacts {
+    /// From 0.
+    pub core: usize,
+    /// Open connections.
+    pub clients: u64,
+    /// What it counted.
+    pub counters: CoreCounters,
+    /// The shards that live on it.
+    pub shards: Vec<ShardFacts>,
+}
+
+/// Facts of one shard.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShardFacts {
+    /// From 0.
+    pub shard: u16,
+    /// Sums over its accounts.
+    pub totals: CreditTotals,
+    /// Transaction ids in the index.
+    pub transactions: u64,
+    /// Bytes of the account table, holds and timers included.
+    pub account_bytes: u64,
+    /// Bytes of the transaction index.
+    pub transaction_bytes: u64,
+    /// Where the next record goes.
+    pub next_lsn: u64,
+    /// Everything below is on disk.
+    pub durable_lsn: u64,
+    /// Commit blocks stored in this run.
+    pub commits: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Bytes of them, padding included.
+    pub commit_bytes: u64,
+    /// Blocks that this shard's core synced itself rather than hand over.
+    pub inline_commits: u64,
+}
+
+/// Credits summed over accounts. 128 bits: 2^53 credits in each of 2^31 accounts do not fit 64.
+///
+/// I2: `balance = granted + refunded - debited - captured`. I3: `reserved` is the sum of the active holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CreditTotals {
+    /// Accounts.
+    pub accounts: u64,
+    /// Active reservations.
+    pub holds: u64,
+    /// Holds that ended at their deadline, in this run.
+    pub expired: u64,
+    /// Ever granted.
+    pub granted: u128,
+    /// Ever debited, captures apart.
+    pub debited: u128,
+    /// Ever captured.
+    pub captured: u128,
+    /// Ever refunded.
+    pub refunded: u128,
+    /// Held now, reserved credits included.
+    pub balance: u128,
+    /// Reserved now.
+    pub reserved: u128,
+}
+
+impl CreditTotals {
+    /// Adds another shard's sums.
+    pub fn add(&mut self, other: &Self) {
+        self.accounts += other.accounts;
+        self.holds += other.holds;
+        self.expired += other.expired;
+        self.granted += other.granted;
+        self.debited += other.debited;
+        self.captured += other.captured;
+        self.refunded += other.refunded;
+        self.balance += other.balance;
+        self.reserved += other.reserved;
+    }
+}
