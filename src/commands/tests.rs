@@ -288,21 +288,10 @@ fn commands_of_the_server() {
     accepted("SHUTDOWN nosave NOW force", Request::Server(ServerRequest::Shutdown));
     refused("SHUTDOWN SAVE NOSAVE", SYNTAX);
     refused("SHUTDOWN foo", SYNTAX);
-    for (line, wanted) in [
-        ("INFO", [true, false]),
-        ("INFO default", [true, false]),
-        ("INFO all", [true, true]),
-        ("INFO Everything", [true, true]),
-        ("INFO SERVER", [true, false]),
-        ("INFO commandstats", [false, true]),
-        ("INFO server commandstats", [true, true]),
-        ("INFO nonsense", [false, false]),
-    ] {
-        with_line(line, |request| {
-            let Ok(Request::Server(ServerRequest::Info(sections))) = request else { panic!("{line}") };
-            assert_eq!([sections.want("server", true), sections.want("commandstats", false)], wanted, "{line}");
-        });
-    }
+    with_line("INFO Server all", |request| {
+        let Ok(Request::Server(ServerRequest::Info(sections))) = request else { panic!("{request:?}") };
+        assert_eq!(sections.words().collect::<Vec<_>>(), [&b"Server"[..], b"all"]);
+    });
     with_line("CONFIG GET save max*", |request| {
         let Ok(Request::Server(ServerRequest::ConfigGet(patterns))) = request else { panic!("{request:?}") };
         assert_eq!(["save", "maxclients", "port"].map(|name| patterns.want(name)), [true, true, false]);

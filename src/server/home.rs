@@ -133,7 +133,7 @@ impl Home {
                 holds: totals.holds,
                 expired: totals.expired,
                 granted: totals.granted,
-                debited: totals.debited,
+                debited: totals.debited - totals.captured,
                 captured: totals.captured,
                 refunded: totals.refunded,
                 balance: totals.balance,

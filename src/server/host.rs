@@ -14,9 +14,7 @@ use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
 use crate::net::replies::{Answer, MadeTx};
 use crate::shard::batch::Ticket;
-use crate::telemetry;
 use std::sync::atomic::Ordering;
-use subtle::ConstantTimeEq;
 
 impl Host for Engine {
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
@@ -31,7 +29,7 @@ impl Host for Engine {
         };
         match request {
             ServerRequest::Info(sections) => {
-                let sections = telemetry::sections(|name, by_default| sections.want(name, by_default));
+                let sections = sections.words().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
                 self.inquire(ticket, Wanted::Info { sections })
             }
             ServerRequest::ClientList(filter) => self.inquire(ticket, Wanted::Clients { ids: filter.ids() }),
@@ -85,7 +83,7 @@ impl Host for Engine {
     }
 
     fn is_password(&self, given: &[u8]) -> bool {
-        self.shared.config.requirepass.as_ref().is_some_and(|password| password.expose().ct_eq(given).into())
+        self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
     }
 
     fn redis_version(&self) -> &'static str {

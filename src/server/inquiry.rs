@@ -32,7 +32,7 @@ pub(super) enum Part {
 
 /// How the parts become a reply.
 pub(super) enum Wanted {
-    Info { sections: Vec<&'static str> },
+    Info { sections: Vec<String> },
     /// `None`: all.
     Clients { ids: Option<Vec<u64>> },
     DbSize,
@@ -90,6 +90,7 @@ impl Wanted {
                     .filter_map(|part| if let Part::Facts(facts) = part { Some(*facts) } else { None })
                     .collect();
                 cores.sort_unstable_by_key(|facts| facts.core);
+                let sections: Vec<&str> = sections.iter().map(String::as_str).collect();
                 let calls = cores.iter().map(|facts| facts.counters.calls()).sum();
                 Answer::Text(telemetry::info(&shared.facts(calls), &cores, &sections))
             }

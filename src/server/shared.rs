@@ -148,7 +148,7 @@ impl Shared {
     /// Recovery is over; `clean` if every log ended with a clean stop.
     pub(super) fn loading_over(&self, clean: bool) {
         self.clean_start.store(clean, Ordering::Relaxed);
-        self.device_bytes_at_ready.store(ProcessFigures::read().device_write_bytes, Ordering::Relaxed);
+        self.device_bytes_at_ready.store(ProcessFigures::now().device_write_bytes, Ordering::Relaxed);
         self.loading.over.store(true, Ordering::Release);
     }
 
@@ -168,7 +168,7 @@ impl Shared {
     /// The server's own facts for INFO. `calls`: commands executed so far, for the rate.
     pub(super) fn facts(&self, calls: u64) -> ServerFacts {
         let now_ms = self.now_ms();
-        let ops_per_second = self.rate.lock().map_or(0, |mut rate| rate.observe(now_ms, calls));
+        let ops_per_second = self.rate.lock().map_or(0, |mut rate| rate.sample(now_ms, calls));
         ServerFacts {
             version: env!("CARGO_PKG_VERSION"),
             redis_version: REDIS_VERSION,
@@ -187,7 +187,7 @@ impl Shared {
             loading: self.loading(),
             clean_start: self.clean_start.load(Ordering::Relaxed),
             last_save_ms: now_ms,
-            process: ProcessFigures::read(),
+            process: ProcessFigures::now(),
             device_write_bytes_at_ready: self.device_bytes_at_ready.load(Ordering::Relaxed),
         }
     }

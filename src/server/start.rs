@@ -153,8 +153,8 @@ async fn serve(
     // Clients connect already, and hear -LOADING.
     let recovered = tokio::select! {
         recovered = recover_all(shared, dir) => recovered?,
-        _ = terminate.recv() => return Ok(std::process::exit(0)), // nothing was promised yet
-        _ = interrupt.recv() => return Ok(std::process::exit(0)),
+        _ = terminate.recv() => std::process::exit(0), // nothing was promised yet
+        _ = interrupt.recv() => std::process::exit(0),
     };
     install(shared, recovered, &mut signals).await?;
     on_ready();

@@ -17,11 +17,11 @@ mod pending;
 use crate::journal::storage::SegmentSource;
 use crate::journal::{Block, BlockKind, Entry, Log, ReadError, Reader};
 use crate::ledger::codec;
-use crate::ledger::command::Command;
+use crate::ledger::command::{Command, Op};
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
 use crate::ledger::outcome::Outcome;
-use crate::ledger::{Decision, Ledger, Limits, Located, Op, Past, Prior, Seeds, Totals, outcome_of};
+use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Seeds, Totals, outcome_of};
 use batch::{Reply, Ticket};
 use pending::Pending;
 use std::sync::Arc;
@@ -87,16 +87,8 @@ impl<R: SegmentSource> Shard<R> {
         let now_ms = self.advance_clock(now_ms);
         let at = self.ledger.locate(command.account);
         self.settle(at, now_ms);
-        if !command.op.is_write() {
-            let outcome = match command.op {
-                Op::Holds => Outcome::Holds(Box::new(self.ledger.holds(at, now_ms))),
-                _ => Outcome::Balance(self.ledger.balance(at, now_ms)),
-            };
-            self.answer(at, ticket, outcome, released);
-            return Ok(());
-        }
         let key = self.ledger.key(command.account, command.tx);
-        let prior = self.ledger.lookup(key);
+        let prior = if command.op.is_write() { self.ledger.lookup(key) } else { Prior::Unknown };
         let past = recall(self.id, &self.log, &self.reader, &mut self.recalled, prior, command)?;
         match self.ledger.decide(at, command, &past, now_ms) {
             Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
@@ -113,7 +105,7 @@ impl<R: SegmentSource> Shard<R> {
     pub fn expire(&mut self, now_ms: u64, budget: usize) -> bool {
         let now_ms = self.advance_clock(now_ms);
         for _ in 0..budget {
-            let Some(at) = self.ledger.pop_due(now_ms) else { return false };
+            let Some(at) = self.ledger.due(now_ms) else { return false };
             self.settle(at, now_ms);
         }
         true
@@ -127,7 +119,7 @@ impl<R: SegmentSource> Shard<R> {
     /// Closes the open block and gives it out for commit. `None`: nothing to commit, or one is in flight.
     pub fn take_block(&mut self) -> Option<Arc<Block>> {
         let block = self.log.take()?;
-        self.ledger.mark_block(block.first_lsn(), block.now_ms());
+        self.ledger.mark_block(block.end_lsn(), block.now_ms());
         self.ledger.forget(self.now_ms, FORGET_BUDGET);
         Some(block)
     }
@@ -254,12 +246,14 @@ fn recall_event<'a, R: SegmentSource>(
 /// Rebuilds a ledger from what recovery reads, entry by entry.
 pub struct Rebuild {
     ledger: Ledger,
+    /// Time of the block that is being read.
+    block_ms: Option<u64>,
 }
 
 impl Rebuild {
     /// Starts from nothing.
     pub fn new(limits: Limits, seeds: Seeds) -> Self {
-        Self { ledger: Ledger::new(limits, seeds) }
+        Self { ledger: Ledger::new(limits, seeds), block_ms: None }
     }
 
     /// Takes the next entry of the log.
@@ -269,7 +263,9 @@ impl Rebuild {
     pub fn take(&mut self, entry: Entry<'_>) -> Result<(), String> {
         match entry {
             Entry::Block { lsn, now_ms } => {
-                self.ledger.mark_block(lsn, now_ms);
+                if let Some(before_ms) = self.block_ms.replace(now_ms) {
+                    self.ledger.mark_block(lsn, before_ms);
+                }
                 Ok(())
             }
             Entry::Record { lsn, bytes } => {

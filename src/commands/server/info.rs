@@ -22,15 +22,9 @@ pub static SPEC: CommandSpec = CommandSpec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sections<'a>(Arguments<'a>);
 
-impl Sections<'_> {
-    /// Whether `section` is wanted; `by_default`: it is one of those that a bare INFO shows.
-    ///
-    /// `default`, `all` and `everything` are words for sets; an unknown word is an empty set, as in Redis.
-    pub fn want(&self, section: &str, by_default: bool) -> bool {
-        let named = |word: &[u8]| {
-            let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
-            is(section) || is("all") || is("everything") || (by_default && is("default"))
-        };
-        if self.0.is_empty() { by_default } else { self.0.iter().any(named) }
+impl<'a> Sections<'a> {
+    /// The words, as they were given; none = the default sections. Which sections there are is telemetry's business.
+    pub fn words(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.0.iter()
     }
 }
