@@ -18,10 +18,9 @@ pub struct Args<'a> {
 }
 
 impl<'a> Args<'a> {
-    /// The words of `arguments` after those that name `spec`.
-    pub fn of(spec: &'static CommandSpec, arguments: Arguments<'a>) -> Self {
-        let names = if spec.name.contains('|') { 2 } else { 1 };
-        Self { spec, rest: arguments.skip(names), options_seen: 0 }
+    /// The words after the name of `spec`; `spec` is named where their number is wrong.
+    pub fn new(spec: &'static CommandSpec, rest: Arguments<'a>) -> Self {
+        Self { spec, rest, options_seen: 0 }
     }
 
     /// How many words are left.
@@ -156,7 +155,8 @@ impl<'a> Args<'a> {
     /// Anything but a canonical whole number in range.
     pub fn ttl_ms(&mut self) -> Result<u64, Refusal> {
         const RULE: Refusal = Refusal::fixed(
-            "ERR TTL must be a whole number of milliseconds from 1 to 2592000000 (30 days), without sign or leading zero",
+            "ERR TTL must be a whole number of milliseconds from 1 to 2592000000 (30 days), \
+             without sign or leading zero",
         );
         whole(self.word()?, TTL_MS_MIN, TTL_MS_MAX).ok_or(RULE)
     }

@@ -28,7 +28,6 @@ pub mod table;
 mod tests;
 
 use crate::ledger::command::Command;
-use args::Args;
 use arguments::Arguments;
 use catalog::CatalogRequest;
 use connection::ConnectionRequest;
@@ -51,7 +50,7 @@ pub enum Request<'a> {
     Ledger {
         /// What to do; `tx` is `*` where `made_tx`.
         command: Command<'a>,
-        /// The caller asked for an id (`*`): put one into `command.tx` before the shard sees it, and show it in the reply.
+        /// The caller asked for an id (`*`): put one into `command.tx` before the shard sees it, show it in the reply.
         made_tx: bool,
     },
     /// For the connection that it came from.
@@ -66,11 +65,11 @@ pub enum Request<'a> {
     Help(&'static [&'static str]),
 }
 
-/// Understands one request: finds its command, checks the arity, parses the rest.
+/// Understands one request: finds its command, checks the arity, parses the rest. In two steps, for a MULTI queue that
+/// checks names and arities only: [`table::resolve`], [`table::Call::parse`].
 ///
 /// # Errors
 /// [`Refusal`] with the reply's text; nothing is to be executed.
 pub fn parse<'a>(arguments: Arguments<'a>, defaults: &Defaults) -> Result<Request<'a>, Refusal> {
-    let spec = table::resolve(arguments)?;
-    (spec.parse)(&mut Args::of(spec, arguments), defaults)
+    table::resolve(arguments)?.parse(defaults)
 }

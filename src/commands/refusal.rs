@@ -74,8 +74,8 @@ pub(super) fn printable(word: &[u8], len_max: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::arguments::OwnedArguments;
     use super::*;
+    use crate::commands::arguments::OwnedArguments;
 
     fn unknown(words: &[&[u8]]) -> String {
         let owned: OwnedArguments = words.iter().copied().collect();

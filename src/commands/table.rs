@@ -3,10 +3,11 @@
 //! A name's hash (length and three letters) points into `INDEX`, filled at build time; one or two compares, no
 //! allocation, ASCII case ignored.
 
+use super::args::Args;
 use super::arguments::Arguments;
 use super::refusal::Refusal;
 use super::spec::CommandSpec;
-use super::{connection, credit, server};
+use super::{Defaults, Request, connection, credit, server};
 
 /// Every command, in the order in which COMMAND lists them.
 pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
@@ -44,20 +45,40 @@ const COMMANDS: [&CommandSpec; 30] = [
     &server::cluster::READWRITE,
 ];
 
+/// A request whose command is known and whose number of words is right; nothing else has been looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The entry of the command, or of the subcommand.
+    pub spec: &'static CommandSpec,
+    /// The words after its name.
+    pub rest: Arguments<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Reads the rest.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reply's text; nothing is to be executed.
+    pub fn parse(&self, defaults: &Defaults) -> Result<Request<'a>, Refusal> {
+        (self.spec.parse)(&mut Args::new(self.spec, self.rest), defaults)
+    }
+}
+
 /// The command that `arguments` call, subcommand resolved, arity checked.
 ///
 /// # Errors
 /// Unknown command or subcommand, wrong number of arguments: Redis' texts.
-pub fn resolve(arguments: Arguments<'_>) -> Result<&'static CommandSpec, Refusal> {
+pub fn resolve(arguments: Arguments<'_>) -> Result<Call<'_>, Refusal> {
     let name = arguments.get(0).unwrap_or_default();
     let spec = find(name).ok_or_else(|| Refusal::unknown_command(arguments))?;
-    let spec = match arguments.get(1) {
+    let (spec, rest) = match arguments.get(1) {
         Some(word) if !spec.subcommands.is_empty() => {
-            find_subcommand(spec, word).ok_or_else(|| Refusal::unknown_subcommand(spec.name, word))?
+            let subcommand = find_subcommand(spec, word);
+            (subcommand.ok_or_else(|| Refusal::unknown_subcommand(spec.name, word))?, arguments.skip(2))
         }
-        _ => spec,
+        _ => (spec, arguments.skip(1)),
     };
-    if spec.accepts(arguments.len()) { Ok(spec) } else { Err(Refusal::wrong_arity(spec.name)) }
+    if spec.accepts(arguments.len()) { Ok(Call { spec, rest }) } else { Err(Refusal::wrong_arity(spec.name)) }
 }
 
 /// Where a command stands in [`TABLE`]; a subcommand where its container does. What counters are kept by.

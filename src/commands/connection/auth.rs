@@ -1,10 +1,10 @@
 //! `AUTH [username] password`
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec};
-use super::super::{Defaults, Request};
 use super::{ConnectionRequest, Credentials, Secret};
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec};
+use crate::commands::{Defaults, Request};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

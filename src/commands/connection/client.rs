@@ -1,12 +1,12 @@
 //! `CLIENT ID|INFO|LIST|GETNAME|SETNAME|SETINFO|NO-EVICT|NO-TOUCH|MAINT_NOTIFICATIONS|HELP`
 
-use super::super::args::{Args, whole};
-use super::super::arguments::Arguments;
-use super::super::refusal::{Refusal, printable};
-use super::super::server::ServerRequest;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
-use super::super::{Defaults, Request};
 use super::{ConnectionRequest, LibraryInfo};
+use crate::commands::args::{Args, whole};
+use crate::commands::arguments::Arguments;
+use crate::commands::refusal::{Refusal, printable};
+use crate::commands::server::ServerRequest;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::{Defaults, Request};
 
 /// The connections that CLIENT LIST is to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! `ECHO message`
 
-use super::super::Request;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec};
 use super::ConnectionRequest;
+use crate::commands::Request;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

@@ -1,11 +1,11 @@
 //! `HELLO [protover [AUTH username password] [SETNAME clientname]]`
 
-use super::super::args::{Args, whole};
-use super::super::refusal::{Refusal, printable};
-use super::super::reply::Proto;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec};
-use super::super::{Defaults, Request};
 use super::{ConnectionRequest, Credentials, Secret};
+use crate::commands::args::{Args, whole};
+use crate::commands::refusal::{Refusal, printable};
+use crate::commands::reply::Proto;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec};
+use crate::commands::{Defaults, Request};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

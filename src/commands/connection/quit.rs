@@ -1,8 +1,8 @@
 //! `QUIT`; more words are ignored, as in Redis.
 
-use super::super::Request;
-use super::super::spec::CommandSpec;
 use super::ConnectionRequest;
+use crate::commands::Request;
+use crate::commands::spec::CommandSpec;
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

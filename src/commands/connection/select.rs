@@ -1,9 +1,9 @@
 //! `SELECT index`: there is one database, 0.
 
-use super::super::args::{Args, whole};
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec};
-use super::super::{Defaults, Request};
+use crate::commands::args::{Args, whole};
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec};
+use crate::commands::{Defaults, Request};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

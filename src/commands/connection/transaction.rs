@@ -1,10 +1,10 @@
 //! MULTI, EXEC, DISCARD, UNWATCH; WATCH is refused. A queue that runs in order, each command atomic alone: client
 //! libraries wrap pipelines in it (commands.md C.10, C.11 17).
 
-use super::super::Request;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 use super::ConnectionRequest;
+use crate::commands::Request;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 
 const BASE: CommandSpec = CommandSpec {
     group: "transactions",

@@ -1,9 +1,9 @@
 //! `CREDIT.CAPTURE account tx [AMOUNT n] [REASON s] [META s]`: turns a hold into a debit.
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
-use super::super::{Defaults, Request};
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
 /// The table entry. No denyoom: a full server must still be able to end holds (commands.md C.1).

@@ -1,9 +1,9 @@
 //! `CREDIT.DEBIT account tx amount [REASON s] [META s]`: takes credits if that many are available.
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgSpec, CommandSpec, KeyUse};
-use super::super::{Defaults, Request};
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgSpec, CommandSpec, KeyUse};
+use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
 /// The table entry.

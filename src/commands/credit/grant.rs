@@ -1,9 +1,9 @@
 //! `CREDIT.GRANT account tx amount [REASON s] [META s]`: adds credits; opens the account.
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgSpec, CommandSpec, KeyUse};
-use super::super::{Defaults, Request};
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgSpec, CommandSpec, KeyUse};
+use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
 /// The table entry.

@@ -1,9 +1,9 @@
 //! `CREDIT.HOLDS account`: an account's figures and its active reservations, one snapshot.
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgSpec, CommandSpec, Flags, KeyUse};
-use super::super::{Defaults, Request};
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
 /// The table entry.

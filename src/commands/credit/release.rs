@@ -1,9 +1,9 @@
 //! `CREDIT.RELEASE account tx [REASON s]`: ends a hold, or burns an id that was never used.
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgSpec, CommandSpec, Flags, KeyUse};
-use super::super::{Defaults, Request};
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
 /// The table entry. No denyoom: a full server must still be able to end holds (commands.md C.1).

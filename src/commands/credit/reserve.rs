@@ -1,9 +1,9 @@
 //! `CREDIT.RESERVE account tx amount [TTL ms] [REASON s] [META s]`: holds credits for a while.
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, KeyUse};
-use super::super::{Defaults, Request};
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, KeyUse};
+use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
 /// The table entry.

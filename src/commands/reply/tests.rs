@@ -147,7 +147,8 @@ fn every_type_in_both_protocols() {
 #[test]
 fn hello_has_its_seven_fields() {
     let facts = HelloFacts { redis_version: "7.2.4", connection_id: 9 };
-    let body = "$6|server|$5|redis|$7|version|$5|7.2.4|$5|proto|:P|$2|id|:9|$4|mode|$10|standalone|$4|role|$6|master|$7|modules|*0|";
+    let body = "$6|server|$5|redis|$7|version|$5|7.2.4|$5|proto|:P|$2|id|:9|\
+                $4|mode|$10|standalone|$4|role|$6|master|$7|modules|*0|";
     let resp3 = encoded(Proto::Resp3, |out| out.hello(&facts));
     assert_eq!(resp3, format!("%7|{body}").replace('|', "\r\n").replace(":P", ":3"));
     let resp2 = encoded(Proto::Resp2, |out| out.hello(&facts));

@@ -1,7 +1,7 @@
 //! CLUSTER, READONLY, READWRITE: one machine is no cluster, and clients are told so in Redis' words.
 
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 
 const DISABLED: Refusal = Refusal::fixed("ERR This instance has cluster support disabled");
 

@@ -1,10 +1,10 @@
 //! `COMMAND [COUNT|LIST|INFO|DOCS|GETKEYS|HELP]`: the grammar; the answers are [`catalog`](super::super::catalog)'s.
 
-use super::super::args::Args;
-use super::super::catalog::{CatalogRequest, ListFilter};
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
-use super::super::{Defaults, Request, table};
+use crate::commands::args::Args;
+use crate::commands::catalog::{CatalogRequest, ListFilter};
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::{Defaults, Request, table};
 
 const BASE: CommandSpec = CommandSpec {
     flags: Flags::ANYTIME,

@@ -1,10 +1,10 @@
 //! `CONFIG GET pattern ...|HELP`. Values are set in the file, the environment or the command line, not by clients.
 
-use super::super::Request;
-use super::super::arguments::Arguments;
-use super::super::glob;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 use super::ServerRequest;
+use crate::commands::Request;
+use crate::commands::arguments::Arguments;
+use crate::commands::glob;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

@@ -1,9 +1,9 @@
 //! `INFO [section ...]`
 
-use super::super::Request;
-use super::super::arguments::Arguments;
-use super::super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 use super::ServerRequest;
+use crate::commands::Request;
+use crate::commands::arguments::Arguments;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

@@ -1,8 +1,8 @@
 //! `LASTSAVE`
 
-use super::super::Request;
-use super::super::spec::{CommandSpec, Flags};
 use super::ServerRequest;
+use crate::commands::Request;
+use crate::commands::spec::{CommandSpec, Flags};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

@@ -1,10 +1,10 @@
 //! `SHUTDOWN [NOSAVE|SAVE] [NOW] [FORCE]`: everything answered is durable already, so the words change nothing.
 
-use super::super::args::Args;
-use super::super::refusal::Refusal;
-use super::super::spec::{ArgSpec, CommandSpec, Flags};
-use super::super::{Defaults, Request};
 use super::ServerRequest;
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgSpec, CommandSpec, Flags};
+use crate::commands::{Defaults, Request};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {

@@ -1,7 +1,7 @@
 //! Inline requests: a line typed at telnet, split into words by the rules of Redis' `sdssplitargs`.
 //!
-//! Words stand between blanks. `"..."` knows `\n \r \t \a \b \xHH` and takes other escaped letters as they are; `'...'` knows
-//! `\'`. A quote may open inside of a word; after the closing one the word ends.
+//! Words stand between blanks. `"..."` knows `\n \r \t \a \b \xHH` and takes other escaped letters as they are;
+//! `'...'` knows `\'`. A quote may open inside of a word; after the closing one the word ends.
 
 use super::{Limits, ProtocolError};
 use crate::commands::arguments::Span;

@@ -18,7 +18,20 @@ pub(super) enum Number {
 const DIGITS_MAX: usize = 20;
 
 /// Reads the number at the start of `line`; sees at most 24 bytes.
+///
+/// Nearly all have one or two digits: those are matched whole, digits and CRLF at once.
+#[inline]
 pub(super) fn read(line: &[u8]) -> Number {
+    match *line {
+        [one @ b'0'..=b'9', b'\r', b'\n', ..] => Number::Whole { value: u64::from(one - b'0'), len: 3 },
+        [ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            Number::Whole { value: u64::from(ten - b'0') * 10 + u64::from(one - b'0'), len: 4 }
+        }
+        _ => read_any(line),
+    }
+}
+
+fn read_any(line: &[u8]) -> Number {
     let negative = line.first() == Some(&b'-');
     let start = usize::from(negative);
     let mut value = 0_u64;
@@ -50,6 +63,8 @@ mod tests {
         let whole = |value, len| Number::Whole { value, len };
         for (line, expected) in [
             ("0\r\n", whole(0, 3)),
+            ("7\r\nrest", whole(7, 3)),
+            ("42\r\nrest", whole(42, 4)),
             ("1024\r\nrest", whole(1024, 6)),
             ("18446744073709551615\r\n", whole(u64::MAX, 22)),
             ("99999999999999999999\r\n", whole(u64::MAX, 22)),
@@ -64,6 +79,7 @@ mod tests {
             ("+1\r\n", Number::Bad),
             ("01\r\n", Number::Bad),
             ("01", Number::Bad),
+            ("00\r\n", Number::Bad),
             (" 1\r\n", Number::Bad),
             ("1 \r\n", Number::Bad),
             ("1\n", Number::Bad),

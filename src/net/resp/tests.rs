@@ -200,7 +200,10 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn valid_requests_are_read_as_redis_protocol_reads_them(all in prop::collection::vec(words(), 1..5), cuts in prop::collection::vec(1_usize..30, 0..20)) {
+    fn valid_requests_are_read_as_redis_protocol_reads_them(
+        all in prop::collection::vec(words(), 1..5),
+        cuts in prop::collection::vec(1_usize..30, 0..20),
+    ) {
         let stream: Vec<u8> = all.iter().flat_map(|words| encode(words)).collect();
         let found = read_all(&stream, &Limits::AUTHENTICATED, &mut cuts.into_iter()).expect("valid");
         prop_assert_eq!(&found, &all);
