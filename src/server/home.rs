@@ -140,7 +140,7 @@ impl Home {
                 reserved: totals.reserved,
             },
             transactions: totals.index_entries,
-            account_bytes: totals.account_bytes,
+            account_bytes: 0,
             transaction_bytes: totals.index_bytes,
             next_lsn: self.shard.log().next_lsn(),
             durable_lsn: self.shard.log().durable_lsn(),
