@@ -1,7 +1,8 @@
 //! Cold structs on disk: one page each, checksummed, versioned. The only user of bincode.
 //!
 //! ```text
-//! 0 magic u32  4 crc32c u32 (of bytes 8..16 + len)  8 format u16  10 zero u16  12 len u32  16 bincode, fixed-width ints
+//! 0 magic u32  4 crc32c u32 (of bytes 8..16 + len)  8 format u16  10 zero u16  12 len u32
+//! 16 bincode, integers of fixed width, little-endian
 //! ```
 //!
 //! Golden bytes in the tests of each struct hold the format still: bincode is pinned and may be replaced one day.

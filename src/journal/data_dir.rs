@@ -49,10 +49,8 @@ impl DataDir {
     /// [`JournalError::Exposed`] (77), [`JournalError::Locked`] (73), [`JournalError::ReadOnly`] (28),
     /// [`JournalError::Format`] and [`JournalError::Refused`] (65) for the manifest, or another.
     pub fn open_or_create(path: &Path, new: NewDir) -> Result<Self, JournalError> {
-        match DirBuilder::new().mode(0o700).create(path) {
-            Ok(()) => sync_parent(path)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(JournalError::io("create directory", path, error)),
+        if make_private(path)? {
+            sync_parent(path)?;
         }
         let metadata = fs::metadata(path).map_err(|error| JournalError::io("open", path, error))?;
         if !metadata.is_dir() {
@@ -80,13 +78,22 @@ impl DataDir {
         &self.path
     }
 
-    /// The files of `shard`.
+    /// The files of `shard`. To be called once for each.
     ///
     /// # Errors
     /// Those of [`MmapStorage::open`].
     pub fn storage(&self, shard: u16) -> Result<MmapStorage, JournalError> {
         assert!(shard < self.manifest.shards, "shard {shard} of {}", self.manifest.shards);
         MmapStorage::open(&shard_path(&self.path, shard))
+    }
+}
+
+/// Makes a directory for the owner alone; whether it was not there before.
+fn make_private(path: &Path) -> Result<bool, JournalError> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(JournalError::io("create directory", path, error)),
     }
 }
 
@@ -110,7 +117,9 @@ fn create(dir: &Path, new: NewDir) -> Result<Manifest, JournalError> {
     let manifest = Manifest::new(new.instance, new.shards, new.hash_keys);
     refuse_orphans(dir)?;
     for shard in 0..new.shards {
-        let mut storage = MmapStorage::open(&shard_path(dir, shard))?;
+        let path = shard_path(dir, shard);
+        make_private(&path)?;
+        let mut storage = MmapStorage::open(&path)?;
         super_page::initialise(&mut storage, manifest.log_id(shard))?;
     }
     sync_dir(dir)?;
@@ -183,6 +192,17 @@ mod tests {
         fs::write(path.join("shard-001/0000000000000000-00000001.wal"), []).expect("a segment");
         let error = DataDir::open_or_create(&path, NEW).expect_err("orphans");
         assert_eq!(error.exit_code(), 65);
+    }
+
+    #[test]
+    fn a_lost_shard_is_not_taken_for_a_new_one() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let path = parent.path().join("data");
+        let dir = DataDir::open_or_create(&path, NEW).expect("made");
+        fs::remove_dir_all(path.join("shard-001")).expect("lost");
+        let mut storage = dir.storage(1).expect("not looked at yet");
+        let error = super_page::newest(&mut storage, dir.manifest().log_id(1)).expect_err("refused");
+        assert_eq!((error.exit_code(), path.join("shard-001").exists()), (65, false), "{error}");
     }
 
     #[test]

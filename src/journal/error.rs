@@ -85,7 +85,9 @@ pub enum JournalError {
         path: PathBuf,
     },
     /// Others than the owner can enter the directory.
-    #[error("{} can be entered by group or others (mode {mode:04o}): run `chmod 700 {}`", path.display(), path.display())]
+    #[error(
+        "{} can be entered by group or others (mode {mode:04o}): run `chmod 700 {}`", path.display(), path.display()
+    )]
     Exposed {
         /// The data directory.
         path: PathBuf,

@@ -35,17 +35,11 @@ pub struct MmapStorage {
 }
 
 impl MmapStorage {
-    /// Opens a shard's directory, making it if it is not there.
+    /// Opens a shard's directory. Once per process: a spare in it is taken for what an interrupted run left.
     ///
     /// # Errors
-    /// [`JournalError`] if it cannot be made or entered, or if what an interrupted run left cannot be removed.
+    /// [`JournalError`] if what an interrupted run left cannot be removed.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        let made = DirBuilder::new().mode(0o700).create(dir);
-        if let Err(error) = made
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(JournalError::io("create directory", dir, error));
-        }
         let spare = dir.join(SPARE_NAME);
         match fs::remove_file(&spare) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {

@@ -83,7 +83,7 @@ impl<'a, S: Storage> Scan<'a, S> {
 
     /// The block at `offset`; `None` if there is no valid one.
     pub fn block(&mut self, offset: u64) -> Result<Option<Found<'_>>, JournalError> {
-        let left = self.file.len.saturating_sub(offset);
+        let left = self.pages_len().saturating_sub(offset);
         if left < PAGE as u64 {
             return Ok(None);
         }
@@ -112,7 +112,7 @@ impl<'a, S: Storage> Scan<'a, S> {
         const ZEROS: [u8; PAGE] = [0; PAGE];
         let mut rest = Rest::default();
         let mut at = offset;
-        while at + PAGE as u64 <= self.file.len {
+        while at < self.pages_len() {
             let page = self.bytes(at, PAGE)?;
             if page != ZEROS {
                 rest.garbage_len = at + PAGE as u64 - offset;
@@ -134,13 +134,17 @@ impl<'a, S: Storage> Scan<'a, S> {
         Ok(if at_home { found.header.durable_lsn } else { 0 })
     }
 
-    /// `len` bytes at `offset` (a page boundary), which lie in the file.
+    /// Length of the file without a last page that somebody cut.
+    fn pages_len(&self) -> u64 {
+        self.file.len / PAGE as u64 * PAGE as u64
+    }
+
+    /// `len` bytes at `offset` (a page boundary), which lie in the file's whole pages.
     fn bytes(&mut self, offset: u64, len: usize) -> Result<&[u8], JournalError> {
         assert!(offset.is_multiple_of(PAGE as u64) && len <= WINDOW_LEN, "a piece that fits the window");
         if offset < self.loaded.start || offset + len as u64 > self.loaded.end {
             self.loaded = 0..0;
-            let whole_pages = (self.file.len - offset) / PAGE as u64 * PAGE as u64;
-            let fill = whole_pages.min(WINDOW_LEN as u64);
+            let fill = (self.pages_len() - offset).min(WINDOW_LEN as u64);
             let target = &mut self.window.bytes_mut()[..fill as usize];
             read(self.storage, self.file, self.header.id, offset, target)?;
             self.loaded = offset..offset + fill;

@@ -104,6 +104,24 @@ mod tests {
     }
 
     #[test]
+    fn a_bus_error_ends_the_process_with_71() {
+        const CHILD: &str = "CREDITD_TEST_BUS_ERROR";
+        if std::env::var_os(CHILD).is_some() {
+            exit_on_bus_error().expect("a handler");
+            let mut segment = mapped(8192);
+            segment.file.set_len(0).expect("the page is gone, as on a device that failed");
+            segment.store(4096, b"x");
+            return;
+        }
+        let mut child = std::process::Command::new(std::env::current_exe().expect("this test"));
+        let name = "journal::segment::tests::a_bus_error_ends_the_process_with_71";
+        let output = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().expect("runs");
+        assert_eq!(output.status.code(), Some(EXIT_BUS_ERROR));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("FATAL creditd: SIGBUS"), "{text}");
+    }
+
+    #[test]
     #[should_panic(expected = "stays in its segment")]
     fn a_store_past_the_end_is_a_bug() {
         mapped(8192).store(8191, b"ab");

@@ -150,13 +150,13 @@ impl SimDisk {
         self.locked().names.live().map(str::to_owned).collect()
     }
 
-    /// Bytes of a file on the platter.
+    /// Bytes of a file, as a direct read shows them.
     ///
     /// # Panics
     /// If there is no such file.
-    pub fn platter(&self, name: &str, offset: u64, len: usize) -> Vec<u8> {
+    pub fn contents(&self, name: &str, offset: u64, len: usize) -> Vec<u8> {
         let mut bytes = vec![0; len];
-        self.locked().named(name).expect("there is such a file").read_platter(offset, &mut bytes);
+        self.locked().named(name).expect("there is such a file").read_direct(offset, &mut bytes);
         bytes
     }
 
@@ -308,7 +308,7 @@ impl Storage for SimStorage {
             if disk.bad_pages.iter().any(|(bad, page)| *bad == name && pages.contains(page)) {
                 return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
             }
-            disk.named(&name)?.read_platter(offset, buf);
+            disk.named(&name)?.read_direct(offset, buf);
             Ok(())
         })
     }
@@ -378,7 +378,7 @@ impl Storage for SimStorage {
         let path = format!("quarantine/{copy}");
         let id = self.change("quarantine", &path, |disk| {
             let mut bytes = vec![0; len as usize];
-            disk.named(&name)?.read_platter(offset, &mut bytes);
+            disk.named(&name)?.read_direct(offset, &mut bytes);
             let id = disk.create(&path);
             disk.file(id).set_len(len);
             disk.file(id).write(0, &bytes);
@@ -394,7 +394,7 @@ impl Storage for SimStorage {
         self.look("read", &name, |disk| {
             let Ok(file) = disk.named(&name) else { return Ok(None) };
             let mut page = Box::new([0; PAGE]);
-            file.read_platter(0, &mut page[..]);
+            file.read_direct(0, &mut page[..]);
             Ok(Some(page))
         })
     }
@@ -477,8 +477,8 @@ mod tests {
             storage.store(8192, &[2; PAGE]).expect("stored");
             disk.crash();
             assert!(storage.sync().is_err(), "the old storage is dead");
-            assert_eq!(disk.platter(&NAME.to_string(), 4096, PAGE), [1; PAGE]);
-            let page = disk.platter(&NAME.to_string(), 8192, PAGE);
+            assert_eq!(disk.contents(&NAME.to_string(), 4096, PAGE), [1; PAGE]);
+            let page = disk.contents(&NAME.to_string(), 8192, PAGE);
             assert!(page.chunks(512).all(|sector| sector == [0; 512] || sector == [2; 512]));
             match page.iter().filter(|byte| **byte == 2).count() {
                 0 => lost += 1,

@@ -55,11 +55,11 @@ impl SimFile {
         len
     }
 
-    /// Reads the platter. As O_DIRECT does, it writes dirty pages back first.
-    pub fn read_platter(&mut self, offset: u64, buf: &mut [u8]) {
-        self.sync();
+    /// Reads the device. As O_DIRECT does, it writes dirty pages back first, so it shows them; but only into the
+    /// device's own cache: without a sync they can still be lost.
+    pub fn read_direct(&self, offset: u64, buf: &mut [u8]) {
         for (page, start, piece) in pieces(offset, buf.len()) {
-            match self.platter.get(&page) {
+            match self.dirty.get(&page).or_else(|| self.platter.get(&page)) {
                 Some(image) => buf[piece.clone()].copy_from_slice(&image[start..start + piece.len()]),
                 None => buf[piece].fill(0),
             }

@@ -50,7 +50,11 @@ impl FileSpare {
 
     fn begin(&self, len: u64) -> io::Result<Making> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path)?;
-        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len)?;
+        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len) {
+            // A file system that cannot allocate ahead still does so for the zeros that follow.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
         Ok(Making { file, len, zeroed: 0 })
     }
 }

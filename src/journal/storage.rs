@@ -70,7 +70,7 @@ pub trait Storage: Send + 'static {
     /// A reader of this shard's segments.
     fn source(&self) -> Self::Source;
 
-    /// Whether [`Self::read`] so far went past the page cache; false means that it could only ask the kernel to drop it.
+    /// Whether [`Self::read`] so far went past the page cache. If not, it could only ask the kernel to drop it.
     fn direct_io(&self) -> bool;
 
     /// The segments, by base and epoch.

@@ -1,6 +1,7 @@
 //! Every row of the recovery table (journal.md 6): what is found, what is done, what the operator reads.
 
 use super::super::block::{BLOCK_HEADER_LEN, BlockHeader, SEAL};
+use super::super::chance::Chance;
 use super::super::error::Case;
 use super::super::segment_header::SegmentHeader;
 use super::super::storage::{SegmentName, Spare};
@@ -56,13 +57,13 @@ fn first_segment() -> String {
 }
 
 fn header(disk: &SimDisk, name: &str) -> SegmentHeader {
-    SegmentHeader::from_page(&disk.platter(name, 0, PAGE)).expect("a header")
+    SegmentHeader::from_page(&disk.contents(name, 0, PAGE)).expect("a header")
 }
 
 /// Rewrites the block at `lsn` of the first segment with a valid checksum, as an editor who knows the format would.
 fn edit(disk: &SimDisk, lsn: Lsn, change: impl FnOnce(&mut BlockHeader)) {
     let (name, salt) = (first_segment(), header(disk, &first_segment()).salt);
-    let page = disk.platter(&name, PAGE_LEN + lsn, PAGE);
+    let page = disk.contents(&name, PAGE_LEN + lsn, PAGE);
     let body_len = BlockHeader::claimed_body_len(&page).expect("a block");
     let bytes = &page[..BLOCK_HEADER_LEN + body_len];
     let mut header = BlockHeader::decode(bytes, salt).expect("a valid block");
@@ -120,7 +121,7 @@ fn case_3_a_torn_tail_is_cut_and_kept_in_quarantine() {
             (seen, cut.from, cut.to),
             (records[..whole].to_vec(), from, (torn + fill.len() as u64).div_ceil(4096) * 4096)
         );
-        let copy = disk.platter(&format!("quarantine/{}", cut.quarantine), 0, cut.bytes() as usize);
+        let copy = disk.contents(&format!("quarantine/{}", cut.quarantine), 0, cut.bytes() as usize);
         assert_eq!(&copy[(torn - from) as usize..][..fill.len()], fill);
         let bytes = record(64, 99);
         let lsn = put(&mut opened.log, &bytes);
@@ -174,13 +175,49 @@ fn case_4_a_segment_that_became_shorter_is_refused() {
 }
 
 #[test]
+fn no_damage_loses_an_acknowledged_record_in_silence() {
+    let mut chance = Chance::new(1);
+    let (mut refused, mut harmless) = (0, 0);
+    for _ in 0..500 {
+        let (disk, mut opened, records) = running(10);
+        opened.log.mark(BlockKind::CleanStop, 3_000);
+        pump(&mut opened).expect("committed");
+        disk.kill();
+        let used = PAGE_LEN + opened.log.next_lsn();
+        let len = 1 + chance.below(600) as usize;
+        let damage: Vec<u8> = (0..len).map(|_| chance.number() as u8).collect();
+        disk.patch(&first_segment(), chance.below(used), &damage);
+        match open(disk.storage(), &options()) {
+            Ok((_, seen)) => {
+                assert_eq!(seen, records, "only padding was hit");
+                harmless += 1;
+            }
+            Err(error) => {
+                assert_eq!(error.exit_code(), 65, "{error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 20 && harmless > 20, "refused {refused} harmless {harmless}");
+}
+
+#[test]
+fn case_4_a_closed_segment_that_was_cut_is_refused() {
+    for len in [PAGE_LEN / 2, PAGE_LEN + 500, 900_000] {
+        let (disk, names) = three_segments();
+        disk.set_len(&names[0], len);
+        check_refused(&disk, Case::Damaged, &[&names[0]]);
+    }
+}
+
+#[test]
 fn case_5_valid_blocks_at_wrong_places_are_refused() {
     let (disk, _) = written(3);
     edit(&disk, 3 * 4096, |header| header.prev_chain[0] ^= 1);
     check_refused(&disk, Case::Altered, &["offset 16384", "does not name the one before it"]);
 
     let (disk, _) = written(3);
-    let second = disk.platter(&first_segment(), PAGE_LEN + 2 * 4096, PAGE);
+    let second = disk.contents(&first_segment(), PAGE_LEN + 2 * 4096, PAGE);
     disk.patch(&first_segment(), PAGE_LEN + 3 * 4096, &second);
     check_refused(&disk, Case::Altered, &["the block of lsn 8192 stands where lsn 12288 belongs"]);
 
@@ -224,12 +261,12 @@ fn case_6_a_segment_without_seal_before_one_of_the_same_epoch_is_refused() {
     let (disk, names) = three_segments();
     let next = header(&disk, &names[1]);
     let sealed_at = (0..next.name.base / PAGE_LEN).rev().map(|page| page * PAGE_LEN).find(|lsn| {
-        let page = disk.platter(&names[0], PAGE_LEN + lsn, PAGE);
+        let page = disk.contents(&names[0], PAGE_LEN + lsn, PAGE);
         page.starts_with(&super::super::block::BLOCK_MAGIC.to_le_bytes()) && page[11] == SEAL
     });
     let lsn = sealed_at.expect("the seal");
     let salt = header(&disk, &names[0]).salt;
-    let bytes = disk.platter(&names[0], PAGE_LEN + lsn, 1 << 20);
+    let bytes = disk.contents(&names[0], PAGE_LEN + lsn, 1 << 20);
     let len = BLOCK_HEADER_LEN + BlockHeader::claimed_body_len(&bytes).expect("a block");
     let mut block = BlockHeader::decode(&bytes[..len], salt).expect("valid");
     block.flags = 0;
@@ -251,7 +288,7 @@ fn case_7_a_log_that_ends_before_its_super_is_refused() {
 #[test]
 fn case_7_an_older_backup_with_a_newer_super_is_refused() {
     let (disk, opened, _) = running(2);
-    let backup = disk.platter(&first_segment(), 0, 16 * PAGE);
+    let backup = disk.contents(&first_segment(), 0, 16 * PAGE);
     drop(opened);
     disk.kill();
     drop(open(disk.storage(), &options()).expect("epoch 2"));
@@ -289,7 +326,7 @@ fn case_10_a_bad_sector_is_refused_with_its_offset() {
 fn case_11_formats_of_the_future_are_named() {
     let (disk, _) = written(2);
     let salt = header(&disk, &first_segment()).salt;
-    let mut block = disk.platter(&first_segment(), PAGE_LEN, BLOCK_HEADER_LEN);
+    let mut block = disk.contents(&first_segment(), PAGE_LEN, BLOCK_HEADER_LEN);
     block[8] = 9;
     let crc = crc32c::crc32c_append(salt, &block[8..]);
     block[4..8].copy_from_slice(&crc.to_le_bytes());
@@ -299,7 +336,7 @@ fn case_11_formats_of_the_future_are_named() {
     assert!(error.to_string().contains("newer version of creditd: format 9, this version reads format 1"), "{error}");
 
     let (disk, _) = written(2);
-    let mut page = disk.platter(&first_segment(), 0, PAGE);
+    let mut page = disk.contents(&first_segment(), 0, PAGE);
     page[8] = 7;
     let crc = crc32c::crc32c(&page[8..112]);
     page[4..8].copy_from_slice(&crc.to_le_bytes());
