@@ -1,41 +1,38 @@
-//! THE THREADS: start and stop.
+//! THE THREADS. Starts the cores, recovers the shards, accepts connections, and stops everything in order.
+//!
+//! ```text
+//!  main thread                      core 0 .. n-1 (pinned)                journal 0 .. n-1
+//!  ───────────                      ──────────────────────                ────────────────
+//!  LOCK, listen                     sockets' tasks and one turn           commits that a core hands over
+//!  recover shards (n threads) ────▶ Install(home)
+//!  accept ────────────────────────▶ Connection(socket)
+//!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
+//! ```
+//!
+//! Core to core: [`mailbox`] and [`doorbell`]. Absent on purpose: locks and shared counters on the way of a command.
 
-use std::net::SocketAddr;
+mod core;
+mod doorbell;
+mod engine;
+mod fatal;
+mod home;
+mod host;
+mod inquiry;
+mod mailbox;
+mod quota;
+mod router;
+mod shared;
+mod sockets;
+mod start;
+mod ulid;
 
-use crate::config::{Config, Exit};
+use crate::journal::{self, MmapStorage, Storage};
+use crate::shard::Shard;
 
-/// What a started server tells its operator.
-#[derive(Clone, Debug)]
-pub struct Ready {
-    /// Bound addresses, with their real ports.
-    pub addresses: Vec<SocketAddr>,
-    /// Shards of the data directory.
-    pub shards: u16,
-    /// Core threads.
-    pub cores: usize,
-}
+pub use start::{Ready, StartError, run};
 
-/// Why a server did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The threads are not built yet.
-    #[error("this build has no server")]
-    Absent,
-}
+/// The committer over real files.
+type Committer = journal::Committer<MmapStorage>;
 
-impl StartError {
-    /// How the process ends.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::Absent => Exit::Config,
-        }
-    }
-}
-
-/// Runs until the server is told to stop.
-///
-/// # Errors
-/// [`StartError`] if it cannot start.
-pub fn run(_config: Config, _on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
-    Err(StartError::Absent)
-}
+/// A shard over real files.
+type HomeShard = Shard<<MmapStorage as Storage>::Source>;

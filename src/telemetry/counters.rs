@@ -87,16 +87,18 @@ impl CoreCounters {
         }
     }
 
-    /// The calls since the last time took `busy_ns` together. One clock reading a batch, not one a command.
-    pub fn batch_ended(&mut self, busy_ns: u64) {
+    /// The calls since the last time took `busy_ns` together; returns how many they were. One clock reading a batch,
+    /// not one a command.
+    pub fn batch_ended(&mut self, busy_ns: u64) -> u64 {
         self.batches += 1;
         let calls: u64 = self.in_batch.iter().map(|(_, calls)| u64::from(*calls)).sum();
         if calls == 0 {
-            return;
+            return 0;
         }
         for (command, part) in self.in_batch.drain(..) {
             self.commands[usize::from(command)].busy_ns += busy_ns * u64::from(part) / calls;
         }
+        calls
     }
 
     /// A command of the table was refused before it was executed.

@@ -1,0 +1,42 @@
+//! `CREDIT.RESERVE account tx amount [TTL ms] [REASON s] [META s]`: holds credits for a while.
+
+use crate::commands::args::Args;
+use crate::commands::refusal::Refusal;
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, KeyUse};
+use crate::commands::{Defaults, Request};
+use crate::ledger::command::{Command, Op};
+
+/// The table entry.
+pub static SPEC: CommandSpec = CommandSpec {
+    name: "credit.reserve",
+    arity: -4,
+    flags: super::GROWING_WRITE,
+    key: Some(KeyUse::Update),
+    categories: &["spender"],
+    summary: "Holds credits of an account until they are captured, released or the TTL is over",
+    args: &[
+        ArgSpec::ACCOUNT,
+        super::TX,
+        super::AMOUNT,
+        ArgSpec::option("TTL", "milliseconds", ArgKind::Integer),
+        super::REASON,
+        super::META,
+    ],
+    parse,
+    ..super::BASE
+};
+
+fn parse<'a>(args: &mut Args<'a>, defaults: &Defaults) -> Result<Request<'a>, Refusal> {
+    let account = args.account()?;
+    let (tx, made_tx) = args.starting_tx(defaults)?;
+    let amount = args.amount()?;
+    let (mut ttl_ms, mut reason, mut meta) = (defaults.reserve_ttl_ms, &b""[..], &b""[..]);
+    while let Some(option) = args.option(&["TTL", "REASON", "META"])? {
+        match option {
+            "TTL" => ttl_ms = args.ttl_ms()?,
+            "REASON" => reason = args.reason()?,
+            _ => meta = args.meta()?,
+        }
+    }
+    Ok(Request::Ledger { command: Command { account, tx, reason, meta, op: Op::Reserve { amount, ttl_ms } }, made_tx })
+}

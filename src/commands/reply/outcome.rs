@@ -1,0 +1,171 @@
+//! Answers of the ledger, byte for byte as in commands.md C.1, C.3, C.9 and C.11.
+
+use super::{Encoder, Proto};
+use crate::ledger::credits::CREDITS_MAX;
+use crate::ledger::outcome::{Detail, Figures, HoldsView, Outcome, Receipt, Status};
+use crate::ledger::rejection::{Conflict, Rejection, Table, Verb};
+
+impl Encoder<'_> {
+    /// Answers a ledger command; `made_tx` is the id that the server made for it (`*`), if it did.
+    pub fn outcome(&mut self, outcome: &Outcome, made_tx: Option<&[u8]>) {
+        match outcome {
+            Outcome::Written(receipt) => self.receipt(receipt, made_tx),
+            Outcome::Balance(figures) => {
+                self.map(5);
+                self.figures(figures);
+            }
+            Outcome::Holds(view) => self.holds(view),
+            Outcome::Rejected(rejection) => self.rejection(rejection),
+        }
+    }
+
+    fn receipt(&mut self, receipt: &Receipt, made_tx: Option<&[u8]>) {
+        let detail_fields = match receipt.detail {
+            Detail::None => 0,
+            Detail::Expires(_) => 1,
+            Detail::Captured { .. } => 2,
+        };
+        let fields = 4 + detail_fields + usize::from(made_tx.is_some()) + usize::from(receipt.replayed);
+        self.out.reserve(224 + made_tx.map_or(0, <[u8]>::len));
+        self.small_map(fields);
+        self.out.extend_from_slice(status(receipt.status));
+        self.fact(b"$7\r\nbalance\r\n:", receipt.balance);
+        self.fact(b"$9\r\navailable\r\n:", receipt.available);
+        self.fact(b"$3\r\nseq\r\n:", receipt.seq);
+        match receipt.detail {
+            Detail::None => {}
+            Detail::Expires(at_ms) => self.fact(b"$7\r\nexpires\r\n:", at_ms),
+            Detail::Captured { captured, returned } => {
+                self.fact(b"$8\r\ncaptured\r\n:", captured);
+                self.fact(b"$8\r\nreturned\r\n:", returned);
+            }
+        }
+        if let Some(tx) = made_tx {
+            self.text("tx");
+            self.bulk(tx);
+        }
+        if receipt.replayed {
+            self.out.extend_from_slice(b"$8\r\nreplayed\r\n:1\r\n");
+        }
+    }
+
+    fn figures(&mut self, figures: &Figures) {
+        let available = figures.balance.checked_sub(figures.reserved).expect("reserved is part of the balance (I1)");
+        self.fact(b"$7\r\nbalance\r\n:", figures.balance);
+        self.fact(b"$8\r\nreserved\r\n:", figures.reserved);
+        self.fact(b"$9\r\navailable\r\n:", available);
+        self.fact(b"$3\r\nseq\r\n:", figures.seq);
+        self.fact(b"$4\r\ntime\r\n:", figures.time_ms);
+    }
+
+    fn holds(&mut self, view: &HoldsView) {
+        self.map(6);
+        self.figures(&view.figures);
+        self.text("holds");
+        self.array(view.holds.len());
+        for hold in &view.holds {
+            self.map(4);
+            self.text("tx");
+            self.bulk(&hold.tx);
+            self.number("amount", hold.amount);
+            self.number("created", hold.created_at_ms);
+            self.number("expires", hold.expires_at_ms);
+        }
+    }
+
+    fn rejection(&mut self, rejection: &Rejection) {
+        match *rejection {
+            Rejection::Insufficient { available, required } => {
+                self.facts("INSUFFICIENT", &[("available", available), ("required", required)]);
+            }
+            Rejection::Overflow { balance } => self.facts("OVERFLOW", &[("balance", balance), ("max", CREDITS_MAX)]),
+            Rejection::Limit { holds } => self.facts("LIMIT", &[("holds", holds)]),
+            Rejection::TxConflict(Conflict::Amount { have, given }) => {
+                self.facts("TXCONFLICT field=amount", &[("have", have), ("given", given)]);
+            }
+            Rejection::TxConflict(Conflict::Op { have, given }) => {
+                self.words(&["TXCONFLICT field=op have=", verb(have), " given=", verb(given)]);
+            }
+            Rejection::NoAccount => self.words(&["NOACCOUNT"]),
+            Rejection::NoReservation { op: None } => self.words(&["NORESERVATION"]),
+            Rejection::NoReservation { op: Some(op) } => self.words(&["NORESERVATION op=", verb(op)]),
+            Rejection::Expired { expires_at_ms, now_ms } => {
+                self.facts("EXPIRED", &[("expires", expires_at_ms), ("now", now_ms)]);
+            }
+            Rejection::Released { amount, seq } => self.facts("RELEASED", &[("amount", amount), ("seq", seq)]),
+            Rejection::Captured { amount, seq } => self.facts("CAPTURED", &[("amount", amount), ("seq", seq)]),
+            Rejection::Exceeds { limit, given } => self.facts("EXCEEDS", &[("limit", limit), ("given", given)]),
+            Rejection::OutOfMemory(table) => self.words(&[out_of_memory(table)]),
+        }
+    }
+
+    /// `-code key=value ...`
+    fn facts(&mut self, code: &str, facts: &[(&str, u64)]) {
+        self.out.push(b'-');
+        self.out.extend_from_slice(code.as_bytes());
+        for (key, value) in facts {
+            self.out.push(b' ');
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.push(b'=');
+            self.out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes());
+        }
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// An error of the server's own words.
+    fn words(&mut self, words: &[&str]) {
+        self.out.push(b'-');
+        words.iter().for_each(|word| self.out.extend_from_slice(word.as_bytes()));
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// A key, encoded with the `:` of its value, and the value.
+    fn fact(&mut self, key: &'static [u8], value: u64) {
+        self.out.extend_from_slice(key);
+        self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// Starts a map of four to eight fields.
+    fn small_map(&mut self, fields: usize) {
+        let template: [&[u8]; 5] = match self.proto {
+            Proto::Resp2 => [b"*8\r\n", b"*10\r\n", b"*12\r\n", b"*14\r\n", b"*16\r\n"],
+            Proto::Resp3 => [b"%4\r\n", b"%5\r\n", b"%6\r\n", b"%7\r\n", b"%8\r\n"],
+        };
+        self.out.extend_from_slice(template[fields - 4]);
+    }
+}
+
+/// The first field of a receipt, encoded.
+fn status(status: Status) -> &'static [u8] {
+    match status {
+        Status::Granted => b"$6\r\nstatus\r\n$7\r\ngranted\r\n",
+        Status::Debited => b"$6\r\nstatus\r\n$7\r\ndebited\r\n",
+        Status::Active => b"$6\r\nstatus\r\n$6\r\nactive\r\n",
+        Status::Captured => b"$6\r\nstatus\r\n$8\r\ncaptured\r\n",
+        Status::Released => b"$6\r\nstatus\r\n$8\r\nreleased\r\n",
+        Status::Expired => b"$6\r\nstatus\r\n$7\r\nexpired\r\n",
+        Status::Void => b"$6\r\nstatus\r\n$4\r\nvoid\r\n",
+    }
+}
+
+fn verb(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Grant => "grant",
+        Verb::Debit => "debit",
+        Verb::Reserve => "reserve",
+        Verb::Capture => "capture",
+        Verb::Release => "release",
+        Verb::Claim => "claim",
+    }
+}
+
+/// Redis' code word, and the knob that is the way out.
+fn out_of_memory(table: Table) -> &'static str {
+    match table {
+        Table::Accounts => "OOM the shard has as many accounts as accounts-max allows; nothing was executed",
+        Table::Transactions => {
+            "OOM the shard remembers as many transactions as tx-index-memory allows; nothing was executed"
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! `LASTSAVE`
+
+use super::ServerRequest;
+use crate::commands::Request;
+use crate::commands::spec::{CommandSpec, Flags};
+
+/// The table entry.
+pub static SPEC: CommandSpec = CommandSpec {
+    name: "lastsave",
+    flags: Flags::ANYTIME.and(Flags::FAST),
+    categories: &["admin", "dangerous"],
+    tips: &["nondeterministic_output"],
+    summary: "Tells when the newest snapshot was made, in unix seconds",
+    parse: |_, _| Ok(Request::Server(ServerRequest::LastSave)),
+    ..CommandSpec::BASE
+};

@@ -1,0 +1,32 @@
+//! Commands about the whole server. What they show is gathered by `server`; the grammar and the choice of what to show
+//! ([`info::Sections`], [`config::Patterns`]) are here.
+
+pub mod cluster;
+pub mod command;
+pub mod config;
+pub mod dbsize;
+pub mod info;
+pub mod lastsave;
+pub mod shutdown;
+pub mod time;
+
+use super::connection::client::ClientFilter;
+
+/// What only the server as a whole can answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerRequest<'a> {
+    /// INFO: text of the wanted sections.
+    Info(info::Sections<'a>),
+    /// CONFIG GET: map of the parameters that match.
+    ConfigGet(config::Patterns<'a>),
+    /// CLIENT LIST: a line per connection.
+    ClientList(ClientFilter<'a>),
+    /// DBSIZE: number of accounts.
+    DbSize,
+    /// TIME: array of two bulk strings, unix seconds and the microseconds of that second.
+    Time,
+    /// LASTSAVE: unix seconds.
+    LastSave,
+    /// SHUTDOWN: drain, stop; no reply. SAVE, NOSAVE, NOW and FORCE make no difference to a log.
+    Shutdown,
+}

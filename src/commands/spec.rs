@@ -1,0 +1,233 @@
+//! What the table says of a command; shaped by what COMMAND, COMMAND INFO and COMMAND DOCS of Redis 7 show.
+
+use super::args::Args;
+use super::refusal::Refusal;
+use super::{Defaults, Request};
+
+/// How a command's arguments become a [`Request`].
+pub type Parse = for<'a> fn(&mut Args<'a>, &Defaults) -> Result<Request<'a>, Refusal>;
+
+/// One command or subcommand: everything that is known of it before it runs.
+#[derive(Debug)]
+pub struct CommandSpec {
+    /// Lower case; of a subcommand `container|sub`. One dot at most: redis-py's cluster client refuses two.
+    pub name: &'static str,
+    /// Number of words, the name (and the container's) included; negative: at least that many.
+    pub arity: i32,
+    /// What it does to whom.
+    pub flags: Flags,
+    /// How it uses the key, which stands at position 1; `None`: it has no key.
+    pub key: Option<KeyUse>,
+    /// ACL categories beside those that follow from the flags, without `@`.
+    pub categories: &'static [&'static str],
+    /// Command tips for cluster clients.
+    pub tips: &'static [&'static str],
+    /// redis-cli's `help @group`.
+    pub group: &'static str,
+    /// One sentence without a full stop.
+    pub summary: &'static str,
+    /// First version: Redis' for its own commands, creditd's for CREDIT.*.
+    pub since: &'static str,
+    /// Cost in terms of the arguments.
+    pub complexity: &'static str,
+    /// The grammar, for hints and docs.
+    pub args: &'static [ArgSpec],
+    /// Empty: the command has none.
+    pub subcommands: &'static [CommandSpec],
+    /// Parser of the words after the name.
+    pub parse: Parse,
+}
+
+impl CommandSpec {
+    /// Starting point of an entry: every field that most commands leave empty.
+    pub(super) const BASE: Self = Self {
+        name: "",
+        arity: 1,
+        flags: Flags::NONE,
+        key: None,
+        categories: &[],
+        tips: &[],
+        group: "server",
+        summary: "",
+        since: "1.0.0",
+        complexity: "O(1)",
+        args: &[],
+        subcommands: &[],
+        parse: |_, _| Err(Refusal::SYNTAX),
+    };
+
+    /// Whether `words` words, name included, are a right number.
+    pub fn accepts(&self, words: usize) -> bool {
+        let limit = self.arity.unsigned_abs() as usize;
+        if self.arity < 0 { words >= limit } else { words == limit }
+    }
+
+    /// The word that names it to its container: `id` of `client|id`; else the whole name.
+    pub fn word(&self) -> &'static str {
+        self.name.split_once('|').map_or(self.name, |(_, word)| word)
+    }
+
+    /// Whether it belongs to ACL category `category` (no `@`), given or following from the flags as in Redis.
+    pub fn is_in_category(&self, category: &str) -> bool {
+        self.all_categories().any(|name| name == category)
+    }
+
+    /// All ACL categories, without `@`.
+    pub fn all_categories(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let flags = self.flags;
+        let implied = [
+            (flags.has(Flags::WRITE), "write"),
+            (flags.has(Flags::READONLY), "read"),
+            (flags.has(Flags::ADMIN), "admin"),
+            (flags.has(Flags::ADMIN), "dangerous"),
+            (flags.has(Flags::FAST), "fast"),
+            (!flags.has(Flags::FAST), "slow"),
+        ];
+        let given = self.categories.iter().copied();
+        implied.into_iter().filter_map(|(has, name)| has.then_some(name)).chain(given)
+    }
+}
+
+/// How a command uses the account at position 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// Shows it.
+    Read,
+    /// Changes it.
+    Update,
+}
+
+/// Set of Redis' command flags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// No flag.
+    pub const NONE: Self = Self(0);
+    /// May change an account.
+    pub const WRITE: Self = Self(1);
+    /// Changes no account.
+    pub const READONLY: Self = Self(1 << 1);
+    /// Refused when memory is at its limit.
+    pub const DENYOOM: Self = Self(1 << 2);
+    /// For operators.
+    pub const ADMIN: Self = Self(1 << 3);
+    /// Would not be for scripts, had we any.
+    pub const NOSCRIPT: Self = Self(1 << 4);
+    /// Runs while the log is being read at start.
+    pub const LOADING: Self = Self(1 << 5);
+    /// Needs no current data.
+    pub const STALE: Self = Self(1 << 6);
+    /// Constant time.
+    pub const FAST: Self = Self(1 << 7);
+    /// Runs before AUTH.
+    pub const NO_AUTH: Self = Self(1 << 8);
+    /// Not allowed between MULTI and EXEC.
+    pub const NO_MULTI: Self = Self(1 << 9);
+    /// What most commands of a connection are: they touch no account and run at any time.
+    pub const ANYTIME: Self = Self(1 << 5 | 1 << 6);
+
+    const NAMES: [&'static str; 10] =
+        ["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_auth", "no_multi"];
+
+    /// Both sets.
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether all of `other` are here.
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// The flags' names in Redis' order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.into_iter().enumerate().filter(move |(bit, _)| self.0 >> bit & 1 == 1).map(|(_, name)| name)
+    }
+}
+
+/// One argument of the grammar, as COMMAND DOCS shows it.
+#[derive(Debug)]
+pub struct ArgSpec {
+    /// What hints show.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: ArgKind,
+    /// The word before it; of a pure token the word itself.
+    pub token: Option<&'static str>,
+    /// Whether it may be left out.
+    pub optional: bool,
+    /// Whether it may be repeated.
+    pub multiple: bool,
+    /// Of alternatives and blocks, the parts.
+    pub parts: &'static [ArgSpec],
+}
+
+/// What an argument holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgKind {
+    /// The account.
+    Key,
+    /// Bytes.
+    String,
+    /// A whole number.
+    Integer,
+    /// A glob-like pattern.
+    Pattern,
+    /// A fixed word.
+    Token,
+    /// One of the parts.
+    OneOf,
+    /// All of the parts, in order.
+    Block,
+}
+
+impl ArgKind {
+    /// The word in COMMAND DOCS.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Pattern => "pattern",
+            Self::Token => "pure-token",
+            Self::OneOf => "oneof",
+            Self::Block => "block",
+        }
+    }
+}
+
+impl ArgSpec {
+    /// The account at position 1.
+    pub(super) const ACCOUNT: Self = Self::new("account", ArgKind::Key);
+
+    /// A required argument.
+    pub(super) const fn new(name: &'static str, kind: ArgKind) -> Self {
+        Self { name, kind, token: None, optional: false, multiple: false, parts: &[] }
+    }
+
+    /// A fixed word, as an alternative of a [`ArgKind::OneOf`].
+    pub(super) const fn token(name: &'static str, token: &'static str) -> Self {
+        Self { token: Some(token), ..Self::new(name, ArgKind::Token) }
+    }
+
+    /// `[TOKEN name]`
+    pub(super) const fn option(token: &'static str, name: &'static str, kind: ArgKind) -> Self {
+        Self { token: Some(token), optional: true, ..Self::new(name, kind) }
+    }
+
+    /// One of `parts`.
+    pub(super) const fn one_of(name: &'static str, parts: &'static [ArgSpec]) -> Self {
+        Self { parts, ..Self::new(name, ArgKind::OneOf) }
+    }
+
+    /// The same, to be left out at will.
+    pub(super) const fn optional(self) -> Self {
+        Self { optional: true, ..self }
+    }
+
+    /// The same, repeatable.
+    pub(super) const fn multiple(self) -> Self {
+        Self { multiple: true, ..self }
+    }
+}

@@ -1,0 +1,196 @@
+//! The one table of commands, and how a name finds its entry.
+//!
+//! A name's hash (length and three letters) points into `INDEX`, filled at build time; one or two compares, no
+//! allocation, ASCII case ignored.
+
+use super::args::Args;
+use super::arguments::Arguments;
+use super::refusal::Refusal;
+use super::spec::CommandSpec;
+use super::{Defaults, Request, connection, credit, server};
+
+/// Every command, in the order in which COMMAND lists them.
+pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
+
+const COMMANDS: [&CommandSpec; 30] = [
+    &credit::grant::SPEC,
+    &credit::debit::SPEC,
+    &credit::reserve::SPEC,
+    &credit::capture::SPEC,
+    &credit::release::SPEC,
+    &credit::balance::SPEC,
+    &credit::holds::SPEC,
+    &connection::ping::SPEC,
+    &connection::echo::SPEC,
+    &connection::quit::SPEC,
+    &connection::reset::SPEC,
+    &connection::select::SPEC,
+    &connection::hello::SPEC,
+    &connection::auth::SPEC,
+    &connection::client::SPEC,
+    &connection::transaction::MULTI,
+    &connection::transaction::EXEC,
+    &connection::transaction::DISCARD,
+    &connection::transaction::WATCH,
+    &connection::transaction::UNWATCH,
+    &server::command::SPEC,
+    &server::info::SPEC,
+    &server::config::SPEC,
+    &server::dbsize::SPEC,
+    &server::time::SPEC,
+    &server::lastsave::SPEC,
+    &server::shutdown::SPEC,
+    &server::cluster::CLUSTER,
+    &server::cluster::READONLY,
+    &server::cluster::READWRITE,
+];
+
+/// A request whose command is known and whose number of words is right; nothing else has been looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// The entry of the command, or of the subcommand.
+    pub spec: &'static CommandSpec,
+    /// The words after its name.
+    pub rest: Arguments<'a>,
+}
+
+impl<'a> Call<'a> {
+    /// Reads the rest.
+    ///
+    /// # Errors
+    /// [`Refusal`] with the reply's text; nothing is to be executed.
+    pub fn parse(&self, defaults: &Defaults) -> Result<Request<'a>, Refusal> {
+        (self.spec.parse)(&mut Args::new(self.spec, self.rest), defaults)
+    }
+}
+
+/// The command that `arguments` call, subcommand resolved, arity checked.
+///
+/// # Errors
+/// Unknown command or subcommand, wrong number of arguments: Redis' texts.
+pub fn resolve(arguments: Arguments<'_>) -> Result<Call<'_>, Refusal> {
+    let name = arguments.get(0).unwrap_or_default();
+    let spec = find(name).ok_or_else(|| Refusal::unknown_command(arguments))?;
+    let (spec, rest) = match arguments.get(1) {
+        Some(word) if !spec.subcommands.is_empty() => {
+            let subcommand = find_subcommand(spec, word);
+            (subcommand.ok_or_else(|| Refusal::unknown_subcommand(spec.name, word))?, arguments.skip(2))
+        }
+        _ => (spec, arguments.skip(1)),
+    };
+    if spec.accepts(arguments.len()) { Ok(Call { spec, rest }) } else { Err(Refusal::wrong_arity(spec.name)) }
+}
+
+/// Where a command stands in [`TABLE`]; a subcommand where its container does. What counters are kept by.
+pub fn position(spec: &'static CommandSpec) -> usize {
+    let holds = |known: &CommandSpec| known.subcommands.iter().any(|subcommand| std::ptr::eq(subcommand, spec));
+    let is = |known: &&'static CommandSpec| std::ptr::eq(*known, spec) || holds(known);
+    TABLE.iter().position(is).expect("every spec stands in the table")
+}
+
+/// The entry of a command by its name, or of a subcommand by `container|sub`.
+pub fn find_full(name: &[u8]) -> Option<&'static CommandSpec> {
+    let Some(bar) = name.iter().position(|&byte| byte == b'|') else { return find(name) };
+    find_subcommand(find(&name[..bar])?, &name[bar + 1..])
+}
+
+/// The entry of a command by its name.
+pub fn find(name: &[u8]) -> Option<&'static CommandSpec> {
+    if name.is_empty() || name.len() > NAME_LEN_MAX {
+        return None;
+    }
+    let mut slot = hash(name);
+    while let Some(&spec) = TABLE.get(usize::from(INDEX[slot])) {
+        if spec.name.as_bytes().eq_ignore_ascii_case(name) {
+            return Some(spec);
+        }
+        slot = (slot + 1) % INDEX.len();
+    }
+    None
+}
+
+/// The entry of a subcommand by its own word.
+pub fn find_subcommand(container: &CommandSpec, word: &[u8]) -> Option<&'static CommandSpec> {
+    let subcommands: &'static [CommandSpec] = container.subcommands;
+    subcommands.iter().find(|spec| spec.word().as_bytes().eq_ignore_ascii_case(word))
+}
+
+/// Longest name in the table.
+const NAME_LEN_MAX: usize = 14;
+
+/// Open addressing over the positions in `COMMANDS`; `EMPTY` ends a probe.
+static INDEX: [u8; 128] = build_index();
+const EMPTY: u8 = u8::MAX;
+
+const fn hash(name: &[u8]) -> usize {
+    let (first, late, last) = (name[0] | 0x20, name[name.len() * 2 / 3] | 0x20, name[name.len() - 1] | 0x20);
+    (name.len() + first as usize * 5 + late as usize * 11 + last as usize * 31) % 128
+}
+
+const fn build_index() -> [u8; 128] {
+    let mut index = [EMPTY; 128];
+    let mut command = 0;
+    while command < COMMANDS.len() {
+        let name = COMMANDS[command].name.as_bytes();
+        assert!(name.len() <= NAME_LEN_MAX, "NAME_LEN_MAX is too small");
+        let mut slot = hash(name);
+        while index[slot] != EMPTY {
+            slot = (slot + 1) % index.len();
+        }
+        index[slot] = command as u8;
+        command += 1;
+    }
+    index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_in_any_case_and_nothing_else_is() {
+        for spec in TABLE {
+            let mixed: String =
+                spec.name.char_indices().map(|(at, c)| if at % 2 == 0 { c.to_ascii_uppercase() } else { c }).collect();
+            for name in [spec.name, &spec.name.to_ascii_uppercase(), &mixed] {
+                assert_eq!(find(name.as_bytes()).map(|found| found.name), Some(spec.name));
+            }
+            for subcommand in spec.subcommands {
+                assert_eq!(find_full(subcommand.name.as_bytes()).map(|found| found.name), Some(subcommand.name));
+            }
+        }
+        for name in [
+            "",
+            "get",
+            "credit.",
+            "credit.debi",
+            "credit.debits",
+            "credit.refund",
+            "client|",
+            "client|x",
+            "x|id",
+            "\u{c}\u{e}",
+        ] {
+            assert!(find_full(name.as_bytes()).is_none(), "{name:?}");
+        }
+        // Bit 0x20 alone must not make two names equal: '.' without it is 0x0e.
+        assert!(find(b"credit\x0edebit").is_none());
+    }
+
+    #[test]
+    fn probes_are_short() {
+        let runs = INDEX.split(|&entry| entry == EMPTY).map(<[u8]>::len);
+        assert!(runs.max() <= Some(4), "choose other factors in hash");
+    }
+
+    #[test]
+    fn names_keep_to_what_cluster_clients_can_read() {
+        for spec in TABLE {
+            assert!(spec.name.bytes().filter(|&byte| byte == b'.').count() <= 1, "{}", spec.name);
+            assert_eq!(spec.name, spec.name.to_ascii_lowercase());
+            for subcommand in spec.subcommands {
+                assert_eq!(subcommand.name.split_once('|').map(|(container, _)| container), Some(spec.name));
+            }
+        }
+    }
+}

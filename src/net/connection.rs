@@ -1,0 +1,432 @@
+//! One client's conversation, without its socket.
+//!
+//! ```text
+//!  bytes ─▶ parser ─▶ request ─┬─ about the connection: answered here        ─┐
+//!                              ├─ for a shard: Host::submit ──▶ fill(slot) ◀── ├─▶ reply ring ─▶ output bytes
+//!                              └─ about the server: Host::ask ──▶ fill(slot) ◀─┘
+//! ```
+//!
+//! Pure state: bytes go in ([`Connection::receive`]), bytes come out ([`Connection::output`]), so that it can be driven by
+//! a socket, a test or the simulator. Replies leave in request order whatever the order of the answers.
+//!
+//! Bounded: replies owed, output not taken, one incomplete request, a MULTI queue. At a limit the connection asks for no
+//! more input ([`Need::Room`]): back-pressure, not an error; only a client that never reads is cut off.
+
+mod session;
+
+use super::replies::{Answer, Failure, MadeTx, ReplyRing};
+use super::resp::{Parser, ProtocolError};
+use crate::commands::args::Args;
+use crate::commands::arguments::{Arguments, OwnedArguments};
+use crate::commands::refusal::Refusal;
+use crate::commands::reply::{Encoder, Proto};
+use crate::commands::server::ServerRequest;
+use crate::commands::spec::{CommandSpec, Flags};
+use crate::commands::{Defaults, Request, catalog, table};
+use crate::ledger::command::Command;
+use crate::shard::batch::Ticket;
+use session::Session;
+use std::net::SocketAddr;
+
+/// Unsent output above which no more requests are taken.
+const OUTPUT_SOFT_MAX: usize = 256 * 1024;
+
+/// Bytes thrown away at the end of a connection, so that its last reply is not lost to a reset.
+const DRAIN_BYTES_MAX: usize = 64 * 1024;
+
+/// How long a connection that was ended may linger.
+const DRAIN_MS_MAX: u64 = 2000;
+
+/// Limits of a connection, from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Replies owed at most.
+    pub slots_max: usize,
+    /// Unsent output above which the client is cut off.
+    pub output_bytes_max: usize,
+    /// Arguments of a request.
+    pub args_max: usize,
+    /// Bytes of a request.
+    pub frame_bytes_max: usize,
+    /// How long a request may stay incomplete.
+    pub frame_timeout_ms: u64,
+    /// How long a connection may be silent; `None` = for ever.
+    pub idle_timeout_ms: Option<u64>,
+}
+
+/// What a connection needs the rest of the server for.
+pub trait Host {
+    /// Hands a command to the shard that owns its account. The outcome comes to [`Connection::fill`] by `ticket`.
+    fn submit(&mut self, ticket: Ticket, command: &Command<'_>);
+
+    /// Puts a question about the whole server. `Some`: the answer; else it comes to `ticket`.
+    fn ask(&mut self, ticket: Ticket, proto: Proto, request: &ServerRequest<'_>) -> Option<Answer>;
+
+    /// A fresh transaction id, for `*`.
+    fn make_tx(&mut self) -> MadeTx;
+
+    /// Text of the `-LOADING` error while recovery runs.
+    fn loading(&self) -> Option<String>;
+
+    /// Whether shards are too far behind to take more commands, or the server takes none any more.
+    fn is_congested(&self) -> bool;
+
+    /// Whether clients must give a password.
+    fn needs_password(&self) -> bool;
+
+    /// Whether `given` is the password, compared in constant time.
+    fn is_password(&self, given: &[u8]) -> bool;
+
+    /// Version of Redis that HELLO tells.
+    fn redis_version(&self) -> &'static str;
+
+    /// Limits and defaults of the configuration.
+    fn limits(&self) -> &Limits;
+
+    /// What the commands' grammar takes from the configuration.
+    fn defaults(&self) -> &Defaults;
+
+    /// Unix milliseconds.
+    fn now_ms(&self) -> u64;
+
+    /// Counts a command, by its position in the table: executed.
+    fn called(&mut self, command: u16);
+
+    /// Counts a command refused before it ran, or a request that was none.
+    fn refused(&mut self, spec: Option<&'static CommandSpec>, text: &str);
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Bytes from the client.
+    Input,
+    /// To be called again: it has requests that it may take now.
+    Resume,
+    /// Replies, or that its output is taken.
+    Room,
+    /// Nothing: it is over.
+    End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The client has ended its side: what came is executed and answered.
+    HalfClosed,
+    /// QUIT, or a broken request: the replies owed go out, then the write side is shut.
+    Ending,
+    /// The write side is shut: what still comes is thrown away.
+    Draining { bytes: usize, until_ms: u64 },
+    Over,
+}
+
+/// One client.
+pub struct Connection {
+    session: Session,
+    place: Ticket,
+    parser: Parser,
+    /// Bytes that make no complete request yet, or that wait for room.
+    input: Vec<u8>,
+    /// Whether `input` may hold a complete request.
+    input_ready: bool,
+    ring: ReplyRing,
+    output: Vec<u8>,
+    sent: usize,
+    multi: Option<Multi>,
+    state: State,
+    last_input_ms: u64,
+    now_ms: u64,
+}
+
+/// Requests between MULTI and EXEC.
+#[derive(Default)]
+struct Multi {
+    queue: Vec<OwnedArguments>,
+    bytes: usize,
+    failed: bool,
+}
+
+impl Connection {
+    /// A fresh connection. `place` is where its answers come to, without the slot.
+    pub fn new(id: u64, place: Ticket, peer: SocketAddr, local: SocketAddr, now_ms: u64) -> Self {
+        Self {
+            session: Session::new(id, peer, local, now_ms),
+            place,
+            parser: Parser::default(),
+            input: Vec::new(),
+            input_ready: false,
+            ring: ReplyRing::default(),
+            output: Vec::new(),
+            sent: 0,
+            multi: None,
+            state: State::Open,
+            last_input_ms: now_ms,
+            now_ms,
+        }
+    }
+
+    /// Takes bytes from the client and executes the requests in them, as far as there is room. Without bytes: goes on
+    /// with what waits.
+    pub fn receive(&mut self, bytes: &[u8], host: &mut impl Host) {
+        self.now_ms = host.now_ms();
+        if !bytes.is_empty() {
+            self.last_input_ms = self.now_ms;
+        }
+        if let State::Draining { bytes: left, .. } = &mut self.state {
+            *left = left.saturating_sub(bytes.len());
+            if *left == 0 {
+                self.state = State::Over;
+            }
+            return;
+        }
+        if self.input.is_empty() {
+            let consumed = self.take_requests(bytes, host);
+            self.input.extend_from_slice(&bytes[consumed..]);
+            return;
+        }
+        let mut input = std::mem::take(&mut self.input);
+        input.extend_from_slice(bytes);
+        let consumed = self.take_requests(&input, host);
+        input.drain(..consumed);
+        self.input = input;
+    }
+
+    /// The client will send no more.
+    pub fn end_of_input(&mut self) {
+        self.state = match self.state {
+            State::Open => State::HalfClosed,
+            State::Draining { .. } => State::Over,
+            state => state,
+        };
+    }
+
+    /// The socket is broken.
+    pub fn lost(&mut self) {
+        self.state = State::Over;
+    }
+
+    /// An answer for one of its requests; `failed` hears of errors that are shown now.
+    pub fn fill(&mut self, slot: u32, answer: Answer, failed: impl FnMut(Failure)) {
+        self.ring.fill(slot, answer, &mut self.output, failed);
+    }
+
+    /// Bytes to be sent.
+    pub fn output(&self) -> &[u8] {
+        &self.output[self.sent..]
+    }
+
+    /// The first `n` bytes of the output are sent.
+    pub fn sent(&mut self, n: usize) {
+        self.sent += n;
+        if self.sent == self.output.len() {
+            self.output.clear();
+            self.output.shrink_to(OUTPUT_SOFT_MAX);
+            self.sent = 0;
+        }
+    }
+
+    /// What it waits for.
+    pub fn need(&self) -> Need {
+        match self.state {
+            State::Over => Need::End,
+            State::Draining { .. } => Need::Input,
+            State::Ending => Need::Room,
+            State::Open | State::HalfClosed if self.output().len() > OUTPUT_SOFT_MAX => Need::Room,
+            State::Open | State::HalfClosed if self.input_ready => Need::Resume,
+            State::Open => Need::Input,
+            State::HalfClosed if self.ring.is_empty() && self.output().is_empty() => Need::End,
+            State::HalfClosed => Need::Room,
+        }
+    }
+
+    /// Whether everything is sent and the write side is to be shut.
+    pub fn must_shut(&self) -> bool {
+        self.state == State::Ending && self.ring.is_empty() && self.output().is_empty()
+    }
+
+    /// The write side is shut.
+    pub fn was_shut(&mut self) {
+        self.state = State::Draining { bytes: DRAIN_BYTES_MAX, until_ms: self.now_ms + DRAIN_MS_MAX };
+    }
+
+    /// Whether nothing more can be said to the client.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Over
+    }
+
+    /// Ends a connection whose time is up: an incomplete request, silence, unread output, a slow end. Returns whether so.
+    pub fn sweep(&mut self, now_ms: u64, limits: &Limits) -> bool {
+        self.now_ms = now_ms;
+        let silent_ms = now_ms.saturating_sub(self.last_input_ms);
+        let incomplete = !self.input.is_empty() && !self.input_ready && self.need() == Need::Input;
+        let over = match self.state {
+            State::Draining { until_ms, .. } => now_ms >= until_ms,
+            State::Over => true,
+            _ => {
+                (incomplete && silent_ms > limits.frame_timeout_ms)
+                    || (self.ring.is_empty() && limits.idle_timeout_ms.is_some_and(|limit_ms| silent_ms > limit_ms))
+            }
+        };
+        if over || self.output().len() > limits.output_bytes_max {
+            self.state = State::Over;
+        }
+        self.state == State::Over
+    }
+
+    /// The connection's number.
+    pub fn id(&self) -> u64 {
+        self.session.id
+    }
+
+    /// Its line of CLIENT LIST, without the line's end.
+    pub fn describe(&self, now_ms: u64) -> String {
+        let multi = self.multi.as_ref().map_or(-1, |multi| multi.queue.len() as i64);
+        let idle_s = now_ms.saturating_sub(self.last_input_ms) / 1000;
+        self.session.describe(now_ms, idle_s, multi, self.input.len(), self.output().len())
+    }
+
+    /// Executes requests from the start of `bytes`. Returns how many bytes they took.
+    fn take_requests(&mut self, bytes: &[u8], host: &mut impl Host) -> usize {
+        let mut consumed = 0;
+        let mut parser = std::mem::take(&mut self.parser);
+        self.input_ready = false;
+        while matches!(self.state, State::Open | State::HalfClosed) {
+            if self.is_full(host) {
+                self.input_ready = consumed < bytes.len();
+                break;
+            }
+            match parser.parse(&bytes[consumed..], &self.session.parser_limits(host)) {
+                Ok(None) => break,
+                Ok(Some(len)) => {
+                    let request = &bytes[consumed..];
+                    consumed += len;
+                    let arguments = parser.arguments(request);
+                    if !arguments.is_empty() {
+                        self.request(arguments, host);
+                    }
+                }
+                Err(error) => self.break_off(&error, host),
+            }
+        }
+        self.parser = parser;
+        if matches!(self.state, State::Ending | State::Over) { bytes.len() } else { consumed }
+    }
+
+    fn is_full(&self, host: &impl Host) -> bool {
+        self.ring.len() >= host.limits().slots_max || self.output().len() > OUTPUT_SOFT_MAX || host.is_congested()
+    }
+
+    fn break_off(&mut self, error: &ProtocolError, host: &mut impl Host) {
+        if matches!(error, ProtocolError::Attack) {
+            tracing::warn!(peer = %self.session.peer, "a request that is HTTP or TLS: possible SECURITY ATTACK, closed");
+            self.state = State::Over;
+            return;
+        }
+        let text = format!("ERR {error}");
+        host.refused(None, &text);
+        self.reply(|e| e.error(&text));
+        self.state = State::Ending;
+    }
+
+    fn request(&mut self, arguments: Arguments<'_>, host: &mut impl Host) {
+        let spec = match table::resolve(arguments) {
+            Ok(spec) => spec,
+            Err(refusal) => return self.refuse(None, &refusal, host),
+        };
+        self.session.last_command = spec.name;
+        if !self.session.authenticated(host) && !spec.flags.has(Flags::NO_AUTH) {
+            return self.refuse(Some(spec), &Refusal::fixed("NOAUTH Authentication required."), host);
+        }
+        if let Some(text) = host.loading()
+            && !spec.flags.has(Flags::LOADING)
+        {
+            return self.refuse(Some(spec), &Refusal::made(text), host);
+        }
+        if let Some(multi) = &mut self.multi
+            && !session::ends_multi(spec)
+        {
+            return match multi.push(spec, arguments, host.limits()) {
+                Ok(()) => self.reply(|e| e.simple("QUEUED")),
+                Err(refusal) => self.refuse(Some(spec), &refusal, host),
+            };
+        }
+        self.run(spec, arguments, host);
+    }
+
+    /// Parses and executes one request of a known command.
+    fn run(&mut self, spec: &'static CommandSpec, arguments: Arguments<'_>, host: &mut impl Host) {
+        let request = match (spec.parse)(&mut Args::of(spec, arguments), host.defaults()) {
+            Ok(request) => request,
+            Err(refusal) => return self.refuse(Some(spec), &refusal, host),
+        };
+        let position = table::position(spec) as u16;
+        host.called(position);
+        match request {
+            Request::Ledger { command, made_tx: false } => {
+                let ticket = self.ticket(position, None);
+                host.submit(ticket, &command);
+            }
+            Request::Ledger { command, made_tx: true } => {
+                let tx = host.make_tx();
+                let ticket = self.ticket(position, Some(tx));
+                host.submit(ticket, &Command { tx: &tx, ..command });
+            }
+            Request::Server(request) => {
+                let ticket = self.ticket(position, None);
+                if let Some(answer) = host.ask(ticket, self.session.proto, &request) {
+                    self.fill(ticket.slot, answer, |_| {});
+                }
+            }
+            Request::Connection(request) => self.converse(request, host),
+            Request::Catalog(request) => self.reply(|e| catalog::answer(request, e)),
+            Request::Accepted => self.reply(|e| e.ok()),
+            Request::Help(lines) => self.reply(|e| e.help(lines)),
+        }
+    }
+
+    /// EXEC: the array's head, then every queued request as if it came now. Their replies follow in order.
+    fn exec(&mut self, host: &mut impl Host) {
+        let Some(multi) = self.multi.take() else { return self.reply(|e| e.error("ERR EXEC without MULTI")) };
+        if multi.failed {
+            return self.reply(|e| e.error("EXECABORT Transaction discarded because of previous errors."));
+        }
+        self.reply(|e| e.array(multi.queue.len()));
+        for queued in &multi.queue {
+            let arguments = queued.borrow();
+            let spec = table::resolve(arguments).expect("resolved when it was queued");
+            self.run(spec, arguments, host);
+        }
+    }
+
+    fn ticket(&mut self, command: u16, made_tx: Option<MadeTx>) -> Ticket {
+        Ticket { slot: self.ring.push(self.session.proto, command, made_tx), ..self.place }
+    }
+
+    fn reply(&mut self, encode: impl FnOnce(&mut Encoder<'_>)) {
+        self.ring.push_ready(self.session.proto, &mut self.output, encode);
+    }
+
+    fn refuse(&mut self, spec: Option<&'static CommandSpec>, refusal: &Refusal, host: &mut impl Host) {
+        host.refused(spec, refusal.text());
+        if let Some(multi) = &mut self.multi {
+            multi.failed = true;
+        }
+        self.reply(|e| e.error(refusal.text()));
+    }
+}
+
+impl Multi {
+    fn push(&mut self, spec: &CommandSpec, arguments: Arguments<'_>, limits: &Limits) -> Result<(), Refusal> {
+        if spec.flags.has(Flags::NO_MULTI) {
+            return Err(Refusal::fixed("ERR Command not allowed inside a transaction"));
+        }
+        let request: OwnedArguments = arguments.iter().collect();
+        self.bytes += request.size_bytes();
+        if self.queue.len() >= limits.slots_max || self.bytes > limits.frame_bytes_max {
+            return Err(Refusal::fixed("ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes"));
+        }
+        self.queue.push(request);
+        Ok(())
+    }
+}

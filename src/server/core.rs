@@ -1,0 +1,258 @@
+//! One core: a pinned thread with one tokio runtime, its connections and its shards.
+//!
+//! ```text
+//!   sockets' tasks (read, run)        the turn (one task, woken by them, by the mailbox, by its timer)
+//!   ─────────────────────────         ────────────────────────────────────────────────────────────────
+//!   c1 ── c2 ── c3 ── ... ──────────▶ take mail ▸ expire ▸ commit ▸ fill reply rings ▸ send batches ▸ write sockets
+//! ```
+//!
+//! The turn stands behind the tasks that were ready with it, so one commit covers them all: group commit without a timer.
+
+use super::engine::Engine;
+use super::inquiry;
+use super::mailbox::{Answer, Phase, Request};
+use super::shared::Shared;
+use super::sockets::{READ_BYTES, Sockets};
+use crate::net::replies;
+use crate::shard::batch::Ticket;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// Requests taken from the mailbox in one turn.
+const REQUESTS_PER_TURN: usize = 64;
+
+/// How often connections are looked at for time-outs.
+const SWEEP_EVERY_MS: u64 = 1000;
+
+/// When to try again after a mailbox was full.
+const RETRY_MS: u64 = 1;
+
+/// How long the last replies may take to leave at the end.
+const CLOSE_WITHIN_MS: u64 = 1000;
+
+/// Everything that a core owns.
+pub(super) struct Core {
+    pub(super) engine: Engine,
+    pub(super) sockets: Sockets,
+    pub(super) scratch: Vec<u8>,
+    failures: Vec<replies::Failure>,
+    swept_at_ms: u64,
+    /// Set by the phase Closing: when to end at the latest.
+    close_at_ms: Option<u64>,
+    finished: bool,
+    timer: Pin<Box<Sleep>>,
+    timer_at_ms: u64,
+}
+
+/// Starts core `id` on its own thread, on `cpu` if there is one.
+pub(super) fn start(
+    shared: Arc<Shared>,
+    id: u16,
+    cpu: Option<core_affinity::CoreId>,
+) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
+    std::thread::Builder::new().name(format!("core-{id}")).spawn(move || {
+        if let Some(cpu) = cpu
+            && !core_affinity::set_for_current(cpu)
+        {
+            tracing::warn!(core = id, cpu = cpu.id, "could not pin the core's thread; it runs unpinned");
+        }
+        let (before, after) = (shared.mailboxes[usize::from(id)].clone(), shared.mailboxes[usize::from(id)].clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .on_thread_park(move || before.before_park())
+            .on_thread_unpark(move || after.after_unpark())
+            .build_local(tokio::runtime::LocalOptions::default())?;
+        runtime.block_on(run(shared, id))
+    })
+}
+
+/// The CPUs that this process may use, in order.
+pub(super) fn cpus() -> Vec<core_affinity::CoreId> {
+    core_affinity::get_core_ids().unwrap_or_default()
+}
+
+async fn run(shared: Arc<Shared>, id: u16) -> std::io::Result<()> {
+    let engine = Engine::new(shared, id)?;
+    let core = Rc::new(RefCell::new(Core {
+        swept_at_ms: engine.now_ms(),
+        engine,
+        sockets: Sockets::default(),
+        scratch: vec![0; READ_BYTES],
+        failures: Vec::new(),
+        close_at_ms: None,
+        finished: false,
+        timer: Box::pin(sleep_until(Instant::now())),
+        timer_at_ms: 0,
+    }));
+    let turn = tokio::task::spawn_local(poll_fn(move |cx| poll(&core, cx)));
+    turn.await.map_err(std::io::Error::other)
+}
+
+/// One turn. Ready: the core has ended.
+fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
+    let mut core = shared_core.borrow_mut();
+    core.engine.turn_begins(cx.waker());
+    core.engine.begin();
+    core.take_answers();
+    let more_mail = core.take_requests(shared_core);
+    let more_due = core.engine.expire();
+    core.engine.commit();
+    core.deliver();
+    let stuck = core.engine.flush();
+    core.sockets.write();
+    if core.engine.review_congestion() {
+        core.sockets.wake_all();
+    }
+    let holding = core.engine.is_congested();
+    core.engine.mailbox().hold_requests(holding);
+    core.sweep();
+    if core.step_phase() {
+        return Poll::Ready(());
+    }
+    if more_due || (more_mail && !holding) {
+        cx.waker().wake_by_ref();
+        return Poll::Pending;
+    }
+    let idle_at_ms = core.engine.idle();
+    core.arm(stuck, idle_at_ms, cx);
+    Poll::Pending
+}
+
+impl Core {
+    fn take_answers(&mut self) {
+        while let Some(answer) = self.engine.mailbox().next_answer() {
+            match answer {
+                Answer::Replies(mut replies) => self.engine.released.append(&mut replies),
+                Answer::Part { inquiry, part } => {
+                    if let Some((ticket, answer)) = self.engine.inquiries.part(inquiry, part, &self.engine.shared) {
+                        self.fill(ticket, answer);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes some of the requests, unless shards are too far behind. Returns whether there may be more.
+    fn take_requests(&mut self, shared_core: &Rc<RefCell<Core>>) -> bool {
+        for _ in 0..REQUESTS_PER_TURN {
+            if self.engine.is_congested() {
+                return true;
+            }
+            let Some(request) = self.engine.mailbox().next_request() else { return false };
+            match request {
+                Request::Commands(batch) => self.engine.run(&batch),
+                Request::Ask { from, inquiry, question } => {
+                    let part = inquiry::part(question, &self.engine, &self.sockets);
+                    self.engine.answer(from, Answer::Part { inquiry, part });
+                }
+                Request::Connection(accepted) => {
+                    let shared_core = shared_core.clone();
+                    tokio::task::spawn_local(async move {
+                        if let Err(error) = Sockets::add(&shared_core, accepted) {
+                            shared_core.borrow_mut().engine.closed_connection();
+                            tracing::debug!(%error, "a fresh connection was gone already");
+                        }
+                    });
+                }
+                Request::Install(home) => {
+                    self.engine.homes.push(*home);
+                    self.engine.shared.step_done();
+                }
+                Request::Phase(phase) => self.enter(phase),
+            }
+        }
+        true
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        tracing::debug!(core = self.engine.id(), ?phase, "phase");
+        self.engine.phase = phase;
+        match phase {
+            Phase::Loading | Phase::Serving => self.engine.shared.step_done(),
+            Phase::Quiescing | Phase::Finishing => {}
+            Phase::Closing => self.close_at_ms = Some(self.engine.now_ms() + CLOSE_WITHIN_MS),
+        }
+        self.sockets.wake_all();
+    }
+
+    /// Goes on with the end of the server's life. Returns whether the core is through.
+    fn step_phase(&mut self) -> bool {
+        match self.engine.phase {
+            Phase::Loading | Phase::Serving => {}
+            Phase::Quiescing => {
+                if !self.engine.has_unsent_commands() && !self.engine.is_congested() {
+                    self.engine.phase = Phase::Finishing;
+                    self.engine.shared.step_done();
+                }
+            }
+            Phase::Finishing => {
+                if !self.finished && self.engine.finish_shards() {
+                    self.finished = true;
+                    self.engine.shared.step_done();
+                }
+            }
+            Phase::Closing => {
+                let late = self.close_at_ms.is_none_or(|at_ms| self.engine.now_ms() >= at_ms);
+                return late || !self.sockets.has_output();
+            }
+        }
+        false
+    }
+
+    fn deliver(&mut self) {
+        let Self { engine, sockets, failures, .. } = self;
+        engine.sort_released(|reply| {
+            if let Some(connection) = sockets.connection(reply.ticket) {
+                connection.fill(reply.ticket.slot, replies::Answer::Outcome(reply.outcome), |failure| {
+                    failures.push(failure);
+                });
+            }
+        });
+        for failure in failures.drain(..) {
+            engine.counters.failed(usize::from(failure.command), failure.code);
+        }
+    }
+
+    fn fill(&mut self, ticket: Ticket, answer: replies::Answer) {
+        let Self { engine, sockets, .. } = self;
+        if let Some(connection) = sockets.connection(ticket) {
+            connection.fill(ticket.slot, answer, |failure| {
+                engine.counters.failed(usize::from(failure.command), failure.code);
+            });
+        }
+    }
+
+    fn sweep(&mut self) {
+        let now_ms = self.engine.now_ms();
+        if now_ms.saturating_sub(self.swept_at_ms) >= SWEEP_EVERY_MS {
+            self.swept_at_ms = now_ms;
+            self.sockets.sweep(now_ms, &self.engine.shared.connection_limits);
+        }
+    }
+
+    /// Sees to it that the turn runs again when the next thing is due. A timer that is early already stays.
+    fn arm(&mut self, stuck: bool, idle_at_ms: Option<u64>, cx: &mut Context<'_>) {
+        let now_ms = self.engine.now_ms();
+        let sweep_at_ms = (self.sockets.len() > 0).then_some(self.swept_at_ms + SWEEP_EVERY_MS);
+        let retry_at_ms = (stuck || self.engine.phase > Phase::Serving).then_some(now_ms + RETRY_MS);
+        let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
+        let Some(at_ms) = [sweep_at_ms, retry_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min() else { return };
+        if at_ms < self.timer_at_ms || self.timer_at_ms <= now_ms {
+            self.timer_at_ms = at_ms;
+            let wait = Duration::from_millis(at_ms.saturating_sub(now_ms).max(1));
+            self.timer.as_mut().reset(Instant::now() + wait);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            self.timer_at_ms = 0;
+            cx.waker().wake_by_ref();
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What a core does with commands: runs those of its own shards, sends the others, gathers what comes back.
+//!
+//! The only state on the way of a command. No lock, no shared counter, no clock read per command: `now` is read once per
+//! read of a socket and once per batch.
+
+use super::fatal;
+use super::home::{Done, Home, JournalThread};
+use super::inquiry::{Inquiries, Question};
+use super::mailbox::{Answer, Mailbox, Phase, Request};
+use super::shared::Shared;
+use crate::journal::BlockKind;
+use crate::ledger::command::Command;
+use crate::shard::batch::{Batch, Reply, Ticket};
+use crate::commands::table::TABLE;
+use crate::telemetry::{CoreCounters, Stage};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+/// Commands for one other core before they are sent without waiting for the end of the read.
+const BATCH_COMMANDS: usize = 256;
+
+/// Commands for one other core that may wait because its mailbox is full; beyond, connections are not read.
+const OUTBOX_COMMANDS_MAX: usize = 4096;
+
+/// Holds expired in one slice, so that a flood of them does not hold up commands.
+const EXPIRE_SLICE: usize = 256;
+
+/// A core's shards and its ways to the others.
+pub(crate) struct Engine {
+    pub(super) shared: Arc<Shared>,
+    id: u16,
+    pub(super) phase: Phase,
+    pub(super) homes: Vec<Home>,
+    journal: JournalThread,
+    outboxes: Vec<Outbox>,
+    /// Outcomes that may leave, of any core's connections.
+    pub(super) released: Vec<Reply>,
+    pub(super) inquiries: Inquiries,
+    pub(super) counters: CoreCounters,
+    /// Duration and outcomes of the commits of this turn.
+    syncs: Vec<(u64, u64)>,
+    boot_ns: u64,
+    now_ms: u64,
+    congested: bool,
+    stop_marked: bool,
+    turn: Option<Waker>,
+    turn_wanted: bool,
+}
+
+/// What waits for another core.
+#[derive(Default)]
+struct Outbox {
+    batch: Batch,
+    requests: VecDeque<Request>,
+    replies: Vec<Reply>,
+    answers: VecDeque<Answer>,
+}
+
+impl Engine {
+    pub(super) fn new(shared: Arc<Shared>, id: u16) -> std::io::Result<Self> {
+        let cores = usize::from(shared.router.cores());
+        let shards_max = usize::from(shared.router.shards());
+        let mailbox = shared.mailboxes[usize::from(id)].clone();
+        let journal = JournalThread::start(id, shards_max, mailbox, shared.clock.clone())?;
+        Ok(Self {
+            id,
+            phase: Phase::Loading,
+            homes: Vec::new(),
+            journal,
+            outboxes: (0..cores).map(|_| Outbox::default()).collect(),
+            released: Vec::new(),
+            inquiries: Inquiries::default(),
+            counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
+            syncs: Vec::new(),
+            boot_ns: shared.clock.boot_ns(),
+            now_ms: shared.now_ms(),
+            congested: false,
+            stop_marked: false,
+            turn: None,
+            turn_wanted: false,
+            shared,
+        })
+    }
+
+    pub(super) fn id(&self) -> u16 {
+        self.id
+    }
+
+    /// Unix milliseconds of the shard clock, as read last.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    pub(super) fn mailbox(&self) -> &Mailbox {
+        &self.shared.mailboxes[usize::from(self.id)]
+    }
+
+    /// Reads the clock, before a run of commands.
+    pub(super) fn begin(&mut self) {
+        self.boot_ns = self.shared.clock.boot_ns();
+        self.now_ms = self.shared.now_ms_at(self.boot_ns);
+    }
+
+    /// Reads the clock again, after it, and counts what the run cost.
+    pub(super) fn executed(&mut self) {
+        let run_ns = self.shared.clock.boot_ns().saturating_sub(self.boot_ns);
+        let commands = self.counters.batch_ended(run_ns);
+        self.count_execution(run_ns, commands);
+    }
+
+    fn count_execution(&mut self, run_ns: u64, commands: u64) {
+        if commands > 0 {
+            self.counters.latencies.record(Stage::Execute, run_ns / commands, commands);
+        }
+    }
+
+    /// Runs `command`, or sends it to the core that does.
+    pub(super) fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
+        let shard = self.shared.router.shard(command.account);
+        let core = self.shared.router.core(shard);
+        if core == self.id {
+            self.execute(shard, ticket, command);
+            return;
+        }
+        self.counters.hops += 1;
+        let outbox = &mut self.outboxes[usize::from(core)];
+        outbox.batch.push(shard, ticket, command);
+        if outbox.batch.len() >= BATCH_COMMANDS {
+            self.send(core);
+        }
+    }
+
+    /// Runs a batch from another core.
+    pub(super) fn run(&mut self, batch: &Batch) {
+        self.begin();
+        for (shard, ticket, command) in batch.iter() {
+            self.execute(shard, ticket, &command);
+        }
+        let run_ns = self.shared.clock.boot_ns().saturating_sub(self.boot_ns);
+        self.count_execution(run_ns, batch.len() as u64);
+    }
+
+    fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
+        let home = &mut self.homes[self.shared.router.place(shard)];
+        if let Err(fault) = home.shard.execute(self.now_ms, ticket, command, &mut self.released) {
+            fatal::shard(&fault);
+        }
+        self.congested |= home.shard.undurable_bytes() > self.shared.config.undurable_bytes_max;
+    }
+
+    /// Whether connections shall not be read for now.
+    pub(super) fn is_congested(&self) -> bool {
+        self.congested
+    }
+
+    /// Looks again whether shards or mailboxes are too far behind. Returns whether that is over since the last look.
+    pub(super) fn review_congestion(&mut self) -> bool {
+        let bytes_max = self.shared.config.undurable_bytes_max;
+        let was = self.congested;
+        self.congested = self.homes.iter().any(|home| home.shard.undurable_bytes() > bytes_max)
+            || self.outboxes.iter().any(|outbox| outbox.batch.len() > OUTBOX_COMMANDS_MAX);
+        was && !self.congested
+    }
+
+    /// Expires due holds of idle accounts, a slice per shard. Returns whether more are due.
+    pub(super) fn expire(&mut self) -> bool {
+        let now_ms = self.now_ms;
+        let mut more = false;
+        for home in &mut self.homes {
+            if home.shard.next_expiry().is_some_and(|at_ms| at_ms <= now_ms) {
+                more |= home.shard.expire(now_ms, EXPIRE_SLICE);
+            }
+        }
+        more
+    }
+
+    /// Commits what is open wherever no commit is under way, and takes back what the journal thread has done.
+    pub(super) fn commit(&mut self) {
+        while let Some(committed) = self.mailbox().next_commit() {
+            let place = committed.place();
+            self.with_home(place, |home, _, _, done| home.finish(committed, done));
+        }
+        for place in 0..self.homes.len() {
+            self.with_home(place, |home, journal, inline_ns_max, done| home.commit(place, journal, inline_ns_max, done));
+        }
+        for (sync_ns, outcomes) in self.syncs.drain(..) {
+            self.counters.latencies.record(Stage::Sync, sync_ns, outcomes);
+        }
+    }
+
+    fn with_home(&mut self, place: usize, act: impl FnOnce(&mut Home, &JournalThread, u64, &mut Done<'_>)) {
+        let mut done = Done {
+            clock: self.shared.clock.as_ref(),
+            now_ms: self.now_ms,
+            released: &mut self.released,
+            syncs: &mut self.syncs,
+        };
+        act(&mut self.homes[place], &self.journal, self.shared.config.inline_sync_ns_max, &mut done);
+    }
+
+    /// Ends the logs with a CLEAN_STOP each, when everything executed is durable. Returns whether that is on disk.
+    pub(super) fn finish_shards(&mut self) -> bool {
+        if !self.homes.iter().all(Home::is_quiet) {
+            return false;
+        }
+        if !self.stop_marked {
+            self.stop_marked = true;
+            for home in &mut self.homes {
+                home.shard.mark(BlockKind::CleanStop, self.now_ms);
+            }
+            return self.homes.is_empty();
+        }
+        true
+    }
+
+    /// Writes the supers of shards that have gone quiet. Returns when to look again, if some has not yet.
+    pub(super) fn idle(&mut self) -> Option<u64> {
+        let now_ms = self.now_ms;
+        for (place, home) in self.homes.iter_mut().enumerate() {
+            home.idle(place, &self.journal, now_ms);
+        }
+        self.homes.iter().filter_map(Home::idle_due_ms).min()
+    }
+
+    /// Keeps replies for connections of this core, sends off the others'.
+    pub(super) fn sort_released(&mut self, mut mine: impl FnMut(Reply)) {
+        for reply in self.released.drain(..) {
+            if reply.ticket.core == self.id {
+                mine(reply);
+            } else {
+                self.outboxes[usize::from(reply.ticket.core)].replies.push(reply);
+            }
+        }
+    }
+
+    /// Puts a question to every core, this one included.
+    pub(super) fn ask_all(&mut self, inquiry: u64, question: Question) {
+        for outbox in &mut self.outboxes {
+            outbox.requests.push_back(Request::Ask { from: self.id, inquiry, question });
+        }
+    }
+
+    /// Sends an answer to core `to`.
+    pub(super) fn answer(&mut self, to: u16, answer: Answer) {
+        self.outboxes[usize::from(to)].answers.push_back(answer);
+    }
+
+    /// Sends everything that waits for other cores. Returns whether something found no room.
+    pub(super) fn flush(&mut self) -> bool {
+        (0..self.outboxes.len() as u16).fold(false, |stuck, core| self.send(core) | stuck)
+    }
+
+    /// Whether commands wait for other cores.
+    pub(super) fn has_unsent_commands(&self) -> bool {
+        self.outboxes.iter().any(|outbox| !outbox.batch.is_empty() || !outbox.requests.is_empty())
+    }
+
+    fn send(&mut self, core: u16) -> bool {
+        let outbox = &mut self.outboxes[usize::from(core)];
+        let mailbox = &self.shared.mailboxes[usize::from(core)];
+        if !outbox.batch.is_empty() {
+            self.counters.hop_batches += 1;
+            outbox.requests.push_back(Request::Commands(std::mem::take(&mut outbox.batch)));
+        }
+        while let Some(request) = outbox.requests.pop_front() {
+            if let Err(request) = mailbox.request(request) {
+                match request {
+                    Request::Commands(batch) if outbox.requests.is_empty() => outbox.batch = batch,
+                    other => outbox.requests.push_front(other),
+                }
+                break;
+            }
+        }
+        if !outbox.replies.is_empty() {
+            outbox.answers.push_back(Answer::Replies(std::mem::take(&mut outbox.replies)));
+        }
+        while let Some(answer) = outbox.answers.pop_front() {
+            if let Err(answer) = mailbox.answer(answer) {
+                outbox.answers.push_front(answer);
+                break;
+            }
+        }
+        !(outbox.batch.is_empty() && outbox.requests.is_empty() && outbox.answers.is_empty())
+    }
+
+    /// The core's turn has to run after the sockets' tasks that are ready now.
+    pub(super) fn want_turn(&mut self) {
+        if !self.turn_wanted {
+            self.turn_wanted = true;
+            if let Some(waker) = &self.turn {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// The turn runs: remembers how to wake it.
+    pub(super) fn turn_begins(&mut self, waker: &Waker) {
+        self.turn_wanted = false;
+        if self.turn.is_none() {
+            self.mailbox().set_waker(waker);
+            self.turn = Some(waker.clone());
+        }
+    }
+
+    pub(super) fn closed_connection(&mut self) {
+        self.shared.closed_connection(self.id);
+    }
+}

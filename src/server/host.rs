@@ -1,0 +1,125 @@
+//! What connections need the server for: the core's [`Engine`] as their [`Host`].
+
+use super::engine::Engine;
+use super::inquiry::Wanted;
+use super::mailbox::Phase;
+use super::shared::REDIS_VERSION;
+use super::ulid;
+use crate::commands::Defaults;
+use crate::commands::reply::{Encoder, Proto, error_code};
+use crate::commands::server::ServerRequest;
+use crate::commands::spec::CommandSpec;
+use crate::commands::table;
+use crate::ledger::command::Command;
+use crate::net::connection::{Host, Limits};
+use crate::net::replies::{Answer, MadeTx};
+use crate::shard::batch::Ticket;
+use std::sync::atomic::Ordering;
+
+impl Host for Engine {
+    fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
+        Engine::submit(self, ticket, command);
+    }
+
+    fn ask(&mut self, ticket: Ticket, proto: Proto, request: &ServerRequest<'_>) -> Option<Answer> {
+        let encoded = |encode: &dyn Fn(&mut Encoder<'_>)| {
+            let mut bytes = Vec::new();
+            encode(&mut Encoder::new(&mut bytes, proto));
+            Some(Answer::Encoded(bytes))
+        };
+        match request {
+            ServerRequest::Info(sections) => {
+                let sections = sections.words().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
+                self.inquire(ticket, Wanted::Info { sections })
+            }
+            ServerRequest::ClientList(filter) => self.inquire(ticket, Wanted::Clients { ids: filter.ids() }),
+            ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
+            ServerRequest::ConfigGet(patterns) => {
+                let pairs = self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
+                encoded(&|e| {
+                    e.map(pairs.len());
+                    for (name, value) in &pairs {
+                        e.bulk(name.as_bytes());
+                        e.bulk(value.as_bytes());
+                    }
+                })
+            }
+            ServerRequest::Time => {
+                let now_ms = self.shared.clock.wall_ms();
+                encoded(&|e| {
+                    e.array(2);
+                    e.bulk((now_ms / 1000).to_string().as_bytes());
+                    e.bulk((now_ms % 1000 * 1000).to_string().as_bytes());
+                })
+            }
+            ServerRequest::LastSave => Some(Answer::Integer(self.now_ms() / 1000)),
+            ServerRequest::Shutdown => {
+                self.shared.request_stop();
+                None // the connection closes without a reply, as in Redis
+            }
+        }
+    }
+
+    fn make_tx(&mut self) -> MadeTx {
+        ulid::make(self.now_ms())
+    }
+
+    fn loading(&self) -> Option<String> {
+        if self.phase != Phase::Loading {
+            return None;
+        }
+        let (percent, seconds) = self.shared.loading().map_or((100, 0), |l| {
+            (l.loaded_bytes * 100 / l.total_bytes.max(1), l.eta_seconds)
+        });
+        Some(format!("LOADING creditd is reading its log: {percent}% done, about {seconds} s left"))
+    }
+
+    fn is_congested(&self) -> bool {
+        Engine::is_congested(self) || self.phase > Phase::Serving
+    }
+
+    fn needs_password(&self) -> bool {
+        self.shared.config.requirepass.is_some()
+    }
+
+    fn is_password(&self, given: &[u8]) -> bool {
+        self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
+    }
+
+    fn redis_version(&self) -> &'static str {
+        REDIS_VERSION
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.shared.connection_limits
+    }
+
+    fn defaults(&self) -> &Defaults {
+        &self.shared.defaults
+    }
+
+    fn now_ms(&self) -> u64 {
+        Engine::now_ms(self)
+    }
+
+    fn called(&mut self, command: u16) {
+        self.counters.called(usize::from(command));
+    }
+
+    fn refused(&mut self, spec: Option<&'static CommandSpec>, text: &str) {
+        let code = error_code(text.as_bytes());
+        match spec {
+            Some(spec) => self.counters.rejected(table::position(spec), code),
+            None => self.counters.error(code),
+        }
+    }
+}
+
+impl Engine {
+    fn inquire(&mut self, ticket: Ticket, wanted: Wanted) -> Option<Answer> {
+        let question = wanted.question();
+        let inquiry = self.inquiries.open(ticket, wanted, usize::from(self.shared.router.cores()));
+        self.ask_all(inquiry, question);
+        None
+    }
+}

@@ -1,0 +1,129 @@
+//! Questions that need every core: INFO, CLIENT LIST, DBSIZE.
+//!
+//! The core of the asking connection sends the question to all cores, itself included, through their mailboxes; each
+//! copies its figures out between two batches; the last copy to arrive completes the reply. Nothing is shared.
+
+use super::engine::Engine;
+use super::shared::Shared;
+use super::sockets::Sockets;
+use crate::net::replies::Answer;
+use crate::shard::batch::Ticket;
+use crate::telemetry::{self, CoreFacts};
+use std::collections::BTreeMap;
+
+/// What every core is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Question {
+    /// All its figures.
+    Facts,
+    /// Its connections.
+    Clients,
+    /// How many accounts its shards have.
+    Accounts,
+}
+
+/// One core's answer.
+pub(super) enum Part {
+    Facts(Box<CoreFacts>),
+    /// CLIENT LIST lines by connection id.
+    Clients(Vec<(u64, String)>),
+    Accounts(u64),
+}
+
+/// How the parts become a reply.
+pub(super) enum Wanted {
+    Info { sections: Vec<String> },
+    /// `None`: all.
+    Clients { ids: Option<Vec<u64>> },
+    DbSize,
+}
+
+/// Questions of this core's connections that are under way. Bounded by their reply slots.
+#[derive(Default)]
+pub(super) struct Inquiries {
+    open: BTreeMap<u64, Inquiry>,
+    next: u64,
+}
+
+struct Inquiry {
+    ticket: Ticket,
+    wanted: Wanted,
+    missing: usize,
+    parts: Vec<Part>,
+}
+
+impl Inquiries {
+    /// Opens an inquiry for `ticket`; the caller puts the question to all `cores`.
+    pub(super) fn open(&mut self, ticket: Ticket, wanted: Wanted, cores: usize) -> u64 {
+        self.next += 1;
+        self.open.insert(self.next, Inquiry { ticket, wanted, missing: cores, parts: Vec::new() });
+        self.next
+    }
+
+    /// Takes one core's part; the last one gives the reply.
+    pub(super) fn part(&mut self, inquiry: u64, part: Part, shared: &Shared) -> Option<(Ticket, Answer)> {
+        let open = self.open.get_mut(&inquiry).expect("parts come for open inquiries, one a core");
+        open.parts.push(part);
+        open.missing -= 1;
+        if open.missing > 0 {
+            return None;
+        }
+        let Inquiry { ticket, wanted, parts, .. } = self.open.remove(&inquiry).expect("just seen");
+        Some((ticket, wanted.answer(parts, shared)))
+    }
+}
+
+impl Wanted {
+    pub(super) fn question(&self) -> Question {
+        match self {
+            Wanted::Info { .. } => Question::Facts,
+            Wanted::Clients { .. } => Question::Clients,
+            Wanted::DbSize => Question::Accounts,
+        }
+    }
+
+    fn answer(self, parts: Vec<Part>, shared: &Shared) -> Answer {
+        match self {
+            Wanted::Info { sections } => {
+                let mut cores: Vec<CoreFacts> = parts
+                    .into_iter()
+                    .filter_map(|part| if let Part::Facts(facts) = part { Some(*facts) } else { None })
+                    .collect();
+                cores.sort_unstable_by_key(|facts| facts.core);
+                let sections: Vec<&str> = sections.iter().map(String::as_str).collect();
+                let calls = cores.iter().map(|facts| facts.counters.calls()).sum();
+                Answer::Text(telemetry::info(&shared.facts(calls), &cores, &sections))
+            }
+            Wanted::Clients { ids } => {
+                let mut lines: Vec<(u64, String)> = parts
+                    .into_iter()
+                    .flat_map(|part| if let Part::Clients(lines) = part { lines } else { Vec::new() })
+                    .filter(|(id, _)| ids.as_ref().is_none_or(|ids| ids.contains(id)))
+                    .collect();
+                lines.sort_unstable_by_key(|(id, _)| *id);
+                Answer::Text(lines.into_iter().map(|(_, line)| line + "\n").collect())
+            }
+            Wanted::DbSize => {
+                let accounts: u64 =
+                    parts.iter().map(|part| if let Part::Accounts(n) = part { *n } else { 0 }).sum();
+                Answer::Integer(accounts)
+            }
+        }
+    }
+}
+
+/// This core's answer to `question`.
+pub(super) fn part(question: Question, engine: &Engine, sockets: &Sockets) -> Part {
+    match question {
+        Question::Facts => Part::Facts(Box::new(CoreFacts {
+            core: usize::from(engine.id()),
+            clients: sockets.len() as u64,
+            counters: engine.counters.clone(),
+            shards: engine.homes.iter().map(super::home::Home::facts).collect(),
+        })),
+        Question::Clients => Part::Clients(
+            sockets.iter().map(|connection| (connection.id(), connection.describe(engine.now_ms()))).collect(),
+        ),
+        Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.totals().accounts).sum()),
+    }
+}

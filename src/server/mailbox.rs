@@ -1,0 +1,160 @@
+//! What comes to a core from other threads.
+//!
+//! Three bounded queues, so that none can starve or block another: `requests` may be left standing while a shard has too
+//! much un-durable work (then senders keep their batches and stop reading: back-pressure); `answers` and `commits` are
+//! always taken, and their number is bounded by what the core itself has asked for. A full queue is never waited for:
+//! the sender keeps what it has and tries again in its next turn.
+
+use super::doorbell::Doorbell;
+use super::home::{Committed, Home};
+use super::inquiry::{Part, Question};
+use crate::shard::batch::{Batch, Reply};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Waker;
+
+/// Work for a core.
+pub(super) enum Request {
+    /// Commands for its shards.
+    Commands(Batch),
+    /// A question about its figures; the [`Part`] goes back to core `from`.
+    Ask { from: u16, inquiry: u64, question: Question },
+    /// A connection, now its own.
+    Connection(Accepted),
+    /// A recovered shard, now its own.
+    Install(Box<Home>),
+    /// A step of the server's life.
+    Phase(Phase),
+}
+
+/// A fresh socket.
+pub(super) struct Accepted {
+    pub(super) stream: std::net::TcpStream,
+    pub(super) peer: SocketAddr,
+    pub(super) local: SocketAddr,
+    pub(super) id: u64,
+}
+
+/// The steps of a server's life, as a core is told of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Recovery runs; commands get -LOADING.
+    Loading,
+    /// All shards are there.
+    Serving,
+    /// No new commands; what was read goes to its shards.
+    Quiescing,
+    /// No core sends commands any more: make everything durable, then CLEAN_STOP.
+    Finishing,
+    /// Write the last replies and end.
+    Closing,
+}
+
+/// What comes back to a core that has asked.
+pub(super) enum Answer {
+    Replies(Vec<Reply>),
+    Part { inquiry: u64, part: Part },
+}
+
+/// One core's mailbox, shared with everybody who sends to it.
+pub(super) struct Mailbox {
+    requests: (Sender<Request>, Receiver<Request>),
+    answers: (Sender<Answer>, Receiver<Answer>),
+    commits: (Sender<Committed>, Receiver<Committed>),
+    /// Back-pressure: requests stand, on purpose; only the core itself sets and reads this.
+    holding: AtomicBool,
+    bell: Doorbell,
+    waker: OnceLock<Waker>,
+}
+
+impl Mailbox {
+    pub(super) fn new(requests_max: usize, shards_max: usize) -> Self {
+        Self {
+            requests: bounded(requests_max),
+            answers: bounded(requests_max),
+            commits: bounded(shards_max),
+            holding: AtomicBool::new(false),
+            bell: Doorbell::new(),
+            waker: OnceLock::new(),
+        }
+    }
+
+    /// The task that a ring wakes; set once, by the core itself.
+    pub(super) fn set_waker(&self, waker: &Waker) {
+        self.waker.get_or_init(|| waker.clone());
+    }
+
+    /// Gives the request back if the queue is full.
+    pub(super) fn request(&self, request: Request) -> Result<(), Request> {
+        self.requests.0.try_send(request).map_err(TrySendError::into_inner)?;
+        self.ring();
+        Ok(())
+    }
+
+    /// Waits for room: for the few control messages of start and stop, never from a core.
+    pub(super) fn request_blocking(&self, request: Request) {
+        self.requests.0.send(request).ok().expect("a mailbox outlives its senders");
+        self.ring();
+    }
+
+    /// Gives the answer back if the queue is full.
+    pub(super) fn answer(&self, answer: Answer) -> Result<(), Answer> {
+        self.answers.0.try_send(answer).map_err(TrySendError::into_inner)?;
+        self.ring();
+        Ok(())
+    }
+
+    /// From the core's journal thread. There is room for every shard's one commit in flight.
+    pub(super) fn commit_done(&self, committed: Committed) {
+        self.commits.0.try_send(committed).ok().expect("one commit in flight a shard");
+        self.ring();
+    }
+
+    pub(super) fn next_request(&self) -> Option<Request> {
+        self.requests.1.try_recv().ok()
+    }
+
+    pub(super) fn next_answer(&self) -> Option<Answer> {
+        self.answers.1.try_recv().ok()
+    }
+
+    pub(super) fn next_commit(&self) -> Option<Committed> {
+        self.commits.1.try_recv().ok()
+    }
+
+    /// Says whether requests are left standing: then they are no reason to stay awake.
+    pub(super) fn hold_requests(&self, holding: bool) {
+        self.holding.store(holding, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is there that the core would take now.
+    pub(super) fn is_empty(&self) -> bool {
+        let nothing_asked = self.holding.load(Ordering::Relaxed) || self.requests.1.is_empty();
+        nothing_asked && self.answers.1.is_empty() && self.commits.1.is_empty()
+    }
+
+    /// The core is about to sleep: if something has come meanwhile, it is woken instead.
+    pub(super) fn before_park(&self) {
+        if !self.bell.may_sleep(|| self.is_empty()) {
+            self.wake();
+        }
+    }
+
+    pub(super) fn after_unpark(&self) {
+        self.bell.awake();
+    }
+
+    fn ring(&self) {
+        if self.bell.must_ring() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Which shard owns an account, and which core runs the shard.
+//!
+//! `account -> CRC16 of its hash tag -> slot 0..16383 -> shard -> core`. The step from slot to shard is fixed when the
+//! directory is made; the step from shard to core is arithmetic, so the same directory runs on any number of cores.
+
+/// Hash slots, as in Redis Cluster.
+pub const SLOTS: u32 = 16_384;
+
+/// The way from an account to its owner.
+#[derive(Clone, Copy, Debug)]
+pub struct Router {
+    shards: u16,
+    cores: u16,
+}
+
+impl Router {
+    /// `shards` is a power of two.
+    pub fn new(shards: u16, cores: u16) -> Self {
+        assert!(shards.is_power_of_two() && u32::from(shards) <= SLOTS, "a power of two of shards, at most one a slot");
+        assert!(cores > 0, "at least one core");
+        Self { shards, cores }
+    }
+
+    /// The shard that owns `account`: contiguous ranges of slots.
+    pub fn shard(&self, account: &[u8]) -> u16 {
+        if self.shards == 1 {
+            return 0;
+        }
+        let slot = u32::from(redis_protocol::redis_keyslot(account));
+        (slot * u32::from(self.shards) / SLOTS) as u16
+    }
+
+    /// The core that runs `shard`.
+    pub fn core(&self, shard: u16) -> u16 {
+        shard % self.cores
+    }
+
+    /// The shards that `core` runs.
+    pub fn shards_of(&self, core: u16) -> impl Iterator<Item = u16> + use<> {
+        let (shards, cores) = (self.shards, self.cores);
+        (core..shards).step_by(usize::from(cores))
+    }
+
+    /// Where `shard` stands among the shards of its core.
+    pub fn place(&self, shard: u16) -> usize {
+        usize::from(shard / self.cores)
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> u16 {
+        self.shards
+    }
+
+    /// How many cores there are.
+    pub fn cores(&self) -> u16 {
+        self.cores
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shard_has_one_core_and_one_place() {
+        for (shards, cores) in [(1, 1), (1, 4), (8, 3), (16, 2), (2, 2)] {
+            let router = Router::new(shards, cores);
+            let mut seen: Vec<u16> = Vec::new();
+            for core in 0..cores {
+                for (place, shard) in router.shards_of(core).enumerate() {
+                    assert_eq!((router.core(shard), router.place(shard)), (core, place));
+                    seen.push(shard);
+                }
+            }
+            seen.sort_unstable();
+            assert_eq!(seen, (0..shards).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn hash_tags_keep_accounts_together() {
+        let router = Router::new(64, 1);
+        assert_eq!(router.shard(b"{tradie:7}:promo"), router.shard(b"tradie:7"));
+        assert_eq!(router.shard(b"123456789"), (0x31c3_u32 * 64 / SLOTS) as u16, "CRC16/XMODEM of the check string");
+    }
+}

@@ -1,0 +1,194 @@
+//! What all threads of the server see: fixed after the start, or atomic and off the way of commands.
+
+use super::mailbox::Mailbox;
+use super::router::Router;
+use crate::clock::{Clock, ShardClock};
+use crate::commands::Defaults;
+use crate::config::Config;
+use crate::net::connection::Limits;
+use crate::telemetry::{Loading, ProcessFigures, Rate, ServerFacts};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::sync::mpsc;
+
+/// Version of Redis whose protocol and INFO are spoken: clients gate features on it (redis-protocol.md A).
+pub(super) const REDIS_VERSION: &str = "7.2.4";
+
+/// The server, as its threads share it.
+pub(crate) struct Shared {
+    pub(super) config: Config,
+    pub(super) connection_limits: Limits,
+    pub(super) defaults: Defaults,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) mailboxes: Vec<Arc<Mailbox>>,
+    pub(super) router: Router,
+    pub(super) run_id: String,
+    pub(super) started_ms: u64,
+    pub(super) port: AtomicU16,
+    shard_clock: OnceLock<ShardClock>,
+    fallback_clock: ShardClock,
+    loading: LoadingFigures,
+    clients: Vec<AtomicU32>,
+    next_client: AtomicU64,
+    connections_rejected: AtomicU64,
+    clean_start: AtomicBool,
+    device_bytes_at_ready: AtomicU64,
+    steps: mpsc::Sender<()>,
+    stop: mpsc::Sender<()>,
+    rate: Mutex<Rate>,
+}
+
+/// Progress of recovery, summed over the shards.
+#[derive(Default)]
+struct LoadingFigures {
+    over: AtomicBool,
+    total_bytes: AtomicU64,
+    loaded_bytes: AtomicU64,
+    started_ns: AtomicU64,
+}
+
+/// Channels to the thread that starts and stops the server.
+pub(super) struct Signals {
+    /// A core has done the step it was told.
+    pub(super) steps: mpsc::Receiver<()>,
+    /// A client has asked for SHUTDOWN.
+    pub(super) stop: mpsc::Receiver<()>,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, clock: Arc<dyn Clock>, router: Router, run_id: String) -> (Arc<Self>, Signals) {
+        let cores = usize::from(router.cores());
+        let (steps, steps_out) = mpsc::channel(cores + usize::from(router.shards()));
+        let (stop, stop_out) = mpsc::channel(1);
+        let mailbox = || Arc::new(Mailbox::new(config.inbox_batches_max, usize::from(router.shards())));
+        let shared = Self {
+            connection_limits: Limits {
+                slots_max: config.slots_per_connection,
+                output_bytes_max: config.output_bytes_max,
+                args_max: config.args_max,
+                frame_bytes_max: config.frame_bytes_max,
+                frame_timeout_ms: config.frame_timeout_ms,
+                idle_timeout_ms: config.timeout_ms,
+            },
+            defaults: Defaults { reserve_ttl_ms: config.reserve_ttl_ms, allow_auto_tx: config.allow_auto_tx },
+            mailboxes: (0..cores).map(|_| mailbox()).collect(),
+            started_ms: clock.wall_ms(),
+            fallback_clock: ShardClock::start(clock.as_ref(), 0),
+            shard_clock: OnceLock::new(),
+            port: AtomicU16::new(config.port),
+            loading: LoadingFigures { started_ns: AtomicU64::new(clock.boot_ns()), ..LoadingFigures::default() },
+            clients: (0..cores).map(|_| AtomicU32::new(0)).collect(),
+            next_client: AtomicU64::new(0),
+            connections_rejected: AtomicU64::new(0),
+            clean_start: AtomicBool::new(false),
+            device_bytes_at_ready: AtomicU64::new(0),
+            rate: Mutex::default(),
+            config,
+            clock,
+            router,
+            run_id,
+            steps,
+            stop,
+        };
+        (Arc::new(shared), Signals { steps: steps_out, stop: stop_out })
+    }
+
+    /// Unix milliseconds of the shard clock, now.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.now_ms_at(self.clock.boot_ns())
+    }
+
+    /// The same, from a reading of the boot clock. Before recovery has told the journal's time, the wall's.
+    pub(super) fn now_ms_at(&self, boot_ns: u64) -> u64 {
+        self.shard_clock.get().unwrap_or(&self.fallback_clock).now_ms(boot_ns)
+    }
+
+    /// The journal's newest time is known: the shard clock starts.
+    pub(super) fn start_shard_clock(&self, last_journaled_ms: u64) {
+        self.shard_clock.get_or_init(|| ShardClock::start(self.clock.as_ref(), last_journaled_ms));
+    }
+
+    /// A core has done what it was told; the thread that told it counts.
+    pub(super) fn step_done(&self) {
+        self.steps.try_send(()).expect("one step a core and a shard at a time");
+    }
+
+    /// A client asks the server to stop.
+    pub(super) fn request_stop(&self) {
+        let _ = self.stop.try_send(()); // full: somebody has asked already
+    }
+
+    /// Counts a fresh connection to the core that has fewest, unless there are too many.
+    pub(super) fn place_connection(&self) -> Option<(u16, u64)> {
+        let count = |clients: &AtomicU32| clients.load(Ordering::Relaxed);
+        if self.clients.iter().map(|clients| count(clients) as usize).sum::<usize>() >= self.config.maxclients {
+            self.connections_rejected.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let (core, clients) = self.clients.iter().enumerate().min_by_key(|(_, clients)| count(clients))?;
+        clients.fetch_add(1, Ordering::Relaxed);
+        Some((core as u16, self.next_client.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+
+    /// A connection of `core` is gone.
+    pub(super) fn closed_connection(&self, core: u16) {
+        self.clients[usize::from(core)].fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Recovery has found `bytes` of log to read.
+    pub(super) fn loading_total(&self, bytes: u64) {
+        self.loading.total_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Recovery has read `bytes` more.
+    pub(super) fn loading_more(&self, bytes: u64) {
+        self.loading.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Recovery is over; `clean` if every log ended with a clean stop.
+    pub(super) fn loading_over(&self, clean: bool) {
+        self.clean_start.store(clean, Ordering::Relaxed);
+        self.device_bytes_at_ready.store(ProcessFigures::now().device_write_bytes, Ordering::Relaxed);
+        self.loading.over.store(true, Ordering::Release);
+    }
+
+    /// How far recovery is; `None` when it is over.
+    pub(super) fn loading(&self) -> Option<Loading> {
+        if self.loading.over.load(Ordering::Acquire) {
+            return None;
+        }
+        let total_bytes = self.loading.total_bytes.load(Ordering::Relaxed);
+        let loaded_bytes = self.loading.loaded_bytes.load(Ordering::Relaxed).min(total_bytes);
+        let elapsed_ns = self.clock.boot_ns() - self.loading.started_ns.load(Ordering::Relaxed);
+        let left = u128::from(total_bytes - loaded_bytes) * u128::from(elapsed_ns);
+        let eta_ns = left / u128::from(loaded_bytes.max(1));
+        Some(Loading { total_bytes, loaded_bytes, eta_seconds: (eta_ns / 1_000_000_000) as u64 })
+    }
+
+    /// The server's own facts for INFO. `calls`: commands executed so far, for the rate.
+    pub(super) fn facts(&self, calls: u64) -> ServerFacts {
+        let now_ms = self.now_ms();
+        let ops_per_second = self.rate.lock().map_or(0, |mut rate| rate.sample(now_ms, calls));
+        ServerFacts {
+            version: env!("CARGO_PKG_VERSION"),
+            redis_version: REDIS_VERSION,
+            run_id: self.run_id.clone(),
+            process_id: std::process::id(),
+            tcp_port: self.port.load(Ordering::Relaxed),
+            now_us: self.clock.wall_ms() * 1000,
+            started_ms: self.started_ms,
+            uptime_ms: self.clock.wall_ms().saturating_sub(self.started_ms),
+            executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+            config_file: self.config.config_file().map(|path| path.display().to_string()).unwrap_or_default(),
+            data_dir: self.config.data_dir.display().to_string(),
+            appendfsync: self.config.appendfsync.word(),
+            maxclients: self.config.maxclients as u64,
+            ops_per_second,
+            loading: self.loading(),
+            clean_start: self.clean_start.load(Ordering::Relaxed),
+            last_save_ms: now_ms,
+            process: ProcessFigures::now(),
+            device_write_bytes_at_ready: self.device_bytes_at_ready.load(Ordering::Relaxed),
+        }
+    }
+}

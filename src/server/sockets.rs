@@ -1,0 +1,241 @@
+//! The sockets of a core: one task each, which only reads; the core's turn writes.
+//!
+//! ```text
+//!  readable ─▶ task: one read ─▶ Connection::receive ─▶ commands run inline or go to an outbox ─▶ turn wanted
+//!  turn ─▶ answers fill reply rings ─▶ one write a socket; what does not fit waits for the task to see it writable
+//! ```
+//!
+//! All reads of a core land in one scratch buffer: a connection keeps bytes only while a request is incomplete.
+
+use super::core::Core;
+use super::mailbox::Accepted;
+use crate::net::connection::{Connection, Need};
+use crate::shard::batch::Ticket;
+use slab::Slab;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{ErrorKind, Result};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Bytes taken from a socket in one read.
+pub(super) const READ_BYTES: usize = 64 * 1024;
+
+/// Reads of one socket before others get their turn.
+const READS_PER_POLL: usize = 2;
+
+/// A connection and its socket.
+pub(super) struct Socket {
+    pub(super) connection: Connection,
+    stream: TcpStream,
+    generation: u32,
+    waker: Option<Waker>,
+    /// Has output that the next turn shall write.
+    dirty: bool,
+    /// The kernel's buffer is full: the task waits until the socket is writable.
+    blocked: bool,
+    /// Its write side has been shut down.
+    shut: bool,
+}
+
+/// All sockets of a core.
+#[derive(Default)]
+pub(super) struct Sockets {
+    slab: Slab<Socket>,
+    generation: u32,
+    dirty: Vec<usize>,
+    /// Bytes written since the start.
+    pub(super) written: u64,
+}
+
+impl Sockets {
+    /// Takes a fresh socket in and starts its task.
+    pub(super) fn add(core: &Rc<RefCell<Core>>, accepted: Accepted) -> Result<()> {
+        let Accepted { stream, peer, local, id } = accepted;
+        stream.set_nonblocking(true)?;
+        let stream = TcpStream::from_std(stream)?;
+        let key = {
+            let core = &mut *core.borrow_mut();
+            let sockets = &mut core.sockets;
+            sockets.generation = sockets.generation.wrapping_add(1);
+            let entry = sockets.slab.vacant_entry();
+            let key = entry.key();
+            let place = Ticket { core: core.engine.id(), connection: key as u32, generation: sockets.generation, slot: 0 };
+            entry.insert(Socket {
+                connection: Connection::new(id, place, peer, local, core.engine.now_ms()),
+                stream,
+                generation: sockets.generation,
+                waker: None,
+                dirty: false,
+                blocked: false,
+                shut: false,
+            });
+            key
+        };
+        let core = core.clone();
+        tokio::task::spawn_local(poll_fn(move |cx| poll(&core, key, cx)));
+        Ok(())
+    }
+
+    /// The connection that `ticket` means, if it is still there.
+    pub(super) fn connection(&mut self, ticket: Ticket) -> Option<&mut Connection> {
+        let key = ticket.connection as usize;
+        let socket = self.slab.get_mut(key).filter(|socket| socket.generation == ticket.generation)?;
+        if !socket.dirty {
+            socket.dirty = true;
+            self.dirty.push(key);
+        }
+        Some(&mut socket.connection)
+    }
+
+    /// Writes what is ready, one write a socket.
+    pub(super) fn write(&mut self) {
+        for key in std::mem::take(&mut self.dirty) {
+            let Some(socket) = self.slab.get_mut(key) else { continue };
+            socket.dirty = false;
+            let written = socket.write(None);
+            self.written += written as u64;
+        }
+    }
+
+    /// Wakes the tasks of all sockets: what held them back is over, or the phase has changed.
+    pub(super) fn wake_all(&mut self) {
+        for (_, socket) in &mut self.slab {
+            socket.wake();
+        }
+    }
+
+    /// Looks for connections whose time is up.
+    pub(super) fn sweep(&mut self, now_ms: u64, limits: &crate::net::connection::Limits) {
+        for (_, socket) in &mut self.slab {
+            if socket.connection.sweep(now_ms, limits) {
+                socket.wake();
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.slab.iter().map(|(_, socket)| &socket.connection)
+    }
+
+    /// Whether some connection still has output that its socket takes.
+    pub(super) fn has_output(&self) -> bool {
+        self.slab.iter().any(|(_, socket)| !socket.connection.output().is_empty())
+    }
+}
+
+impl Socket {
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// Writes once. `cx`: from the socket's own task, which then waits for room; else the task is woken to do so.
+    fn write(&mut self, cx: Option<&mut Context<'_>>) -> usize {
+        let mut written = 0;
+        let output = self.connection.output();
+        if !output.is_empty() {
+            let result = match cx {
+                Some(cx) => match Pin::new(&mut self.stream).poll_write(cx, output) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+                },
+                None if self.blocked => return 0,
+                None => self.stream.try_write(output),
+            };
+            match result {
+                Ok(n) => {
+                    written = n;
+                    self.connection.sent(n);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(_) => self.connection.lost(),
+            }
+        }
+        self.blocked = !self.connection.output().is_empty() && !self.connection.is_over();
+        // The task has to see: room that must be waited for, requests that waited for room, or an end.
+        if self.blocked || !matches!(self.connection.need(), Need::Input) {
+            self.wake();
+        }
+        written
+    }
+}
+
+/// The socket's task.
+fn poll(core: &Rc<RefCell<Core>>, key: usize, cx: &mut Context<'_>) -> Poll<()> {
+    let core = &mut *core.borrow_mut();
+    let Core { sockets, engine, scratch, .. } = core;
+    let Some(socket) = sockets.slab.get_mut(key) else { return Poll::Ready(()) };
+    while socket.blocked {
+        let written = socket.write(Some(cx));
+        sockets.written += written as u64;
+        if written == 0 {
+            break;
+        }
+    }
+    let over = read(socket, engine, scratch, cx);
+    if !socket.dirty && (!socket.connection.output().is_empty() || socket.connection.must_shut()) {
+        socket.dirty = true;
+        sockets.dirty.push(key);
+    }
+    engine.want_turn();
+    if over {
+        sockets.slab.remove(key);
+        engine.closed_connection();
+        return Poll::Ready(());
+    }
+    if !socket.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        socket.waker = Some(cx.waker().clone());
+    }
+    Poll::Pending
+}
+
+/// Reads while there is something and the connection may go on. Returns whether the connection is over.
+fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [u8], cx: &mut Context<'_>) -> bool {
+    let mut reads = 0;
+    loop {
+        if socket.connection.must_shut() && !socket.shut {
+            socket.shut = true;
+            let _ = socket2::SockRef::from(&socket.stream).shutdown(std::net::Shutdown::Write);
+            socket.connection.was_shut();
+        }
+        match socket.connection.need() {
+            Need::End => return true,
+            Need::Room => return false,
+            Need::Resume => {
+                engine.begin();
+                socket.connection.receive(&[], engine);
+                engine.executed();
+                if matches!(socket.connection.need(), Need::Resume) {
+                    return false; // congested: the turn wakes all
+                }
+                continue;
+            }
+            Need::Input => {}
+        }
+        if reads == READS_PER_POLL {
+            cx.waker().wake_by_ref();
+            return false;
+        }
+        let mut buffer = ReadBuf::new(scratch);
+        match Pin::new(&mut socket.stream).poll_read(cx, &mut buffer) {
+            Poll::Pending => return false,
+            Poll::Ready(Err(_)) => socket.connection.lost(),
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => socket.connection.end_of_input(),
+            Poll::Ready(Ok(())) => {
+                reads += 1;
+                engine.begin();
+                socket.connection.receive(buffer.filled(), engine);
+                engine.executed();
+            }
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! From a configuration to a serving server, and back.
+
+use super::core;
+use super::home::Home;
+use super::mailbox::{Accepted, Phase, Request};
+use super::quota;
+use super::router::Router;
+use super::shared::{Shared, Signals};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Appendfsync, Config, Exit};
+use crate::journal::mmap::MmapStorage;
+use crate::journal::{
+    BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
+};
+use crate::ledger::{Limits, Seeds};
+use crate::net::listener::{self, ListenError};
+use crate::shard::{Rebuild, Shard};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// A wall clock further ahead of the log than this is taken for wrong (journal.md 9): 30 days.
+const CLOCK_JUMP_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+/// What a server that serves can tell of itself.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    /// Shards of the data directory.
+    pub shards: u16,
+    /// Core threads.
+    pub cores: usize,
+}
+
+/// Why the server could not start, or did not stop well.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory or the log in it.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A listening address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The wall clock is far ahead of the log.
+    #[error(
+        "the wall clock is {days} days ahead of the log's newest entry: all holds would expire and all transaction ids \
+         be forgotten; set the clock right, or start with --accept-clock-jump if it is"
+    )]
+    ClockJump {
+        /// How far.
+        days: u64,
+    },
+    /// The system refused a thread, a signal handler or random bytes.
+    #[error("cannot start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl StartError {
+    /// The exit code that says so (journal.md 6).
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Journal(error) => Exit::from_code(error.exit_code()),
+            Self::Listen(error) if error.source.kind() == ErrorKind::PermissionDenied => Exit::Permission,
+            Self::Listen(_) => Exit::Unavailable,
+            Self::ClockJump { .. } => Exit::Config,
+            Self::System(_) => Exit::Sync,
+        }
+    }
+}
+
+/// Serves until SIGTERM, SIGINT or SHUTDOWN. `on_ready` is called once, when commands are taken.
+///
+/// # Errors
+/// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
+pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let cpus = core::cpus();
+    let cores = config.cores.unwrap_or_else(|| quota::cores(cpus.len()));
+    let dir = open_directory(&config, cores)?;
+    let listeners = listener::listen(&config.bind, config.port)?;
+    let router = Router::new(dir.manifest().shards, cores as u16);
+    let (shared, signals) = Shared::new(config, clock, router, run_id()?);
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    shared.port.store(addresses.first().map_or(0, SocketAddr::port), Ordering::Relaxed);
+
+    let mut threads = Vec::new();
+    for id in 0..router.cores() {
+        // More cores than CPUs: the rest run where the system puts them.
+        threads.push(core::start(shared.clone(), id, cpus.get(usize::from(id)).copied())?);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = tokio::task::LocalSet::new();
+    let served = local.block_on(&runtime, async {
+        let ready = Ready { addresses, shards: router.shards(), cores };
+        serve(&shared, signals, listeners, &dir, || on_ready(&ready)).await
+    });
+    if served.is_ok() {
+        for thread in threads {
+            join(thread)?;
+        }
+    }
+    served // on an error the process ends with the cores as they are: they serve nobody yet
+}
+
+fn join(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
+    thread.join().map_err(|_| io::Error::other("a core thread panicked"))?
+}
+
+fn open_directory(config: &Config, cores: usize) -> Result<DataDir, StartError> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    let (instance, keys) = random.split_at(16);
+    let key = |at: usize| u64::from_le_bytes(keys[at..at + 8].try_into().expect("eight bytes"));
+    let new = NewDir {
+        instance: instance.try_into().expect("sixteen bytes"),
+        shards: config.shards.unwrap_or_else(|| cores.next_power_of_two() as u16),
+        hash_keys: [key(0), key(8)],
+    };
+    Ok(DataDir::open_or_create(&config.data_dir, new)?)
+}
+
+/// Forty hex digits, new at every start, as Redis' `run_id`.
+fn run_id() -> io::Result<String> {
+    let mut random = [0; 20];
+    getrandom::fill(&mut random).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+async fn serve(
+    shared: &Arc<Shared>,
+    mut signals: Signals,
+    listeners: Vec<TcpListener>,
+    dir: &DataDir,
+    on_ready: impl FnOnce(),
+) -> Result<(), StartError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let keepalive = shared.config.tcp_keepalive_ms.map(Duration::from_millis);
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| {
+            let shared = shared.clone();
+            tokio::task::spawn_local(listener::accept(listener, keepalive, move |stream, peer| {
+                place(&shared, stream, peer);
+            }))
+        })
+        .collect();
+    // Clients connect already, and hear -LOADING.
+    let recovered = tokio::select! {
+        recovered = recover_all(shared, dir) => recovered?,
+        _ = terminate.recv() => std::process::exit(0), // nothing was promised yet
+        _ = interrupt.recv() => std::process::exit(0),
+    };
+    install(shared, recovered, &mut signals).await?;
+    on_ready();
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+        _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+        _ = signals.stop.recv() => tracing::info!("SHUTDOWN: stopping"),
+    }
+    for task in accepting {
+        task.abort();
+    }
+    for phase in [Phase::Quiescing, Phase::Finishing] {
+        tell_all(shared, &mut signals, phase).await;
+    }
+    for mailbox in &shared.mailboxes {
+        mailbox.request_blocking(Request::Phase(Phase::Closing));
+    }
+    Ok(())
+}
+
+/// Gives a fresh socket to the core with the fewest.
+fn place(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+    let Some((core, id)) = shared.place_connection() else {
+        use std::io::Write;
+        let _ = (&stream).write_all(b"-ERR max number of clients reached\r\n"); // a courtesy, if it fits
+        return;
+    };
+    let accepted = stream.local_addr().map(|local| Accepted { stream, peer, local, id });
+    let placed = accepted.ok().and_then(|a| shared.mailboxes[usize::from(core)].request(Request::Connection(a)).ok());
+    if placed.is_none() {
+        shared.closed_connection(core); // gone already, or the core is far behind: the client tries again
+    }
+}
+
+/// Tells all cores to go on to `phase` and waits until they have.
+async fn tell_all(shared: &Shared, signals: &mut Signals, phase: Phase) {
+    for mailbox in &shared.mailboxes {
+        mailbox.request_blocking(Request::Phase(phase));
+    }
+    for _ in &shared.mailboxes {
+        signals.steps.recv().await;
+    }
+}
+
+/// One shard, recovered.
+struct RecoveredShard {
+    number: u16,
+    opened: Opened<MmapStorage>,
+    rebuild: Rebuild,
+}
+
+/// Recovers all shards, as many at a time as there are cores.
+async fn recover_all(shared: &Arc<Shared>, dir: &DataDir) -> Result<Vec<RecoveredShard>, StartError> {
+    let shards = shared.router.shards();
+    let next = Arc::new(AtomicU16::new(0));
+    let (results, mut arrived) = tokio::sync::mpsc::channel(usize::from(shards));
+    let (instance, hash_keys) = (dir.manifest().instance, dir.manifest().hash_keys);
+    let storages = (0..shards).map(|shard| dir.storage(shard).map(Some)).collect::<Result<Vec<_>, _>>()?;
+    let storages = Arc::new(Mutex::new(storages));
+    for _ in 0..shared.router.cores() {
+        let (shared, next, results) = (shared.clone(), next.clone(), results.clone());
+        let storages = storages.clone();
+        std::thread::Builder::new().name("recovery".to_owned()).spawn(move || {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let storage = storages.lock().ok().and_then(|mut all| all.get_mut(usize::from(number))?.take());
+                let Some(storage) = storage else { return };
+                let id = LogId { instance, shard: number };
+                if results.blocking_send(recover_shard(&shared, storage, id, hash_keys)).is_err() {
+                    return; // another shard has refused
+                }
+            }
+        })?;
+    }
+    drop(results);
+    let mut recovered = Vec::new();
+    while let Some(result) = arrived.recv().await {
+        recovered.push(result?);
+    }
+    assert_eq!(recovered.len(), usize::from(shards), "every shard is recovered or refused");
+    Ok(recovered)
+}
+
+fn recover_shard(
+    shared: &Shared,
+    storage: MmapStorage,
+    id: LogId,
+    index_key: [u64; 2],
+) -> Result<RecoveredShard, JournalError> {
+    let config = &shared.config;
+    let limits = Limits {
+        holds_per_account_max: config.holds_per_account_max,
+        accounts_max: u32::try_from(config.accounts_max).unwrap_or(u32::MAX),
+        tx_index_bytes_max: config.tx_index_bytes_max,
+        tx_retention_ms: config.tx_retention_ms.unwrap_or(u64::MAX),
+    };
+    let options = RecoveryOptions {
+        id,
+        policy: match config.appendfsync {
+            Appendfsync::Always => SyncPolicy::Always,
+            Appendfsync::No => SyncPolicy::No,
+        },
+        segment_len: config.segment_bytes,
+        salt_seed: getrandom::u64().expect("the system gives random bytes"),
+        now_ms: shared.clock.wall_ms(),
+        recent_len: RECENT_LEN,
+    };
+    let mut rebuild = Rebuild::new(limits, Seeds { index_key, map_seed: index_key[0] ^ u64::from(id.shard) });
+    let mut seen = (0, 0);
+    let mut progress = |done: u64, total: u64| {
+        shared.loading_total(total - seen.1);
+        shared.loading_more(done - seen.0);
+        seen = (done, total);
+    };
+    let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut progress)?;
+    let found = &opened.recovered;
+    let shard = id.shard;
+    if let Some(cut) = &found.cut {
+        tracing::warn!(
+            shard,
+            bytes = cut.bytes(),
+            from_lsn = cut.from,
+            to_lsn = cut.to,
+            quarantine = cut.quarantine,
+            "cut a torn tail that was not proven acknowledged; a copy is in the quarantine directory"
+        );
+    }
+    if !found.direct_io && found.blocks > 0 {
+        tracing::warn!(shard, "the file system cannot be read past the page cache: what was read may not be what is on the device");
+    }
+    tracing::info!(shard, records = found.records, end_lsn = found.next_lsn, clean = found.clean, "log read");
+    Ok(RecoveredShard { number: shard, opened, rebuild })
+}
+
+/// Starts the shard clock and brings every shard home, in order; then commands are taken.
+async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &mut Signals) -> Result<(), StartError> {
+    recovered.sort_unstable_by_key(|shard| shard.number);
+    let last_ms = recovered.iter().map(|shard| shard.opened.recovered.last_now_ms).max().unwrap_or(0);
+    let ahead_ms = shared.clock.wall_ms().saturating_sub(last_ms);
+    if last_ms > 0 && ahead_ms > CLOCK_JUMP_MS_MAX && !shared.config.accept_clock_jump {
+        return Err(StartError::ClockJump { days: ahead_ms / (24 * 3600 * 1000) });
+    }
+    shared.start_shard_clock(last_ms);
+    let clean = recovered.iter().all(|shard| shard.opened.recovered.clean);
+    for RecoveredShard { number, opened, rebuild } in recovered {
+        let reader = opened.reader();
+        let Opened { committer, log, .. } = opened;
+        let mut shard = Shard::new(number, rebuild.into_ledger(), log, reader, shared.now_ms());
+        shard.mark(BlockKind::Fence, shared.now_ms());
+        let home = Home::new(shard, Box::new(committer));
+        let core = usize::from(shared.router.core(number));
+        shared.mailboxes[core].request_blocking(Request::Install(Box::new(home)));
+        signals.steps.recv().await;
+    }
+    shared.loading_over(clean);
+    tell_all(shared, signals, Phase::Serving).await;
+    Ok(())
+}
