@@ -1,0 +1,128 @@
+// What the Node.js checks share: a server of their own, counted checks, and the account's story.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { isDeepStrictEqual } from "node:util";
+
+const SERVER = process.env.SERVER_BIN ?? new URL("../../target/release/creditd", import.meta.url).pathname;
+
+/** A data directory that lives as long as `use` runs. */
+export async function withDirectory(use) {
+  const dir = mkdtempSync(join(tmpdir(), "creditd-clients-"));
+  try {
+    return await use(dir);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** Starts creditd and waits for its banner. `stop` ends it as a service manager would, `kill` as a power cut. */
+export async function startServer(dir, port = 0, ...flags) {
+  const child = spawn(SERVER, ["--port", port, "--data-dir", dir, "--log-level", "error", ...flags], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "exit");
+  const line = await Promise.race([
+    once(createInterface({ input: child.stdout }), "line").then(([text]) => text),
+    ended.then(([code]) => `exit code ${code}`),
+  ]);
+  const found = /listening on \S*:(\d+)/.exec(line);
+  if (!found) throw new Error(`no banner from ${SERVER}: ${line}`);
+  const end = async (signal) => {
+    child.kill(signal);
+    const [code] = await ended;
+    return code;
+  };
+  return { port: Number(found[1]), stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+}
+
+export class Checks {
+  passed = 0;
+  failed = 0;
+
+  same(what, got, want) {
+    if (isDeepStrictEqual(got, want)) {
+      this.passed += 1;
+    } else {
+      this.failed += 1;
+      console.log(`FAILED ${what}\n  got  ${JSON.stringify(got)}\n  want ${JSON.stringify(want)}`);
+    }
+  }
+
+  async rejects(what, text, promise) {
+    try {
+      this.same(what, await promise, `an error ${text}`);
+    } catch (err) {
+      this.same(what, String(err.message).includes(text) ? text : err.message, text);
+    }
+  }
+
+  /** Prints the closing line and sets the exit code. */
+  close(name) {
+    console.log(`${name}: ${this.passed} passed, ${this.failed} failed`);
+    process.exitCode = this.failed ? 1 : 0;
+  }
+}
+
+/** A map of either protocol as a plain object: RESP3 gives an object or a Map, RESP2 a flat array. */
+export function plain(reply) {
+  if (reply instanceof Map) return Object.fromEntries(reply);
+  if (!Array.isArray(reply)) return { ...reply };
+  const object = {};
+  for (let i = 0; i < reply.length; i += 2) object[reply[i]] = reply[i + 1];
+  return object;
+}
+
+/** `name:value` lines of INFO as an object. */
+export function parseInfo(text) {
+  const lines = text.split("\r\n").filter((line) => line.includes(":"));
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]));
+}
+
+/** An account's life. `call(name, ...args)` sends one command with the client under test. */
+export async function story(check, call, account) {
+  const write = async (verb, ...args) => plain(await call(`CREDIT.${verb}`, account, ...args));
+  const granted = { status: "granted", balance: 20, available: 20, seq: 1 };
+  check.same("grant", await write("GRANT", "pay_991", "20", "REASON", "purchase"), granted);
+  check.same("grant again", await write("GRANT", "pay_991", "20"), { ...granted, replayed: 1 });
+  await check.rejects("same id, other amount", "TXCONFLICT field=amount have=20 given=21", write("GRANT", "pay_991", "21"));
+  await check.rejects("same id, other verb", "TXCONFLICT field=op have=grant given=debit", write("DEBIT", "pay_991", "20"));
+  check.same("debit", await write("DEBIT", "d0", "5"), { status: "debited", balance: 15, available: 15, seq: 2 });
+  const { expires, ...held } = await write("RESERVE", "r1", "10", "TTL", "60000");
+  check.same("reserve", held, { status: "active", balance: 15, available: 5, seq: 3 });
+  await check.rejects("decline", "INSUFFICIENT available=5 required=6", write("DEBIT", "d1", "6"));
+  await check.rejects("declines are remembered", "INSUFFICIENT available=5 required=6", write("DEBIT", "d1", "6"));
+
+  const holds = plain(await call("CREDIT.HOLDS", account));
+  check.same("holds: fields", Object.keys(holds), ["balance", "reserved", "available", "seq", "time", "holds"]);
+  const hold = plain(holds.holds[0]);
+  check.same("holds: one", [holds.holds.length, hold.tx, hold.amount, hold.expires], [1, "r1", 10, expires]);
+
+  const captured = { status: "captured", balance: 11, available: 11, seq: 5, captured: 4, returned: 6 };
+  check.same("capture a part", await write("CAPTURE", "r1", "AMOUNT", "4"), captured);
+  check.same("capture again", await write("CAPTURE", "r1", "AMOUNT", "4"), { ...captured, replayed: 1 });
+  await check.rejects("release after capture", "CAPTURED amount=4 seq=5", write("RELEASE", "r1"));
+  await write("RESERVE", "r2", "3");
+  check.same("release", await write("RELEASE", "r2"), { status: "released", balance: 11, available: 11, seq: 7 });
+  await check.rejects("reserve a released id", "RELEASED amount=3 seq=7", write("RESERVE", "r2", "3"));
+  const { status, tx } = await write("DEBIT", "*", "1");
+  check.same("server-made id", [status, tx.length], ["debited", 26]);
+
+  const balance = plain(await call("CREDIT.BALANCE", account));
+  check.same("balance: fields", Object.keys(balance), ["balance", "reserved", "available", "seq", "time"]);
+  check.same("balance", [balance.balance, balance.reserved, balance.available], [10, 0, 10]);
+  await check.rejects("unknown account", "NOACCOUNT", call("CREDIT.DEBIT", "nobody", "x", "1"));
+  const rich = plain(await call("CREDIT.GRANT", `rich:${account}`, "g", String(Number.MAX_SAFE_INTEGER)));
+  check.same("2^53-1 is exact", rich.balance, Number.MAX_SAFE_INTEGER);
+}
+
+/** A thousand commands sent at once, answered in order. */
+export async function burst(check, call, account) {
+  const sent = Array.from({ length: 1000 }, (_, n) => call("CREDIT.GRANT", account, `p${n}`, "1"));
+  const balances = (await Promise.all(sent)).map((reply) => plain(reply).balance);
+  check.same("1000 at once, in order", balances, Array.from({ length: 1000 }, (_, n) => n + 1));
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env bash
+# redis-cli under tmux, as a person types: grey hints, the help of the group, and the account lines of an ordinary day.
+# Starts its own server. SERVER_BIN names the program (default: target/release/creditd).
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+server_bin=${SERVER_BIN:-$here/../../target/release/creditd}
+work=$(mktemp -d)
+tmux=(tmux -L "creditd-$$" -f /dev/null)
+passed=0 failed=0
+
+cleanup() {
+  "${tmux[@]}" kill-server 2>/dev/null || true
+  [ -z "${server_pid:-}" ] || kill "$server_pid" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+"$server_bin" --port 0 --data-dir "$work/data" --log-level error >"$work/banner" &
+server_pid=$!
+for _ in $(seq 200); do
+  port=$(sed -n 's/.*listening on [^ ]*:\([0-9]*\).*/\1/p;q' "$work/banner")
+  [ -z "$port" ] || break
+  sleep 0.05
+done
+[ -n "$port" ] || { echo "no banner from $server_bin"; exit 1; }
+
+# The screen with its colours, joined lines, no trailing blanks.
+screen() { "${tmux[@]}" capture-pane -t cli -pJe | sed 's/[[:space:]]*$//'; }
+
+# sees WHAT PATTERN: waits until the screen matches the extended regular expression.
+sees() {
+  for _ in $(seq 100); do
+    if screen | tr '\n' '~' | grep -Eq -- "$2"; then
+      passed=$((passed + 1))
+      return
+    fi
+    sleep 0.05
+  done
+  failed=$((failed + 1))
+  echo "FAILED $1: no /$2/ on this screen:"
+  screen | grep -v '^$'
+}
+
+types() { "${tmux[@]}" send-keys -t cli -l -- "$1"; }
+key() { "${tmux[@]}" send-keys -t cli "$1"; }
+
+# says LINE WHAT PATTERN: types a line on a clean screen and waits for the answer.
+says() {
+  key C-l
+  types "$1"
+  key Enter
+  sees "$2" "$3"
+}
+
+"${tmux[@]}" new-session -d -s cli -x 180 -y 50 "HOME=$work REDISCLI_HISTFILE=/dev/null redis-cli -p $port"
+sees "prompt" "127.0.0.1:$port>"
+
+grey=$'\e'"\\[90m"
+types "CREDIT.RESERVE "
+sees "grey hint" "CREDIT.RESERVE ?$grey ?account tx amount \[TTL milliseconds\] \[REASON reason\] \[META meta\]"
+types "tradie:7 r1 "
+sees "the hint follows the arguments" "tradie:7 r1 ?$grey ?amount \[TTL"
+key C-u
+
+says "help @credit" "help of the group" "CREDIT.BALANCE account.*CREDIT.CAPTURE account tx.*CREDIT.GRANT account tx amount.*CREDIT.RESERVE account tx amount"
+says "help CREDIT.RESERVE" "help of a command" "CREDIT.RESERVE account tx amount.*summary: .*group: credit"
+
+field() { printf '%s"~ *[0-9]+\) \(integer\) %s' "$1" "$2"; }
+says "CREDIT.GRANT tradie:7 pay_991 20 REASON purchase" "grant" \
+  "\"status\"~ *2\) \"granted\"~ *3\) \"$(field balance 20).*$(field available 20).*$(field seq 1)"
+says "CREDIT.RESERVE tradie:7 r1 10 TTL 60000" "reserve" \
+  "\"active\".*$(field balance 20).*$(field available 10).*$(field seq 2).*$(field expires '[0-9]{13}')"
+says "CREDIT.DEBIT tradie:7 d1 16" "decline" "\(error\) INSUFFICIENT available=10 required=16"
+says "CREDIT.CAPTURE tradie:7 r1 AMOUNT 4" "capture" \
+  "\"captured\".*$(field balance 16).*$(field available 16).*$(field seq 4).*$(field captured 4).*$(field returned 6)"
+says "CREDIT.DEBIT tradie:7 d2 6" "debit" "\"debited\".*$(field balance 10)"
+says "CREDIT.DEBIT tradie:7 d2 6" "replay" "\"debited\".*$(field balance 10).*$(field replayed 1)"
+says "CREDIT.DEBIT tradie:7 d2 7" "conflict" "\(error\) TXCONFLICT field=amount have=6 given=7"
+says "CREDIT.BALANCE tradie:7" "balance" "$(field balance 10).*$(field reserved 0).*$(field available 10).*$(field seq 5)"
+says "CREDIT.HOLDS tradie:7" "holds" "$(field balance 10).*\"holds\"~ *12\) \(empty array\)"
+says "HELLO 3" "RESP3" "\"proto\" => \(integer\) 3"
+says "CREDIT.BALANCE tradie:7" "a map in RESP3" "1# \"balance\" => \(integer\) 10~ *2# \"reserved\" => \(integer\) 0"
+says "SET a 1" "no cache" "\(error\) ERR unknown command 'SET', with args beginning with: 'a' '1'"
+says "INFO credits" "info" "granted:20.*debited:6.*captured:4.*balance:10"
+
+# From a pipe, as scripts use it.
+answer=$(printf 'CREDIT.GRANT piped g1 3\nPING\n' | redis-cli -p "$port" | tr '\n' ' ')
+if [ "$answer" = "status granted balance 3 available 3 seq 1 PONG " ]; then
+  passed=$((passed + 1))
+else
+  failed=$((failed + 1))
+  echo "FAILED from a pipe: $answer"
+fi
+
+kill -TERM "$server_pid"
+code=0
+wait "$server_pid" || code=$?
+server_pid=
+if [ "$code" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED clean stop: exit code $code"; fi
+echo "$(redis-cli --version | cut -d' ' -f1,2): $passed passed, $failed failed"
+[ "$failed" = 0 ]

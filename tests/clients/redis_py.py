@@ -1,0 +1,242 @@
+"""redis-py against creditd: the account's story with the client's defaults, in RESP3 and RESP2.
+
+Starts its own servers. `SERVER_BIN` names the program (default: target/release/creditd).
+Prints `N passed, N failed`; exit code 1 if anything failed.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+
+import redis
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SERVER = os.environ.get("SERVER_BIN", str(ROOT / "target/release/creditd"))
+CREDITS_MAX = 2**53 - 1
+
+
+class Server:
+    """One creditd on a free port of its own, over a data directory that the caller keeps."""
+
+    def __init__(self, data_dir, port=0, *flags):
+        argv = [SERVER, "--port", str(port), "--data-dir", data_dir, "--log-level", "error", *flags]
+        self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        banner = self.process.stdout.readline()
+        found = re.search(r"listening on \S*:(\d+)", banner)
+        if not found:
+            sys.exit(f"no banner from {SERVER}: {banner!r}, exit code {self.process.wait(10)}")
+        self.port = int(found.group(1))
+
+    def stop(self):
+        """As a service manager stops it; returns the exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.end()
+
+    def kill(self):
+        self.process.kill()
+        return self.end()
+
+    def end(self):
+        self.process.stdout.close()
+        return self.process.wait(60)
+
+
+class Checks:
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def same(self, what, got, want):
+        if got == want:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"FAILED {what}\n  got  {got!r}\n  want {want!r}")
+
+    def true(self, what, holds):
+        self.same(what, bool(holds), True)
+
+    def raises(self, what, text, act, kind=redis.ResponseError):
+        try:
+            got = act()
+        except kind as err:
+            self.same(what, str(err).startswith(text), True)
+            if not str(err).startswith(text):
+                print(f"  error was {err}")
+        else:
+            self.same(what, got, f"an error {text}")
+
+
+def as_dict(reply):
+    """A map of either protocol; its order is part of the contract and kept."""
+    return reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2]))
+
+
+def story(check, r, protocol):
+    """An account's life; works twice on one server, because ids and account carry the protocol."""
+    account = f"tradie:{protocol}"
+
+    def write(verb, *args):
+        reply = r.execute_command(f"CREDIT.{verb}", account, *args)
+        check.true(f"{verb} has the protocol's shape", isinstance(reply, dict if protocol == 3 else list))
+        return as_dict(reply)
+
+    granted = {"status": "granted", "balance": 20, "available": 20, "seq": 1}
+    check.same("grant", list(write("GRANT", "pay_991", 20, "REASON", "purchase").items()), list(granted.items()))
+    check.same("grant again", write("GRANT", "pay_991", 20), granted | {"replayed": 1})
+    check.raises("same id, other amount", "TXCONFLICT field=amount have=20 given=21", lambda: write("GRANT", "pay_991", 21))
+    check.raises("same id, other verb", "TXCONFLICT field=op have=grant given=debit", lambda: write("DEBIT", "pay_991", 20))
+    check.same("debit", write("DEBIT", "d0", 5), {"status": "debited", "balance": 15, "available": 15, "seq": 2})
+
+    held = write("RESERVE", "r1", 10, "TTL", 60000)
+    expires = held.pop("expires")
+    check.same("reserve", held, {"status": "active", "balance": 15, "available": 5, "seq": 3})
+    check.raises("decline", "INSUFFICIENT available=5 required=6", lambda: write("DEBIT", "d1", 6))
+    check.raises("declines are remembered", "INSUFFICIENT available=5 required=6", lambda: write("DEBIT", "d1", 6))
+
+    holds = as_dict(r.execute_command("CREDIT.HOLDS", account))
+    check.same("holds: fields", list(holds), ["balance", "reserved", "available", "seq", "time", "holds"])
+    hold = as_dict(holds["holds"][0])
+    check.same("holds: one", (len(holds["holds"]), hold["tx"], hold["amount"], hold["expires"]), (1, "r1", 10, expires))
+    check.same("holds: ttl", hold["expires"] - hold["created"], 60000)
+
+    captured = {"status": "captured", "balance": 11, "available": 11, "seq": 5, "captured": 4, "returned": 6}
+    check.same("capture a part", write("CAPTURE", "r1", "AMOUNT", 4), captured)
+    check.same("capture again", write("CAPTURE", "r1", "AMOUNT", 4), captured | {"replayed": 1})
+    check.raises("capture another sum", "TXCONFLICT field=amount have=4 given=5", lambda: write("CAPTURE", "r1", "AMOUNT", 5))
+    check.raises("release after capture", "CAPTURED amount=4 seq=5", lambda: write("RELEASE", "r1"))
+    write("RESERVE", "r2", 3)
+    check.same("release", write("RELEASE", "r2"), {"status": "released", "balance": 11, "available": 11, "seq": 7})
+    check.raises("reserve a released id", "RELEASED amount=3 seq=7", lambda: write("RESERVE", "r2", 3))
+    check.same("release first", write("RELEASE", "r3")["status"], "void")
+    check.raises("reserve a burned id", "RELEASED amount=0 seq=8", lambda: write("RESERVE", "r3", 1))
+
+    made = write("DEBIT", "*", 1)
+    check.same("server-made id", (made["status"], len(made["tx"])), ("debited", 26))
+
+    balance = as_dict(r.execute_command("CREDIT.BALANCE", account))
+    check.same("balance: fields", list(balance), ["balance", "reserved", "available", "seq", "time"])
+    check.same("balance", (balance["balance"], balance["reserved"], balance["available"]), (10, 0, 10))
+    check.same("unknown account", as_dict(r.execute_command("CREDIT.BALANCE", "nobody"))["balance"], 0)
+    check.raises("debit an unknown account", "NOACCOUNT", lambda: r.execute_command("CREDIT.DEBIT", "nobody", "x", 1))
+    check.raises("zero", "amount", lambda: write("GRANT", "z", 0))
+    big = as_dict(r.execute_command("CREDIT.GRANT", f"rich:{protocol}", "g", CREDITS_MAX))
+    check.same("2^53-1 is exact", big["balance"], CREDITS_MAX)
+    check.raises("beyond 2^53-1", "OVERFLOW", lambda: r.execute_command("CREDIT.GRANT", f"rich:{protocol}", "h", 1))
+
+
+def pipelines(check, r, protocol):
+    pipe = r.pipeline(transaction=False)
+    for n in range(1000):
+        pipe.execute_command("CREDIT.GRANT", f"many:{protocol}:{n % 50}", f"p{n}", n + 1)
+    replies = [as_dict(reply) for reply in pipe.execute()]
+    check.same("pipeline of 1000", len(replies), 1000)
+    running = {}
+    for n in range(1000):
+        running[n % 50] = running.get(n % 50, 0) + n + 1
+        if replies[n]["balance"] != running[n % 50]:
+            check.same(f"pipeline reply {n} in its place", replies[n]["balance"], running[n % 50])
+            break
+    else:
+        check.true("pipeline replies in order", True)
+
+    pipe = r.pipeline()  # the default wraps in MULTI
+    pipe.execute_command("CREDIT.GRANT", f"multi:{protocol}", "m1", 5)
+    pipe.execute_command("CREDIT.DEBIT", f"multi:{protocol}", "m2", 9)
+    pipe.execute_command("CREDIT.DEBIT", f"multi:{protocol}", "m3", 2)
+    granted, declined, debited = pipe.execute(raise_on_error=False)
+    check.same("MULTI: first", as_dict(granted)["balance"], 5)
+    check.true("MULTI: a decline is an error in its place", str(declined).endswith("INSUFFICIENT available=5 required=9")
+               or "INSUFFICIENT available=5 required=9" in str(declined))
+    check.same("MULTI: goes on after it", as_dict(debited)["balance"], 3)
+
+
+def server_commands(check, r):
+    check.true("ping", r.ping())
+    check.same("echo", r.echo("a\r\nb"), "a\r\nb")
+    info = r.info()
+    check.true("info: version", str(info["redis_version"]).startswith("7.2"))
+    for name in ("arch_bits", "cluster_enabled", "connected_clients", "used_memory_human", "role", "creditd_version"):
+        check.true(f"info: {name}", name in info)
+    check.same("info: loading", info["loading"], 0)
+    credits = r.info("credits")
+    check.same("info: I2", credits["balance"], credits["granted"] + credits["refunded"] - credits["debited"] - credits["captured"])
+    stats = r.info("commandstats")["cmdstat_credit.grant"]
+    check.true("info: commandstats", stats["calls"] > 1000 and stats["failed_calls"] > 0)
+    check.true("info: all", len(r.info("all")) > len(info))
+    check.same("dbsize is the accounts", r.dbsize(), int(info["db0"]["keys"]))
+    check.same("config get", r.config_get("maxmemory-policy"), {"maxmemory-policy": "noeviction"})
+    check.same("config get, unknown", r.config_get("no-such-thing"), {})
+    check.true("config get, pattern", "port" in r.config_get("p*"))
+    check.true("time", r.time()[0] > 1_600_000_000)
+    check.true("lastsave", r.lastsave() is not None)
+    check.true("client setname", r.client_setname("checker"))
+    check.same("client getname", r.client_getname(), "checker")
+    me = r.client_id()
+    listed = {int(line["id"]): line for line in r.client_list()}
+    check.same("client list has this connection", (me in listed, listed.get(me, {}).get("name")), (True, "checker"))
+    check.same("client info", int(r.client_info()["id"]), me)
+    commands = r.command()
+    check.same("command: count", r.command_count(), len(commands))
+    debit = commands["credit.debit"]
+    check.same("command: keys", (debit["first_key_pos"], debit["last_key_pos"], debit["step_count"]), (1, 1, 1))
+    check.same("command getkeys", r.command_getkeys("CREDIT.DEBIT", "acct", "t", "1"), ["acct"])
+    check.raises("unknown command", "unknown command 'SET'", lambda: r.set("a", 1))
+    check.raises("arity", "wrong number of arguments for 'credit.debit' command", lambda: r.execute_command("CREDIT.DEBIT"))
+
+
+def reconnects(check, protocol):
+    """A restart between two commands: the client connects again by itself, and the id has its first outcome."""
+    with tempfile.TemporaryDirectory() as data_dir:
+        server = Server(data_dir)
+        r = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
+        grant = lambda: as_dict(r.execute_command("CREDIT.GRANT", "tradie:9", "g1", 7))
+        first = grant()
+        check.same("clean stop", server.stop(), 0)
+        server = Server(data_dir, server.port)
+        check.same("same outcome after a clean stop", grant(), first | {"replayed": 1})
+        r.execute_command("CREDIT.DEBIT", "tradie:9", "d1", 3)
+        server.kill()
+        server = Server(data_dir, server.port)
+        check.same("same outcome after kill -9", grant(), first | {"replayed": 1})
+        check.same("nothing acknowledged is lost", as_dict(r.execute_command("CREDIT.BALANCE", "tradie:9"))["balance"], 4)
+        check.same("stops again", server.stop(), 0)
+
+
+def passwords(check, protocol):
+    with tempfile.TemporaryDirectory() as data_dir:
+        server = Server(data_dir, 0, "--requirepass", "s3cret")
+        connect = lambda **given: redis.Redis(port=server.port, protocol=protocol, **given)
+        check.true("right password", connect(password="s3cret").ping())
+        check.true("right password with the default user", connect(username="default", password="s3cret").ping())
+        for given in ({}, {"password": "wrong"}, {"username": "other", "password": "s3cret"}):
+            check.raises(f"refused: {given}", "", lambda: connect(**given).ping(), redis.exceptions.RedisError)
+        server.stop()
+
+
+def main():
+    check = Checks()
+    with tempfile.TemporaryDirectory() as data_dir:
+        server = Server(data_dir)
+        for protocol in (3, 2):
+            r = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
+            story(check, r, protocol)
+            pipelines(check, r, protocol)
+            server_commands(check, r)
+            r.close()
+        defaults = redis.Redis(port=server.port)
+        check.true("the client's defaults connect", defaults.ping())
+        defaults.close()
+        check.same("the server stops clean", server.stop(), 0)
+    for protocol in (3, 2):
+        reconnects(check, protocol)
+        passwords(check, protocol)
+    print(f"redis-py {redis.__version__}: {check.passed} passed, {check.failed} failed")
+    return 1 if check.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
