@@ -117,7 +117,10 @@ enum State {
     /// QUIT, or a broken request: the replies owed go out, then the write side is shut.
     Ending,
     /// The write side is shut: what still comes is thrown away.
-    Draining { bytes: usize, until_ms: u64 },
+    Draining {
+        bytes: usize,
+        until_ms: u64,
+    },
     Over,
 }
 
@@ -424,7 +427,9 @@ impl Multi {
         let request: OwnedArguments = arguments.iter().collect();
         self.bytes += request.size_bytes();
         if self.queue.len() >= limits.slots_max || self.bytes > limits.frame_bytes_max {
-            return Err(Refusal::fixed("ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes"));
+            return Err(Refusal::fixed(
+                "ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes",
+            ));
         }
         self.queue.push(request);
         Ok(())
