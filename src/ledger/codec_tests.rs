@@ -62,10 +62,15 @@ proptest! {
         let mut record = vec![9; 3];
         encode(&event, &mut record);
         prop_assert_eq!(decode(&record[3..]), Ok(event));
-        // A byte less, a byte more: not this record.
-        prop_assert!(decode(&record[3..record.len() - 1]).is_err());
+        // A byte less, a byte more, a word more that the length knows of: not this record.
+        let mut record = record.split_off(3);
+        prop_assert!(decode(&record[..record.len() - 1]).is_err());
         record.push(0);
-        prop_assert!(decode(&record[3..]).is_err());
+        prop_assert!(decode(&record).is_err());
+        record.extend_from_slice(&[0; 7]);
+        let len = record.len() as u16;
+        record[..2].copy_from_slice(&len.to_le_bytes());
+        prop_assert!(decode(&record).is_err());
     }
 
     #[test]
