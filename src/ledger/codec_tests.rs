@@ -51,7 +51,8 @@ proptest! {
     #[test]
     fn an_event_comes_back_as_it_was(
         change in change(), words in any::<[u64; 6]>(), skip in prop_oneof![Just(0), any::<u64>()],
-        (account, tx, lead) in (bytes(1, 128), bytes(1, 64), bytes(0, 128)), (reason, meta) in (bytes(0, 64), bytes(0, 1024)),
+        (account, tx, lead) in (bytes(1, 128), bytes(1, 64), bytes(0, 128)),
+        (reason, meta) in (bytes(0, 64), bytes(0, 1024)),
     ) {
         let [time_ms, seq, amount, balance, reserved, prev_lsn] = words;
         let change = build(change, &lead);

@@ -70,7 +70,8 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_forgotten_early_and_little_is_late(
-            gaps in prop::collection::vec(0..100u64, 300), retention_ms in prop_oneof![1..20_000u64, 500_000..5_000_000u64]
+            gaps in prop::collection::vec(0..100u64, 300),
+            retention_ms in prop_oneof![1..20_000u64, 500_000..5_000_000u64]
         ) {
             let (mut retention, mut blocks, mut now) = (Retention::new(retention_ms), Vec::new(), 1_000);
             for (n, gap) in gaps.into_iter().enumerate() {
