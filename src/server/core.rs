@@ -46,7 +46,8 @@ pub(super) struct Core {
     swept_at_ms: u64,
     /// Set by the phase Closing: when to end at the latest.
     close_at_ms: Option<u64>,
-    finished: bool,
+    /// The newest phase that the core has said it is through with.
+    reported: Phase,
     timer: Pin<Box<Sleep>>,
     timer_at_ms: u64,
 }
@@ -88,7 +89,7 @@ async fn run(shared: Arc<Shared>, id: u16) -> std::io::Result<()> {
         scratch: vec![0; READ_BYTES],
         failures: Vec::new(),
         close_at_ms: None,
-        finished: false,
+        reported: Phase::Loading,
         timer: Box::pin(sleep_until(Instant::now())),
         timer_at_ms: 0,
     }));
@@ -187,17 +188,14 @@ impl Core {
     fn step_phase(&mut self) -> bool {
         match self.engine.phase {
             Phase::Loading | Phase::Serving => {}
+            // A core stays where it is until it is told to go on: others may still send it commands.
             Phase::Quiescing => {
-                if !self.engine.has_unsent_commands() && !self.engine.is_congested() {
-                    self.engine.phase = Phase::Finishing;
-                    self.engine.shared.step_done();
-                }
+                let sent = !self.engine.has_unsent_commands() && !self.engine.is_congested();
+                self.report(sent);
             }
             Phase::Finishing => {
-                if !self.finished && self.engine.finish_shards() {
-                    self.finished = true;
-                    self.engine.shared.step_done();
-                }
+                let finished = self.reported != Phase::Finishing && self.engine.finish_shards();
+                self.report(finished);
             }
             Phase::Closing => {
                 let late = self.close_at_ms.is_none_or(|at_ms| self.engine.now_ms() >= at_ms);
@@ -205,6 +203,14 @@ impl Core {
             }
         }
         false
+    }
+
+    /// Says, once, that the core is through with its phase.
+    fn report(&mut self, through: bool) {
+        if through && self.reported != self.engine.phase {
+            self.reported = self.engine.phase;
+            self.engine.shared.step_done();
+        }
     }
 
     fn deliver(&mut self) {

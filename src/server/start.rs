@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Appendfsync, Config, Exit};
 use crate::journal::mmap::MmapStorage;
 use crate::journal::{
-    BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
+    self,    BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
 };
 use crate::ledger::{Limits, Seeds};
 use crate::net::listener::{self, ListenError};
@@ -78,6 +78,7 @@ impl StartError {
 /// # Errors
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
 pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
+    journal::segment::exit_on_bus_error()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
     let cores = config.cores.unwrap_or_else(|| quota::cores(cpus.len()));
