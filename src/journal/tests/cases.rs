@@ -117,6 +117,8 @@ fn case_3_a_torn_tail_is_cut_and_kept_in_quarantine() {
         let (mut opened, seen) = open(disk.storage(), &options()).expect("starts");
         let cut = opened.recovered.cut.clone().expect("cut");
         let from = torn / 4096 * 4096;
+        let text = format!("cut {} bytes of segment {}, lsn {from}..", cut.bytes(), first_segment());
+        assert!(cut.to_string().starts_with(&text), "{cut}");
         assert_eq!(
             (seen, cut.from, cut.to),
             (records[..whole].to_vec(), from, (torn + fill.len() as u64).div_ceil(4096) * 4096)
