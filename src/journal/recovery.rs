@@ -12,7 +12,7 @@
 //! truncated or removed is found by the next start. Nothing is written before the whole log has been accepted.
 //! Absent on purpose: what records mean (the sink knows), clocks, the FENCE (the caller marks it), snapshots.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use super::block::{BlockKind, PAGE, Records, SEAL};
 use super::chance::Chance;
@@ -86,6 +86,18 @@ impl Cut {
     /// Bytes that were cut.
     pub fn bytes(&self) -> u64 {
         self.to - self.from
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, segment, quarantine } = self;
+        let bytes = self.bytes();
+        write!(
+            f,
+            "cut {bytes} bytes of segment {segment}, lsn {from}..{to}: not proven acknowledged (with `appendfsync no` \
+             acknowledged records may be among them); kept in quarantine/{quarantine}"
+        )
     }
 }
 
