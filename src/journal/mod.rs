@@ -1,1 +1,68 @@
-//! journal
+//! The disk: one log per shard, of opaque records, on preallocated mapped segments (journal.md).
+//!
+//! ```text
+//!  core thread                       journal thread (or the core itself, inline)          disk
+//!  append -> Log [open block]        Committer: header, crc, chain -> Storage::store -> segment (mapped)
+//!            take()  --- Arc<Block> + Committer move --->             Storage::sync  -> fdatasync
+//!            committed(durable) <--- both come back ---
+//!  record(lsn) <- open, waiting, in flight, recent 8 MiB             Reader: older records by pread
+//! ```
+//!
+//! Invariants: only the shard's core makes blocks, so an LSN is known when its record is appended. One block is in
+//! flight; block N+1 is stored only after the sync of N ended, and says so. A block starts on a fresh page, so no page
+//! that holds acknowledged records is written again. After the first failed sync nothing is written any more.
+//! Recovery reads the platter, not the page cache, and never appends to an old segment.
+//!
+//! Absent on purpose: credits (records are bytes with a length first), clocks (time comes in), threads (the caller
+//! owns them), metrics and logging (results carry the figures), snapshots (not in this version).
+
+pub mod block;
+pub mod chance;
+mod cold;
+pub mod data_dir;
+pub mod error;
+pub mod log;
+pub mod manifest;
+pub mod mmap;
+pub mod reader;
+mod recent;
+pub mod recovery;
+mod scan;
+pub mod segment;
+pub mod segment_header;
+pub mod sim;
+mod sim_file;
+mod spare;
+pub mod storage;
+mod super_page;
+pub mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockKind, PAGE, RECORD_LEN_MAX};
+pub use data_dir::{DataDir, NewDir};
+pub use error::{JournalError, Refusal};
+pub use log::{Log, RECENT_LEN};
+pub use manifest::Manifest;
+pub use mmap::MmapStorage;
+pub use reader::{ReadError, Reader};
+pub use recovery::{Cut, Entry, Opened, Recovered, RecoveryOptions, recover};
+pub use sim::{SimDisk, SimStorage};
+pub use storage::{SegmentName, Storage};
+pub use writer::{Committer, CommitterCounters, SyncPolicy};
+
+/// Logical byte position in a shard's log: the sum of all padded blocks before it, over all segments.
+pub type Lsn = u64;
+
+/// First 16 bytes of BLAKE3 over a block's header and body: what the next block names as its predecessor.
+pub type Chain = [u8; 16];
+
+/// Whose log: no file of another instance or shard passes for ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogId {
+    /// Made once per data directory.
+    pub instance: [u8; 16],
+    /// Number of the shard in the directory.
+    pub shard: u16,
+}

@@ -84,6 +84,27 @@ pub enum Change<'a> {
     Void,
 }
 
+impl Event<'_> {
+    /// Signed change of the balance (`delta` of the trail): before = after - delta.
+    pub fn delta(&self) -> i64 {
+        match self.change {
+            Change::Grant => self.amount as i64,
+            Change::Debit => -(self.amount as i64),
+            Change::Capture { captured, .. } => -(captured as i64),
+            _ => 0,
+        }
+    }
+
+    /// Signed change of the reserved sum (`rdelta` of the trail): before = after - rdelta.
+    pub fn rdelta(&self) -> i64 {
+        match self.change {
+            Change::Reserve { .. } => self.amount as i64,
+            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => -(self.amount as i64),
+            _ => 0,
+        }
+    }
+}
+
 /// Verbs whose refusal is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeclinedOp {

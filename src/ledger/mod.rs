@@ -1,7 +1,202 @@
 //! THE RULES. Pure: no I/O, no clock, no threads, no randomness.
+//!
+//! ```text
+//!              locate   settle            key, lookup          decide              apply
+//!   command -> account -> Expire events -> Prior -> Past -> Commit(Event) ------> state
+//!                                                        |  Answer(Outcome)         ^
+//!   log ------------------------------------------ Event ---------- replay ---------'
+//! ```
+//! The caller (a shard) drives a command through these steps, in this order, and writes every event to its log before
+//! it applies it. Deciding reads the state and changes nothing; applying changes the state and decides nothing, so
+//! recovery is `replay` of the events and yesterday's decisions stand, whatever the rules say today.
+//!
+//! Invariants: I1-I7 of commands.md C.8 ([`invariants`]); equal events give equal states ([`Ledger::digest`]).
+//! Absent on purpose: time other than what the caller hands in, the log (positions are opaque numbers), leads, refunds.
+
+pub mod codec;
 pub mod command;
 pub mod credits;
 pub mod event;
 pub mod id;
+pub mod invariants;
 pub mod outcome;
 pub mod rejection;
+
+mod account;
+mod apply;
+mod chunks;
+mod digest;
+mod expiry;
+mod kept_id;
+mod reservation;
+mod retention;
+mod rules;
+mod totals;
+mod transactions;
+
+#[cfg(test)]
+mod tests;
+
+pub use reservation::HoldSlot;
+pub use rules::{Decision, Past, outcome_of};
+pub use totals::Totals;
+pub use transactions::{Prior, TxKey};
+
+use account::{Account, Accounts};
+use event::{Change, Event, SKIP_EVERY};
+use id::{Lsn, NO_LSN};
+use reservation::Reservations;
+use retention::Retention;
+use transactions::Transactions;
+
+/// What bounds a ledger's memory (design.md, limits). Past a limit commands are refused; nothing is forgotten early.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Active reservations of one account.
+    pub holds_per_account_max: u32,
+    /// Accounts of the shard.
+    pub accounts_max: u32,
+    /// Memory of the transaction index in bytes. One step of growth (about 64 KiB) is kept free below it.
+    pub tx_index_bytes_max: u64,
+    /// How long an id is remembered after its newest entry, milliseconds; not 0; `u64::MAX` = for ever.
+    pub tx_retention_ms: u64,
+}
+
+/// Keys of the hashes. Fixed for a ledger's life; secret, so that no caller can choose ids that collide.
+#[derive(Clone, Copy, Debug)]
+pub struct Seeds {
+    /// Of the transaction index (SipHash-1-3).
+    pub index_key: [u64; 2],
+    /// Of the account map.
+    pub map_seed: u64,
+}
+
+/// An account's place: found once per command. Good until the account opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    hash: u64,
+    number: Option<u32>,
+}
+
+/// The accounts, active reservations and remembered ids of one shard.
+#[derive(Debug)]
+pub struct Ledger {
+    limits: Limits,
+    seeds: Seeds,
+    accounts: Accounts,
+    holds: Reservations,
+    index: Transactions,
+    retention: Retention,
+    next_sweep_ms: u64,
+    sums: totals::Sums,
+}
+
+/// Passes of the index sweep per retention period: entries that are forgotten but still there stay below some 3 %.
+const SWEEPS_PER_RETENTION: u64 = 32;
+
+impl Ledger {
+    /// An empty ledger.
+    pub fn new(limits: Limits, seeds: Seeds) -> Self {
+        Self {
+            limits,
+            seeds,
+            accounts: Accounts::new(seeds.map_seed),
+            holds: Reservations::new(),
+            index: Transactions::new(limits.tx_index_bytes_max),
+            retention: Retention::new(limits.tx_retention_ms),
+            next_sweep_ms: 0,
+            sums: totals::Sums::default(),
+        }
+    }
+
+    /// Finds the place of an account, known or not.
+    pub fn locate(&self, account: &[u8]) -> Located {
+        let hash = self.accounts.hash(account);
+        Located { hash, number: self.accounts.find(hash, account) }
+    }
+
+    /// The account's newest entry: what a read, a replay or a refusal waits for (I12). [`NO_LSN`] if unknown.
+    pub fn last_lsn(&self, at: Located) -> Lsn {
+        self.account(at).map_or(NO_LSN, |account| account.last_lsn)
+    }
+
+    /// The expiry to journal and apply next, if a hold of the account is due at `now_ms` (R3). By deadline, then by
+    /// age; the entry's time is the deadline (R4). Called until it gives `None`, before anything else of the account.
+    pub fn settle(&self, at: Located, now_ms: u64) -> Option<Event<'_>> {
+        let account = self.account(at)?;
+        if account.next_deadline_ms > now_ms {
+            return None;
+        }
+        let (_, hold) = self.holds.of(account).next().expect("an account with a deadline has a hold");
+        Some(Event {
+            account: account.id(),
+            tx: hold.tx(),
+            reason: b"",
+            meta: b"",
+            time_ms: hold.expires_at_ms(),
+            seq: account.seq + 1,
+            amount: hold.amount,
+            balance: account.balance,
+            reserved: account.reserved - hold.amount,
+            prev_lsn: account.last_lsn,
+            skip_lsn: skip_lsn(account.seq + 1, account.anchor_lsn),
+            change: Change::Expire { opened_lsn: hold.opened_lsn },
+        })
+    }
+
+    /// The key of a transaction id, for [`Ledger::lookup`] and [`Ledger::apply`].
+    pub fn key(&self, account: &[u8], tx: &[u8]) -> TxKey {
+        TxKey::new(self.seeds.index_key, account, tx)
+    }
+
+    /// What the index says about an id. A hit is a hash: [`Ledger::decide`] compares the ids behind it.
+    pub fn lookup(&self, key: TxKey) -> Prior {
+        self.index.lookup(key)
+    }
+
+    /// When to call [`Ledger::due`], unix milliseconds: at or before the earliest deadline. `None`: no holds.
+    pub fn next_expiry(&self) -> Option<u64> {
+        self.holds.next_expiry()
+    }
+
+    /// An account that has something to settle. Not removed: it comes again until it is settled, so a caller that
+    /// stops half-way loses nothing.
+    ///
+    /// Bounded work. `None`: nothing is due, or the rest is for the next slice; then [`Ledger::next_expiry`] is not
+    /// after `now_ms`.
+    pub fn due(&mut self, now_ms: u64) -> Option<Located> {
+        let number = self.holds.due(now_ms)?;
+        Some(Located { hash: self.accounts.hash(self.accounts.get(number).id()), number: Some(number) })
+    }
+
+    /// Says that the block that ends at `end_lsn` (exclusive) was closed with the time `now_ms`. In the order of the
+    /// log; recovery does the same from the block headers. Ids in blocks that are not marked are never forgotten.
+    pub fn mark_block(&mut self, end_lsn: Lsn, now_ms: u64) {
+        self.retention.mark(end_lsn, now_ms);
+    }
+
+    /// Forgets the ids whose retention is over at `now_ms`, and returns the memory of some: stops after `budget`
+    /// slots (a table's 4,000 at a time). Called once per batch; with a `budget` of 0 it only forgets.
+    pub fn forget(&mut self, now_ms: u64, budget: usize) {
+        self.index.forget_below(self.retention.floor(now_ms));
+        if now_ms >= self.next_sweep_ms || self.index.is_full() {
+            self.index.start_sweep();
+            self.next_sweep_ms = now_ms.saturating_add(self.limits.tx_retention_ms / SWEEPS_PER_RETENTION);
+        }
+        self.index.sweep(budget);
+    }
+
+    /// Sums over the shard.
+    pub fn totals(&self) -> Totals {
+        self.sums.totals(&self.accounts, &self.holds, &self.index)
+    }
+
+    fn account(&self, at: Located) -> Option<&Account> {
+        at.number.map(|number| self.accounts.get(number))
+    }
+}
+
+/// The `skip_lsn` of entry `seq`, where the newest 256th entry of the account stands at `anchor_lsn`.
+fn skip_lsn(seq: u64, anchor_lsn: Lsn) -> Lsn {
+    if seq.is_multiple_of(SKIP_EVERY) { anchor_lsn } else { NO_LSN }
+}

@@ -16,12 +16,12 @@ mod session;
 
 use super::replies::{Answer, Failure, MadeTx, ReplyRing};
 use super::resp::{Parser, ProtocolError};
-use crate::commands::args::Args;
 use crate::commands::arguments::{Arguments, OwnedArguments};
 use crate::commands::refusal::Refusal;
 use crate::commands::reply::{Encoder, Proto};
 use crate::commands::server::ServerRequest;
 use crate::commands::spec::{CommandSpec, Flags};
+use crate::commands::table::Call;
 use crate::commands::{Defaults, Request, catalog, table};
 use crate::ledger::command::Command;
 use crate::shard::batch::Ticket;
@@ -117,7 +117,10 @@ enum State {
     /// QUIT, or a broken request: the replies owed go out, then the write side is shut.
     Ending,
     /// The write side is shut: what still comes is thrown away.
-    Draining { bytes: usize, until_ms: u64 },
+    Draining {
+        bytes: usize,
+        until_ms: u64,
+    },
     Over,
 }
 
@@ -330,10 +333,11 @@ impl Connection {
     }
 
     fn request(&mut self, arguments: Arguments<'_>, host: &mut impl Host) {
-        let spec = match table::resolve(arguments) {
-            Ok(spec) => spec,
+        let call = match table::resolve(arguments) {
+            Ok(call) => call,
             Err(refusal) => return self.refuse(None, &refusal, host),
         };
+        let spec = call.spec;
         self.session.last_command = spec.name;
         if !self.session.authenticated(host) && !spec.flags.has(Flags::NO_AUTH) {
             return self.refuse(Some(spec), &Refusal::fixed("NOAUTH Authentication required."), host);
@@ -351,16 +355,16 @@ impl Connection {
                 Err(refusal) => self.refuse(Some(spec), &refusal, host),
             };
         }
-        self.run(spec, arguments, host);
+        self.run(call, host);
     }
 
     /// Parses and executes one request of a known command.
-    fn run(&mut self, spec: &'static CommandSpec, arguments: Arguments<'_>, host: &mut impl Host) {
-        let request = match (spec.parse)(&mut Args::of(spec, arguments), host.defaults()) {
+    fn run(&mut self, call: Call<'_>, host: &mut impl Host) {
+        let request = match call.parse(host.defaults()) {
             Ok(request) => request,
-            Err(refusal) => return self.refuse(Some(spec), &refusal, host),
+            Err(refusal) => return self.refuse(Some(call.spec), &refusal, host),
         };
-        let position = table::position(spec) as u16;
+        let position = table::position(call.spec) as u16;
         host.called(position);
         match request {
             Request::Ledger { command, made_tx: false } => {
@@ -393,9 +397,8 @@ impl Connection {
         }
         self.reply(|e| e.array(multi.queue.len()));
         for queued in &multi.queue {
-            let arguments = queued.borrow();
-            let spec = table::resolve(arguments).expect("resolved when it was queued");
-            self.run(spec, arguments, host);
+            let call = table::resolve(queued.borrow()).expect("resolved when it was queued");
+            self.run(call, host);
         }
     }
 
@@ -424,7 +427,9 @@ impl Multi {
         let request: OwnedArguments = arguments.iter().collect();
         self.bytes += request.size_bytes();
         if self.queue.len() >= limits.slots_max || self.bytes > limits.frame_bytes_max {
-            return Err(Refusal::fixed("ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes"));
+            return Err(Refusal::fixed(
+                "ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes",
+            ));
         }
         self.queue.push(request);
         Ok(())

@@ -244,7 +244,9 @@ impl Core {
         let sweep_at_ms = (self.sockets.len() > 0).then_some(self.swept_at_ms + SWEEP_EVERY_MS);
         let retry_at_ms = (stuck || self.engine.phase > Phase::Serving).then_some(now_ms + RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
-        let Some(at_ms) = [sweep_at_ms, retry_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min() else { return };
+        let Some(at_ms) = [sweep_at_ms, retry_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min() else {
+            return;
+        };
         if at_ms < self.timer_at_ms || self.timer_at_ms <= now_ms {
             self.timer_at_ms = at_ms;
             let wait = Duration::from_millis(at_ms.saturating_sub(now_ms).max(1));

@@ -8,10 +8,10 @@ use super::home::{Done, Home, JournalThread};
 use super::inquiry::{Inquiries, Question};
 use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::shared::Shared;
+use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
 use crate::ledger::command::Command;
 use crate::shard::batch::{Batch, Reply, Ticket};
-use crate::commands::table::TABLE;
 use crate::telemetry::{CoreCounters, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -182,7 +182,9 @@ impl Engine {
             self.with_home(place, |home, _, _, done| home.finish(committed, done));
         }
         for place in 0..self.homes.len() {
-            self.with_home(place, |home, journal, inline_ns_max, done| home.commit(place, journal, inline_ns_max, done));
+            self.with_home(place, |home, journal, inline_ns_max, done| {
+                home.commit(place, journal, inline_ns_max, done)
+            });
         }
         for (sync_ns, outcomes) in self.syncs.drain(..) {
             self.counters.latencies.record(Stage::Sync, sync_ns, outcomes);

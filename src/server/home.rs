@@ -64,7 +64,14 @@ pub(super) struct Committed {
 
 impl Home {
     pub(super) fn new(shard: HomeShard, committer: Box<Committer>) -> Self {
-        Self { shard, committer: Some(committer), sync_ns_mean: 0, committed_at_ms: None, making_spare: Arc::default(), stats: CommitStats::default() }
+        Self {
+            shard,
+            committer: Some(committer),
+            sync_ns_mean: 0,
+            committed_at_ms: None,
+            making_spare: Arc::default(),
+            stats: CommitStats::default(),
+        }
     }
 
     /// Commits what is open, unless a commit is under way: inline if the disk has been faster than `inline_ns_max`, else
@@ -198,7 +205,12 @@ pub(super) struct JournalThread {
 
 impl JournalThread {
     /// Starts the thread. It ends when this handle is dropped.
-    pub(super) fn start(core: u16, shards_max: usize, mailbox: Arc<Mailbox>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        core: u16,
+        shards_max: usize,
+        mailbox: Arc<Mailbox>,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = bounded::<Job>(shards_max);
         std::thread::Builder::new().name(format!("journal-{core}")).spawn(move || {
             while let Ok(job) = inbox.recv() {

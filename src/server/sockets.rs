@@ -63,7 +63,8 @@ impl Sockets {
             sockets.generation = sockets.generation.wrapping_add(1);
             let entry = sockets.slab.vacant_entry();
             let key = entry.key();
-            let place = Ticket { core: core.engine.id(), connection: key as u32, generation: sockets.generation, slot: 0 };
+            let place =
+                Ticket { core: core.engine.id(), connection: key as u32, generation: sockets.generation, slot: 0 };
             entry.insert(Socket {
                 connection: Connection::new(id, place, peer, local, core.engine.now_ms()),
                 stream,

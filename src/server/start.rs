@@ -17,8 +17,8 @@ use crate::net::listener::{self, ListenError};
 use crate::shard::{Rebuild, Shard};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -283,7 +283,10 @@ fn recover_shard(
         );
     }
     if !found.direct_io && found.blocks > 0 {
-        tracing::warn!(shard, "the file system cannot be read past the page cache: what was read may not be what is on the device");
+        tracing::warn!(
+            shard,
+            "the file system cannot be read past the page cache: what was read may not be what is on the device"
+        );
     }
     tracing::info!(shard, records = found.records, end_lsn = found.next_lsn, clean = found.clean, "log read");
     Ok(RecoveredShard { number: shard, opened, rebuild })

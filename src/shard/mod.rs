@@ -105,10 +105,12 @@ impl<R: SegmentSource> Shard<R> {
     pub fn expire(&mut self, now_ms: u64, budget: usize) -> bool {
         let now_ms = self.advance_clock(now_ms);
         for _ in 0..budget {
-            let Some(at) = self.ledger.due(now_ms) else { return false };
-            self.settle(at, now_ms);
+            match self.ledger.due(now_ms) {
+                Some(at) => self.settle(at, now_ms),
+                None => break,
+            }
         }
-        true
+        self.next_expiry().is_some_and(|at_ms| at_ms <= now_ms)
     }
 
     /// Unix milliseconds of the next deadline, at the latest: when [`Shard::expire`] has work. Never after it.

@@ -1,0 +1,529 @@
+//! The simulated storage: one shard's files in memory, with page cache and platter apart, power cuts and faults.
+//!
+//! ```text
+//!  store -> dirty pages --sync--> platter          failed sync: dirty -> stale (the cache shows it, the platter
+//!  create, rename, remove -> pending --sync_dir--> durable names                 never gets it, syncs say OK again)
+//!  crash: of every dirty page nothing, all, or some 512-byte sectors; of every pending name change nothing or all
+//! ```
+//!
+//! Deterministic: a seed decides every die. Meant for tests, of this module and of all that stands above it; a public
+//! module because integration tests use it too. A [`SimDisk`] is the test's handle, a [`SimStorage`] the journal's;
+//! after a crash or a kill the old storage is dead and a new one is taken from the disk.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::LogId;
+use super::block::PAGE;
+use super::chance::Chance;
+use super::error::JournalError;
+use super::sim_file::{NameChange, Names, SimFile};
+use super::storage::{Page, SegmentFile, SegmentName, SegmentSource, Spare, Storage};
+use super::super_page;
+
+const SPARE_NAME: &str = "spare.tmp";
+
+/// The device, as a test sees it.
+#[derive(Clone)]
+pub struct SimDisk(Arc<Mutex<Disk>>);
+
+/// The device, as the journal sees it, from power-on (or process start) to the next crash or kill.
+#[derive(Clone)]
+pub struct SimStorage {
+    disk: SimDisk,
+    generation: u64,
+    current: Option<u64>,
+}
+
+struct Disk {
+    chance: Chance,
+    files: BTreeMap<u64, SimFile>,
+    next_file: u64,
+    names: Names,
+    spare: Option<SimSpareFile>,
+    /// Counts power cuts and kills: storages of before are dead.
+    generation: u64,
+    /// Changes made so far, and the one at which the power goes.
+    changes: u64,
+    cut_at: Option<u64>,
+    off: bool,
+    full: bool,
+    read_only: bool,
+    failing_syncs: u32,
+    bad_pages: Vec<(String, u64)>,
+}
+
+#[derive(Clone, Copy)]
+struct SimSpareFile {
+    file: u64,
+    len: u64,
+    done: bool,
+}
+
+impl SimDisk {
+    /// A new shard's directory, as [`super::DataDir`] makes it.
+    pub fn new(seed: u64, id: LogId) -> Self {
+        let disk = Self(Arc::new(Mutex::new(Disk {
+            chance: Chance::new(seed),
+            files: BTreeMap::new(),
+            next_file: 0,
+            names: Names::default(),
+            spare: None,
+            generation: 0,
+            changes: 0,
+            cut_at: None,
+            off: false,
+            full: false,
+            read_only: false,
+            failing_syncs: 0,
+            bad_pages: Vec::new(),
+        })));
+        super_page::initialise(&mut disk.storage(), id).expect("a healthy disk");
+        disk
+    }
+
+    /// Opens the directory. Leftovers of a spare are removed, as the real one does.
+    pub fn storage(&self) -> SimStorage {
+        let mut disk = self.locked();
+        if disk.names.get(SPARE_NAME).is_some() {
+            disk.names.change(NameChange::Remove(SPARE_NAME.to_owned()));
+        }
+        SimStorage { disk: self.clone(), generation: disk.generation, current: None }
+    }
+
+    /// Power cut: what was not synced survives in part. Every storage is dead; the power is on again.
+    pub fn crash(&self) {
+        let disk = &mut *self.locked();
+        for file in disk.files.values_mut() {
+            file.crash(&mut disk.chance);
+        }
+        disk.names.crash(&mut disk.chance);
+        disk.files.retain(|id, _| disk.names.holds(*id));
+        disk.restart();
+    }
+
+    /// The process ends: nothing is lost, but every storage is dead.
+    pub fn kill(&self) {
+        self.locked().restart();
+    }
+
+    /// Cuts the power in the middle of the `count`th change from now (1 = the next). From then on every call fails.
+    pub fn cut_power_after(&self, count: u64) {
+        assert!(count > 0, "the past is over");
+        let mut disk = self.locked();
+        disk.cut_at = Some(disk.changes + count);
+    }
+
+    /// Whether the power is off.
+    pub fn is_off(&self) -> bool {
+        self.locked().off
+    }
+
+    /// Changes made so far: a sequence for [`Self::cut_power_after`].
+    pub fn changes(&self) -> u64 {
+        self.locked().changes
+    }
+
+    /// Lets the next `count` syncs of file data fail with EIO; what they should have written never gets to the platter.
+    pub fn fail_syncs(&self, count: u32) {
+        self.locked().failing_syncs = count;
+    }
+
+    /// Whether there is no room for new files.
+    pub fn set_full(&self, full: bool) {
+        self.locked().full = full;
+    }
+
+    /// Whether the file system takes no writes.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.locked().read_only = read_only;
+    }
+
+    /// Makes the page at `offset` of a file unreadable.
+    pub fn break_page(&self, name: &str, offset: u64) {
+        self.locked().bad_pages.push((name.to_owned(), offset / PAGE as u64));
+    }
+
+    /// Names of all files, sorted.
+    pub fn file_names(&self) -> Vec<String> {
+        self.locked().names.live().map(str::to_owned).collect()
+    }
+
+    /// Bytes of a file, as a direct read shows them.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn contents(&self, name: &str, offset: u64, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.locked().named(name).expect("there is such a file").read_direct(offset, &mut bytes);
+        bytes
+    }
+
+    /// Changes bytes of a file on the platter, as rot, a stray write or an editor would.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn patch(&self, name: &str, offset: u64, bytes: &[u8]) {
+        let mut disk = self.locked();
+        let file = disk.named(name).expect("there is such a file");
+        file.write(offset, bytes);
+        file.sync();
+    }
+
+    /// Sets the length of a file, durably.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn set_len(&self, name: &str, len: u64) {
+        self.locked().named(name).expect("there is such a file").set_len(len);
+    }
+
+    /// Removes a file, durably.
+    pub fn delete(&self, name: &str) {
+        let mut disk = self.locked();
+        disk.names.change(NameChange::Remove(name.to_owned()));
+        disk.names.sync();
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().expect("no panic under this lock")
+    }
+}
+
+impl Disk {
+    fn restart(&mut self) {
+        self.generation += 1;
+        self.spare = None;
+        self.cut_at = None;
+        self.off = false;
+    }
+
+    fn named(&mut self, name: &str) -> io::Result<&mut SimFile> {
+        let id = self.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        Ok(self.files.get_mut(&id).expect("a name has its file"))
+    }
+
+    fn file(&mut self, id: u64) -> &mut SimFile {
+        self.files.get_mut(&id).expect("an open file")
+    }
+
+    fn create(&mut self, name: &str) -> u64 {
+        self.next_file += 1;
+        self.files.insert(self.next_file, SimFile::default());
+        self.names.change(NameChange::Put(name.to_owned(), self.next_file));
+        self.next_file
+    }
+
+    fn sync(&mut self, id: u64) -> io::Result<()> {
+        if self.failing_syncs > 0 {
+            self.failing_syncs -= 1;
+            self.file(id).fail_sync();
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+        }
+        self.file(id).sync();
+        Ok(())
+    }
+
+    fn alive(&self, generation: u64) -> io::Result<()> {
+        if self.off || self.generation != generation {
+            return Err(io::Error::other("the power is off"));
+        }
+        Ok(())
+    }
+}
+
+impl SimStorage {
+    /// Does one change; if the power goes in its middle, it is done or not, and nobody is told.
+    fn change<T>(
+        &self,
+        op: &'static str,
+        name: &str,
+        change: impl FnOnce(&mut Disk) -> io::Result<T>,
+    ) -> Result<T, JournalError> {
+        let attempt = |disk: &mut Disk| {
+            disk.alive(self.generation)?;
+            if disk.read_only {
+                return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+            }
+            disk.changes += 1;
+            if disk.cut_at != Some(disk.changes) {
+                return change(disk);
+            }
+            if disk.chance.percent(50) {
+                let _ = change(disk);
+            }
+            disk.off = true;
+            Err(io::Error::other("the power went"))
+        };
+        attempt(&mut self.disk.locked()).map_err(|error| JournalError::io(op, name, error))
+    }
+
+    fn look<T>(
+        &self,
+        op: &'static str,
+        name: &str,
+        look: impl FnOnce(&mut Disk) -> io::Result<T>,
+    ) -> Result<T, JournalError> {
+        let mut disk = self.disk.locked();
+        let result = disk.alive(self.generation).and_then(|()| look(&mut disk));
+        result.map_err(|error| JournalError::io(op, name, error))
+    }
+}
+
+impl Storage for SimStorage {
+    type Spare = SimStorage;
+    type Source = SimStorage;
+
+    fn spare(&self) -> SimStorage {
+        self.clone()
+    }
+
+    fn source(&self) -> SimStorage {
+        self.clone()
+    }
+
+    fn direct_io(&self) -> bool {
+        true
+    }
+
+    fn segments(&mut self) -> Result<Vec<SegmentFile>, JournalError> {
+        self.look("list", ".", |disk| {
+            let names: Vec<String> = disk.names.live().map(str::to_owned).collect();
+            let mut found = Vec::new();
+            for (text, name) in names.iter().filter_map(|text| Some((text, SegmentName::parse(text)?))) {
+                found.push(SegmentFile { name, len: disk.named(text)?.len() });
+            }
+            found.sort_unstable_by_key(|file| file.name);
+            Ok(found)
+        })
+    }
+
+    fn read(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
+        let aligned = buf.as_ptr().align_offset(PAGE) == 0 && buf.len().is_multiple_of(PAGE);
+        assert!(aligned && offset.is_multiple_of(PAGE as u64), "direct reads are of pages, into pages");
+        let name = segment.to_string();
+        self.look("read", &name, |disk| {
+            let pages = offset / PAGE as u64..(offset + buf.len() as u64) / PAGE as u64;
+            if disk.bad_pages.iter().any(|(bad, page)| *bad == name && pages.contains(page)) {
+                return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+            }
+            disk.named(&name)?.read_direct(offset, buf);
+            Ok(())
+        })
+    }
+
+    fn settle(&mut self, segment: SegmentName) -> Result<(), JournalError> {
+        let name = segment.to_string();
+        self.look("sync", &name, |disk| {
+            let id = disk.names.get(&name).ok_or(io::ErrorKind::NotFound)?;
+            disk.sync(id)
+        })
+    }
+
+    fn roll(&mut self, segment: SegmentName, header: &Page) -> Result<(), JournalError> {
+        self.current = None;
+        let name = segment.to_string();
+        let spare = self.look("name segment", &name, |disk| {
+            Ok(disk.spare.take_if(|spare| spare.done).expect("the committer finishes the spare before it rolls"))
+        })?;
+        self.change("write header", &name, |disk| {
+            disk.file(spare.file).write(0, header);
+            Ok(())
+        })?;
+        self.change("sync header", &name, |disk| disk.sync(spare.file))?;
+        self.change("rename", &name, |disk| {
+            disk.names.change(NameChange::Rename(SPARE_NAME.to_owned(), name.clone(), spare.file));
+            Ok(())
+        })?;
+        self.sync_dir()?;
+        self.current = Some(spare.file);
+        Ok(())
+    }
+
+    fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), JournalError> {
+        let id = self.current.expect("a segment is current");
+        self.change("store", "current segment", |disk| {
+            let file = disk.file(id);
+            assert!(offset + bytes.len() as u64 <= file.len(), "a store stays in its segment");
+            file.write(offset, bytes);
+            Ok(())
+        })
+    }
+
+    fn sync(&mut self) -> Result<(), JournalError> {
+        let id = self.current.expect("a segment is current");
+        self.change("sync", "current segment", |disk| disk.sync(id))
+    }
+
+    fn truncate(&mut self, segment: SegmentName, len: u64) -> Result<(), JournalError> {
+        let name = segment.to_string();
+        self.change("truncate", &name, |disk| {
+            disk.named(&name)?.set_len(len);
+            Ok(())
+        })
+    }
+
+    fn remove(&mut self, segment: SegmentName) -> Result<(), JournalError> {
+        let name = segment.to_string();
+        self.change("remove", &name, |disk| {
+            disk.named(&name)?;
+            disk.names.change(NameChange::Remove(name.clone()));
+            Ok(())
+        })
+    }
+
+    fn quarantine(&mut self, segment: SegmentName, offset: u64, len: u64) -> Result<String, JournalError> {
+        let (name, copy) = (segment.to_string(), format!("{segment}.{offset:x}"));
+        let path = format!("quarantine/{copy}");
+        let id = self.change("quarantine", &path, |disk| {
+            let mut bytes = vec![0; len as usize];
+            disk.named(&name)?.read_direct(offset, &mut bytes);
+            let id = disk.create(&path);
+            disk.file(id).set_len(len);
+            disk.file(id).write(0, &bytes);
+            Ok(id)
+        })?;
+        self.change("sync", &path, |disk| disk.sync(id))?;
+        self.sync_dir()?;
+        Ok(copy)
+    }
+
+    fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError> {
+        let name = format!("super.{which}");
+        self.look("read", &name, |disk| {
+            let Ok(file) = disk.named(&name) else { return Ok(None) };
+            let mut page = Box::new([0; PAGE]);
+            file.read_direct(0, &mut page[..]);
+            Ok(Some(page))
+        })
+    }
+
+    fn write_super(&mut self, which: usize, page: &Page) -> Result<(), JournalError> {
+        let name = format!("super.{which}");
+        let id = self.change("write", &name, |disk| {
+            let id = disk.names.get(&name).unwrap_or_else(|| disk.create(&name));
+            disk.file(id).set_len(PAGE as u64);
+            disk.file(id).write(0, page);
+            Ok(id)
+        })?;
+        self.change("sync", &name, |disk| disk.sync(id))
+    }
+
+    fn sync_dir(&mut self) -> Result<(), JournalError> {
+        self.change("sync directory", ".", |disk| {
+            disk.names.sync();
+            Ok(())
+        })
+    }
+}
+
+impl Spare for SimStorage {
+    fn step(&self, len: u64) -> Result<Option<u64>, JournalError> {
+        if let Some(spare) = self.look("make segment", SPARE_NAME, |disk| Ok(disk.spare.filter(|spare| spare.done)))? {
+            return Ok(Some(spare.len));
+        }
+        self.change("make segment", SPARE_NAME, |disk| {
+            if let Some(mut spare) = disk.spare {
+                disk.sync(spare.file)?;
+                spare.done = true;
+                disk.spare = Some(spare);
+                return Ok(Some(spare.len));
+            }
+            if disk.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let file = disk.create(SPARE_NAME);
+            disk.file(file).set_len(len);
+            disk.spare = Some(SimSpareFile { file, len, done: false });
+            Ok(None)
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        self.disk.locked().spare.is_some_and(|spare| spare.done)
+    }
+}
+
+impl SegmentSource for SimStorage {
+    fn read_at(&self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
+        let name = segment.to_string();
+        self.look("read", &name, |disk| Ok(disk.named(&name)?.read_cached(offset, buf)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: LogId = LogId { instance: [1; 16], shard: 0 };
+    const NAME: SegmentName = SegmentName { base: 0, epoch: 1 };
+
+    fn rolled(disk: &SimDisk) -> SimStorage {
+        let mut storage = disk.storage();
+        while storage.step(8 * PAGE as u64).expect("room").is_none() {}
+        storage.roll(NAME, &[9; PAGE]).expect("rolled");
+        storage
+    }
+
+    #[test]
+    fn synced_pages_survive_and_others_are_lost_kept_or_torn_by_sectors() {
+        let (mut lost, mut kept, mut torn) = (0, 0, 0);
+        for seed in 0..100 {
+            let disk = SimDisk::new(seed, ID);
+            let mut storage = rolled(&disk);
+            storage.store(4096, &[1; PAGE]).expect("stored");
+            storage.sync().expect("synced");
+            storage.store(8192, &[2; PAGE]).expect("stored");
+            disk.crash();
+            assert!(storage.sync().is_err(), "the old storage is dead");
+            assert_eq!(disk.contents(&NAME.to_string(), 4096, PAGE), [1; PAGE]);
+            let page = disk.contents(&NAME.to_string(), 8192, PAGE);
+            assert!(page.chunks(512).all(|sector| sector == [0; 512] || sector == [2; 512]));
+            match page.iter().filter(|byte| **byte == 2).count() {
+                0 => lost += 1,
+                PAGE => kept += 1,
+                _ => torn += 1,
+            }
+        }
+        assert!(lost > 10 && kept > 10 && torn > 10, "lost {lost} kept {kept} torn {torn}");
+    }
+
+    #[test]
+    fn after_a_failed_sync_the_cache_lies_and_the_next_sync_says_ok() {
+        let disk = SimDisk::new(1, ID);
+        let mut storage = rolled(&disk);
+        storage.store(4096, &[1; PAGE]).expect("stored");
+        disk.fail_syncs(1);
+        assert!(storage.sync().is_err());
+        assert!(storage.sync().is_ok());
+        let (mut cached, mut direct) = ([0; PAGE], super::super::storage::PageBuf::new(PAGE));
+        assert_eq!(storage.read_at(NAME, 4096, &mut cached).expect("cached"), PAGE);
+        storage.read(NAME, 4096, direct.bytes_mut()).expect("direct");
+        assert_eq!((cached[0], direct.bytes()[0]), (1, 0));
+    }
+
+    #[test]
+    fn a_killed_process_loses_nothing() {
+        let disk = SimDisk::new(1, ID);
+        let mut storage = rolled(&disk);
+        storage.store(4096, &[1; PAGE]).expect("stored");
+        disk.kill();
+        let mut read = [0; PAGE];
+        disk.storage().read_at(NAME, 4096, &mut read).expect("there");
+        assert_eq!(read, [1; PAGE]);
+    }
+
+    #[test]
+    fn names_that_were_not_synced_may_be_gone() {
+        let mut gone = 0;
+        for seed in 0..40 {
+            let disk = SimDisk::new(seed, ID);
+            let mut storage = rolled(&disk);
+            storage.remove(NAME).expect("removed");
+            disk.crash();
+            gone += usize::from(!disk.file_names().contains(&NAME.to_string()));
+        }
+        assert!((5..35).contains(&gone), "{gone} of 40");
+    }
+}

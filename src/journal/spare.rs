@@ -1,0 +1,125 @@
+//! Makes the next segment's file: allocated, zeroed and synced, so that a commit only overwrites.
+//!
+//! Zeros go out in 4 KiB writes: on ext4 and XFS a file zeroed in larger ones gets large folios in the page cache, and
+//! then a commit of 256 bytes writes 1 MiB to the device (journal.md 4). One step is 1 MiB and its sync, so that
+//! commits beside it do not feel it. The file under construction stands behind a lock that is held for one step:
+//! a helper thread works at it, and the committer finishes what is missing when it needs it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::block::PAGE;
+use super::error::JournalError;
+use super::storage::Spare;
+
+/// Bytes zeroed and synced in one step.
+const STEP_LEN: u64 = 1 << 20;
+
+/// Makes one shard's spares. Clones work on the same file.
+#[derive(Clone)]
+pub struct FileSpare {
+    path: PathBuf,
+    making: Arc<Mutex<Option<Making>>>,
+}
+
+/// The file under construction.
+struct Making {
+    file: File,
+    len: u64,
+    zeroed: u64,
+}
+
+impl FileSpare {
+    /// Makes spares at `path`, where no file is.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, making: Arc::default() }
+    }
+
+    /// Hands over the finished spare: its file and where it stands.
+    pub(super) fn take(&self) -> Option<(File, u64, PathBuf)> {
+        let made = self.locked().take_if(|made| made.zeroed == made.len)?;
+        Some((made.file, made.len, self.path.clone()))
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<Making>> {
+        self.making.lock().expect("no panic under this lock")
+    }
+
+    fn begin(&self, len: u64) -> io::Result<Making> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path)?;
+        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len) {
+            // A file system that cannot allocate ahead still does so for the zeros that follow.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Making { file, len, zeroed: 0 })
+    }
+}
+
+impl Making {
+    fn step(&mut self) -> io::Result<()> {
+        const ZEROS: [u8; PAGE] = [0; PAGE];
+        let end = self.len.min(self.zeroed + STEP_LEN);
+        while self.zeroed < end {
+            self.file.write_all_at(&ZEROS, self.zeroed)?;
+            self.zeroed += PAGE as u64;
+        }
+        Ok(rustix::fs::fdatasync(&self.file)?)
+    }
+}
+
+impl Spare for FileSpare {
+    fn step(&self, len: u64) -> Result<Option<u64>, JournalError> {
+        assert!(len.is_multiple_of(PAGE as u64), "a segment is made of pages");
+        let mut making = self.locked();
+        let result = match making.as_mut() {
+            Some(made) if made.zeroed == made.len => return Ok(Some(made.len)),
+            Some(made) => made.step(),
+            None => self.begin(len).map(|made| *making = Some(made)),
+        };
+        result.map_err(|source| {
+            *making = None;
+            // Best effort: what stays behind is removed at the next start.
+            let _ = std::fs::remove_file(&self.path);
+            JournalError::io("make segment", &self.path, source)
+        })?;
+        Ok(making.as_ref().filter(|made| made.zeroed == made.len).map(|made| made.len))
+    }
+
+    fn is_ready(&self) -> bool {
+        self.locked().as_ref().is_some_and(|made| made.zeroed == made.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spare_grows_in_steps_and_is_taken_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spare = FileSpare::new(dir.path().join("spare.tmp"));
+        let helper = spare.clone();
+        assert_eq!(spare.step(3 << 20).expect("begun"), None);
+        assert_eq!(helper.step(3 << 20).expect("1 MiB"), None);
+        assert!(spare.take().is_none() && !spare.is_ready());
+        assert_eq!(spare.step(9 << 20).expect("2 MiB"), None);
+        assert_eq!(helper.step(3 << 20).expect("3 MiB"), Some(3 << 20), "as it was begun");
+        assert_eq!(spare.step(9 << 20).expect("nothing to do"), Some(3 << 20));
+        let (file, len, path) = spare.take().expect("finished");
+        assert_eq!((file.metadata().expect("a file").len(), len, path.exists()), (3 << 20, 3 << 20, true));
+        assert!(spare.take().is_none() && !helper.is_ready());
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_an_error_not_a_segment() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("gone").join("spare.tmp");
+        let spare = FileSpare::new(path);
+        assert_eq!(spare.step(1 << 20).expect_err("no such directory").exit_code(), 70);
+        assert!(!spare.is_ready());
+    }
+}

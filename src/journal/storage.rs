@@ -1,0 +1,178 @@
+//! The journal's only edge to the world: the files of one shard.
+//!
+//! Two implementations: [`super::mmap`] on real files, [`super::sim`] in memory with crashes and faults. Nothing above
+//! this trait may assume a mapping. Offsets are bytes in a segment file; the header page is at 0, the block with LSN
+//! `l` at `PAGE + l - base`.
+//!
+//! A *spare* is a zeroed file without a name of its own; a roll gives it a header and the name, and it becomes the
+//! *current* segment, the only one that is stored to.
+
+use std::fmt;
+
+use super::Lsn;
+use super::block::PAGE;
+use super::error::JournalError;
+
+/// One page of a file.
+pub type Page = [u8; PAGE];
+
+/// Which segment: the position of its first block, and the epoch that made it. Also its file name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentName {
+    /// LSN of the first block.
+    pub base: Lsn,
+    /// Epoch of every block in it.
+    pub epoch: u64,
+}
+
+impl SegmentName {
+    /// The segment that a file name of the form `<base:16x>-<epoch:8x>.wal` names.
+    pub fn parse(name: &str) -> Option<Self> {
+        let (base, epoch) = name.strip_suffix(".wal")?.split_once('-')?;
+        let parsed = Self { base: u64::from_str_radix(base, 16).ok()?, epoch: u64::from_str_radix(epoch, 16).ok()? };
+        (parsed.to_string() == name).then_some(parsed)
+    }
+
+    /// Byte in the file where position `lsn` stands.
+    pub fn offset_of(&self, lsn: Lsn) -> u64 {
+        assert!(lsn >= self.base, "lsn {lsn} is not in segment {self}");
+        PAGE as u64 + (lsn - self.base)
+    }
+}
+
+impl fmt::Display for SegmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:08x}.wal", self.base, self.epoch)
+    }
+}
+
+/// A segment as found in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFile {
+    /// Its name.
+    pub name: SegmentName,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// The files of one shard.
+///
+/// Every method fails with [`JournalError::Io`], or its special cases for a full disk and a read-only file system.
+pub trait Storage: Send + 'static {
+    /// Makes spares, on any thread.
+    type Spare: Spare;
+    /// Reads segments, on any thread.
+    type Source: SegmentSource;
+
+    /// The maker of this shard's spares.
+    fn spare(&self) -> Self::Spare;
+
+    /// A reader of this shard's segments.
+    fn source(&self) -> Self::Source;
+
+    /// Whether [`Self::read`] so far went past the page cache. If not, it could only ask the kernel to drop it.
+    fn direct_io(&self) -> bool;
+
+    /// The segments, by base and epoch.
+    fn segments(&mut self) -> Result<Vec<SegmentFile>, JournalError>;
+
+    /// Fills `buf` from the device, not from the page cache. `offset`, the length and the address of `buf` are
+    /// multiples of [`PAGE`]; all of it lies in the file.
+    fn read(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError>;
+
+    /// Syncs a segment that is not current, so that what is read after it stays.
+    fn settle(&mut self, segment: SegmentName) -> Result<(), JournalError>;
+
+    /// Turns the finished spare into the current segment: header, sync, name, directory sync, map. The segment that
+    /// was current is closed.
+    fn roll(&mut self, segment: SegmentName, header: &Page) -> Result<(), JournalError>;
+
+    /// Copies `bytes` into the current segment. Not durable before [`Self::sync`].
+    fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), JournalError>;
+
+    /// Makes all stores durable. After an error nothing about them is known, and no later success changes that.
+    fn sync(&mut self) -> Result<(), JournalError>;
+
+    /// Cuts a segment that is not current down to `len` bytes, durably.
+    fn truncate(&mut self, segment: SegmentName, len: u64) -> Result<(), JournalError>;
+
+    /// Removes a segment that is not current. Durable after [`Self::sync_dir`].
+    fn remove(&mut self, segment: SegmentName) -> Result<(), JournalError>;
+
+    /// Copies bytes of a segment durably into the quarantine directory and returns the name of the copy.
+    fn quarantine(&mut self, segment: SegmentName, offset: u64, len: u64) -> Result<String, JournalError>;
+
+    /// Reads super 0 or 1; `None` if there is no such file, or not a page of it.
+    fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError>;
+
+    /// Writes super 0 or 1 and syncs it.
+    fn write_super(&mut self, which: usize, page: &Page) -> Result<(), JournalError>;
+
+    /// Makes created, renamed and removed names durable.
+    fn sync_dir(&mut self) -> Result<(), JournalError>;
+}
+
+/// Makes the next segment's file ahead of time, away from the committer. All clones work on the same file.
+pub trait Spare: Clone + Send + 'static {
+    /// Does one step (1 MiB of zeros, synced) of making a spare of `len` bytes. `Some(its length)` when it is
+    /// finished, which may differ from `len` if it was begun by another; then further steps do nothing.
+    ///
+    /// # Errors
+    /// [`JournalError::Full`] or another; the half-made file is gone then.
+    fn step(&self, len: u64) -> Result<Option<u64>, JournalError>;
+
+    /// Whether a finished spare waits.
+    fn is_ready(&self) -> bool;
+}
+
+/// Reads segments through the page cache, for history and old replays.
+pub trait SegmentSource: Clone + Send + Sync + 'static {
+    /// Reads at most `buf.len()` bytes at `offset` and returns how many there were.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    fn read_at(&self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError>;
+}
+
+/// A private buffer that starts at a page boundary, as direct reads need it.
+pub(super) struct PageBuf {
+    raw: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl PageBuf {
+    /// A zeroed buffer of `len` bytes.
+    pub fn new(len: usize) -> Self {
+        let raw = vec![0; len + PAGE];
+        let start = raw.as_ptr().align_offset(PAGE);
+        assert!(start < PAGE, "a byte buffer can be aligned");
+        Self { raw, start, len }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.raw[self.start..self.start + self.len]
+    }
+
+    /// The bytes, to be filled.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.raw[self.start..self.start + self.len]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_by_position_and_survive_the_directory() {
+        let name = SegmentName { base: 0x4_0000, epoch: 3 };
+        assert_eq!(name.to_string(), "0000000000040000-00000003.wal");
+        assert_eq!(SegmentName::parse(&name.to_string()), Some(name));
+        for bad in ["", "x.wal", "40000-3.wal", "0000000000040000-00000003.wal.tmp", "+000000000040000-00000003.wal"] {
+            assert_eq!(SegmentName::parse(bad), None, "{bad}");
+        }
+        assert_eq!(name.offset_of(0x4_1000), 0x2000);
+    }
+}

@@ -1,0 +1,147 @@
+//! Applying events: the only code that changes a ledger. It decides nothing.
+//!
+//! Live events and replayed ones take the same way. Each is judged against the state before it changes anything; live,
+//! a fault is a bug of this program and stops it; in recovery it is reported and refused (journal.md 6, case 13).
+
+use super::credits::CREDITS_MAX;
+use super::event::{Change, DeclineCode, DeclinedOp, Event};
+use super::id::{Lsn, NO_LSN};
+use super::invariants::{Fault, Violation, rule, same};
+use super::reservation::{HoldSlot, Opening};
+use super::transactions::{Prior, TxKey};
+use super::{Ledger, Located, skip_lsn};
+
+impl Ledger {
+    /// Applies an event that was just decided or settled and stands in the log at `lsn`. `key` is that of its account
+    /// and tx. Gives the account's place, for it may have opened.
+    ///
+    /// # Panics
+    /// If the event does not follow from the state: it was not decided here and now.
+    pub fn apply(&mut self, at: Located, key: TxKey, event: &Event<'_>, lsn: Lsn) -> Located {
+        self.step(at, key, event, lsn).unwrap_or_else(|fault| panic!("{}", Violation::of(event, fault)))
+    }
+
+    /// Applies an event that recovery read at `lsn`.
+    ///
+    /// # Errors
+    /// If the event does not follow from those before it. The ledger is unchanged then.
+    pub fn replay(&mut self, event: &Event<'_>, lsn: Lsn) -> Result<(), Violation> {
+        let (at, key) = (self.locate(event.account), self.key(event.account, event.tx));
+        self.step(at, key, event, lsn).map(drop).map_err(|fault| Violation::of(event, fault))
+    }
+
+    fn step(&mut self, at: Located, key: TxKey, event: &Event<'_>, lsn: Lsn) -> Result<Located, Fault> {
+        let held = self.held(at, key, event.tx);
+        self.judge(at, held, event, lsn)?;
+        let number = at.number.unwrap_or_else(|| self.accounts.open(at.hash, event.account));
+        let account = self.accounts.get_mut(number);
+        assert_eq!(account.id(), event.account, "the place is the event's account's");
+        (account.balance, account.reserved) = (event.balance, event.reserved);
+        (account.seq, account.last_lsn) = (event.seq, lsn);
+        if event.seq.is_multiple_of(super::event::SKIP_EVERY) {
+            account.anchor_lsn = lsn;
+        }
+        match (event.change, held) {
+            (Change::Reserve { expires_at_ms, .. }, _) => {
+                let opening = Opening {
+                    tx: event.tx,
+                    amount: event.amount,
+                    created_at_ms: event.time_ms,
+                    expires_at_ms,
+                    seq: event.seq,
+                    opened_lsn: lsn,
+                    balance: event.balance,
+                    reserved: event.reserved,
+                };
+                let slot = self.holds.insert(number, account, &opening);
+                self.index.hold(key, slot);
+            }
+            (_, Some(slot)) => {
+                self.holds.remove(account, slot);
+                self.index.record(key, lsn);
+            }
+            (_, None) => self.index.record(key, lsn),
+        }
+        self.sums.add(event);
+        Ok(Located { hash: at.hash, number: Some(number) })
+    }
+
+    /// The active hold of an id, ids compared.
+    fn held(&self, at: Located, key: TxKey, tx: &[u8]) -> Option<HoldSlot> {
+        let Prior::Active(slot) = self.index.lookup(key) else { return None };
+        let hold = self.holds.get(slot);
+        (Some(hold.account) == at.number && hold.tx() == tx).then_some(slot)
+    }
+
+    /// Whether the event follows from the state.
+    fn judge(&self, at: Located, held: Option<HoldSlot>, event: &Event<'_>, lsn: Lsn) -> Result<(), Fault> {
+        let account = self.account(at);
+        let (seq, last_lsn) = account.map_or((0, NO_LSN), |a| (a.seq, a.last_lsn));
+        let (balance, reserved) = account.map_or((0, 0), |a| (a.balance, a.reserved));
+        rule(account.is_some() || event.change == Change::Grant, "an account opens with a grant")?;
+        same("seq (I6)", seq + 1, event.seq)?;
+        same("prev_lsn", last_lsn, event.prev_lsn)?;
+        same("skip_lsn", skip_lsn(seq + 1, account.map_or(NO_LSN, |a| a.anchor_lsn)), event.skip_lsn)?;
+        rule(lsn > last_lsn && lsn >> 63 == 0, "an account's entries stand in order")?;
+        rule(event.amount <= CREDITS_MAX, "amounts are at most 2^53 - 1")?;
+        rule(balance.checked_add_signed(event.delta()) == Some(event.balance), "balance follows from delta (I6)")?;
+        rule(reserved.checked_add_signed(event.rdelta()) == Some(event.reserved), "reserved follows too (I6)")?;
+        rule(event.reserved <= event.balance && event.balance <= CREDITS_MAX, "0 <= reserved <= balance <= max (I1)")?;
+        match event.change {
+            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => {
+                self.judge_end(at, held.ok_or(Fault::Rule("only an active hold ends (I4)"))?, event)?;
+            }
+            _ => rule(held.is_none(), "an id has one effect (I5)")?,
+        }
+        if !matches!(event.change, Change::Expire { .. }) {
+            let is_due = account.is_some_and(|a| a.next_deadline_ms <= event.time_ms);
+            rule(!is_due, "due holds expire before anything else happens (R3)")?;
+        }
+        self.judge_start(at, event)
+    }
+
+    /// The rules of entries that end a hold.
+    fn judge_end(&self, at: Located, slot: HoldSlot, event: &Event<'_>) -> Result<(), Fault> {
+        let hold = self.holds.get(slot);
+        same("amount of the hold", hold.amount, event.amount)?;
+        match event.change {
+            Change::Capture { captured, opened_lsn, .. } => {
+                rule((1..=event.amount).contains(&captured), "amount = captured + returned (I4)")?;
+                same("opened_lsn", hold.opened_lsn, opened_lsn)
+            }
+            Change::Release { opened_lsn, .. } => same("opened_lsn", hold.opened_lsn, opened_lsn),
+            Change::Expire { opened_lsn } => {
+                same("opened_lsn", hold.opened_lsn, opened_lsn)?;
+                same("time of the expiry (I7)", hold.expires_at_ms(), event.time_ms)?;
+                let first = self.account(at).map(|account| account.first_hold);
+                rule(first == Some(slot.0), "holds expire by deadline, then age (R4)")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The rules of entries that decide an id for the first time.
+    fn judge_start(&self, at: Located, event: &Event<'_>) -> Result<(), Fault> {
+        let has_amount = event.amount > 0;
+        match event.change {
+            Change::Grant | Change::Debit => rule(has_amount, "amounts are at least 1"),
+            Change::Reserve { expires_at_ms, lead } => {
+                rule(lead.is_empty(), "no version has made holds for leads yet")?;
+                rule(has_amount && expires_at_ms > event.time_ms, "a hold holds something for a while")
+            }
+            Change::Void => rule(!has_amount, "a burned id moves nothing"),
+            Change::Decline { op, code } => {
+                let available = event.balance - event.reserved;
+                let holds = self.account(at).map_or(0, |account| u64::from(account.hold_count));
+                let is_true = match (op, code) {
+                    (DeclinedOp::Debit | DeclinedOp::Reserve, DeclineCode::Insufficient) => event.amount > available,
+                    (DeclinedOp::Grant, DeclineCode::Overflow) => event.amount > CREDITS_MAX - event.balance,
+                    (DeclinedOp::Reserve, DeclineCode::Limit { holds: then }) => then == holds,
+                    _ => false,
+                };
+                rule(has_amount && is_true, "a decline has its reason in the account's state")
+            }
+            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! An event as a record of the log, byte by byte (journal.md 5).
+//!
+//! Little-endian. `len` counts everything, the padding to the next multiple of 8 included.
+//!
+//! ```text
+//!  at  size  field
+//!   0   2    len
+//!   2   1    type         1 GRANT  2 DEBIT  3 RESERVE  4 CAPTURE  5 RELEASE  6 EXPIRE  7 DECLINE  8 VOID
+//!                         kept free: 9 REFUND  16 LEAD.OPEN  17 LEAD.CLAIM  18 LEAD.CLOSE  19 LEAD.EXPIRE
+//!   3   1    flags        1 = skip_lsn is there   2 = meta is there
+//!   4   1    account length, 1..=128
+//!   5   1    tx length, 1..=64
+//!   6   1    lead length, 0..=128      (RESERVE, CAPTURE, RELEASE)
+//!   7   1    reason length, 0..=64
+//!   8   8    prev_lsn
+//!  16   8    time_ms
+//!  24   8    seq
+//!  32   8    amount
+//!  40   8    balance      after the entry
+//!  48   8    reserved     after the entry
+//!  56        by type      RESERVE: expires_at_ms u64
+//!                         CAPTURE: captured u64, opened_lsn u64
+//!                         RELEASE, EXPIRE: opened_lsn u64
+//!                         DECLINE: op u8 (type number of the verb), code u8, 0 u16, holds u32 (LIMIT, else 0)
+//!            skip_lsn u64 (flag 1)
+//!            account, tx, lead, reason; meta length u16 (1..=1024) and meta (flag 2)
+//!            zeros up to len
+//! ```
+//! One event has one encoding, and decoding accepts no other: records that differ in bytes differ in meaning. Amounts
+//! and sequence are not judged here but in replay. Absent on purpose: checksums (the block has one), compression.
+
+use super::event::{Change, DeclineCode, DeclinedOp, Event};
+use super::id::{ACCOUNT_LEN_MAX, META_LEN_MAX, NO_LSN, REASON_LEN_MAX, TX_LEN_MAX};
+
+/// No record is longer (journal.md 5). The longest event of today has 1,496 bytes.
+pub const RECORD_LEN_MAX: usize = 4096;
+
+const GRANT: u8 = 1;
+const DEBIT: u8 = 2;
+const RESERVE: u8 = 3;
+const CAPTURE: u8 = 4;
+const RELEASE: u8 = 5;
+const EXPIRE: u8 = 6;
+const DECLINE: u8 = 7;
+const VOID: u8 = 8;
+
+const INSUFFICIENT: u8 = 1;
+const OVERFLOW: u8 = 2;
+const LIMIT: u8 = 3;
+
+const HAS_SKIP: u8 = 1;
+const HAS_META: u8 = 2;
+
+/// Why bytes are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The length field and the number of bytes differ, or a field stands beyond the end.
+    #[error("record length {found} does not fit its content")]
+    Length {
+        /// Number of bytes given.
+        found: usize,
+    },
+    /// A type that this version does not know: written by a newer one, if the block's checksum is right.
+    #[error("unknown record type {found}")]
+    Type {
+        /// The type byte.
+        found: u8,
+    },
+    /// A byte that must have another value.
+    #[error("record field {field} is malformed")]
+    Field {
+        /// Which field.
+        field: &'static str,
+    },
+}
+
+/// Appends the record of `event`: a multiple of 8 bytes, at most [`RECORD_LEN_MAX`].
+pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    let lead = lead_of(&event.change);
+    assert!((1..=ACCOUNT_LEN_MAX).contains(&event.account.len()) && (1..=TX_LEN_MAX).contains(&event.tx.len()));
+    assert!(event.reason.len() <= REASON_LEN_MAX && event.meta.len() <= META_LEN_MAX && lead.len() <= ACCOUNT_LEN_MAX);
+    let skip_flag = if event.skip_lsn == NO_LSN { 0 } else { HAS_SKIP };
+    let flags = skip_flag | if event.meta.is_empty() { 0 } else { HAS_META };
+    out.extend_from_slice(&[0, 0, type_of(&event.change), flags]);
+    out.extend_from_slice(&[event.account.len(), event.tx.len(), lead.len(), event.reason.len()].map(|len| len as u8));
+    for word in [event.prev_lsn, event.time_ms, event.seq, event.amount, event.balance, event.reserved] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    encode_change(&event.change, out);
+    if event.skip_lsn != NO_LSN {
+        out.extend_from_slice(&event.skip_lsn.to_le_bytes());
+    }
+    for bytes in [event.account, event.tx, lead, event.reason] {
+        out.extend_from_slice(bytes);
+    }
+    if !event.meta.is_empty() {
+        out.extend_from_slice(&(event.meta.len() as u16).to_le_bytes());
+        out.extend_from_slice(event.meta);
+    }
+    let len = (out.len() - start).next_multiple_of(8);
+    assert!(len <= RECORD_LEN_MAX, "field limits keep a record below its own");
+    out.resize(start + len, 0);
+    out[start..start + 2].copy_from_slice(&(len as u16).to_le_bytes());
+}
+
+/// The event of one record: exactly its bytes, padding included.
+///
+/// # Errors
+/// [`DecodeError`] for bytes that [`encode`] did not write. Never panics.
+pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let length = DecodeError::Length { found: record.len() };
+    let mut rest = Rest { bytes: record, length };
+    let [len_low, len_high, kind, flags, account_len, tx_len, lead_len, reason_len] = rest.array()?;
+    let len = usize::from(u16::from_le_bytes([len_low, len_high]));
+    if len != record.len() || !len.is_multiple_of(8) || len > RECORD_LEN_MAX {
+        return Err(length);
+    }
+    check(flags & !(HAS_SKIP | HAS_META) == 0, "flags")?;
+    let (prev_lsn, time_ms, seq) = (rest.word()?, rest.word()?, rest.word()?);
+    let (amount, balance, reserved) = (rest.word()?, rest.word()?, rest.word()?);
+    let change = decode_change(kind, &mut rest)?;
+    let skip_lsn = if flags & HAS_SKIP == 0 { NO_LSN } else { rest.word()? };
+    check(flags & HAS_SKIP == 0 || skip_lsn != NO_LSN, "skip_lsn")?;
+    let account = rest.text(usize::from(account_len), 1, ACCOUNT_LEN_MAX, "account")?;
+    let tx = rest.text(usize::from(tx_len), 1, TX_LEN_MAX, "tx")?;
+    let lead = rest.text(usize::from(lead_len), 0, ACCOUNT_LEN_MAX, "lead")?;
+    let reason = rest.text(usize::from(reason_len), 0, REASON_LEN_MAX, "reason")?;
+    let meta: &[u8] = if flags & HAS_META == 0 {
+        &[]
+    } else {
+        let meta_len = u16::from_le_bytes(rest.array()?);
+        rest.text(usize::from(meta_len), 1, META_LEN_MAX, "meta")?
+    };
+    check(rest.bytes.len() < 8 && rest.bytes.iter().all(|&byte| byte == 0), "padding")?;
+    let change = with_lead(change, lead)?;
+    Ok(Event { account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn, change })
+}
+
+fn type_of(change: &Change<'_>) -> u8 {
+    match change {
+        Change::Grant => GRANT,
+        Change::Debit => DEBIT,
+        Change::Reserve { .. } => RESERVE,
+        Change::Capture { .. } => CAPTURE,
+        Change::Release { .. } => RELEASE,
+        Change::Expire { .. } => EXPIRE,
+        Change::Decline { .. } => DECLINE,
+        Change::Void => VOID,
+    }
+}
+
+fn lead_of<'a>(change: &Change<'a>) -> &'a [u8] {
+    match *change {
+        Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => lead,
+        _ => &[],
+    }
+}
+
+fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) {
+    match *change {
+        Change::Grant | Change::Debit | Change::Void => {}
+        Change::Reserve { expires_at_ms, .. } => out.extend_from_slice(&expires_at_ms.to_le_bytes()),
+        Change::Capture { captured, opened_lsn, .. } => {
+            out.extend_from_slice(&captured.to_le_bytes());
+            out.extend_from_slice(&opened_lsn.to_le_bytes());
+        }
+        Change::Release { opened_lsn, .. } | Change::Expire { opened_lsn } => {
+            out.extend_from_slice(&opened_lsn.to_le_bytes());
+        }
+        Change::Decline { op, code } => {
+            let op = match op {
+                DeclinedOp::Grant => GRANT,
+                DeclinedOp::Debit => DEBIT,
+                DeclinedOp::Reserve => RESERVE,
+            };
+            let (code, holds) = match code {
+                DeclineCode::Insufficient => (INSUFFICIENT, 0),
+                DeclineCode::Overflow => (OVERFLOW, 0),
+                DeclineCode::Limit { holds } => (LIMIT, u32::try_from(holds).expect("holds are counted in 32 bits")),
+            };
+            out.extend_from_slice(&[op, code, 0, 0]);
+            out.extend_from_slice(&holds.to_le_bytes());
+        }
+    }
+}
+
+/// The change, its lead still missing.
+fn decode_change(kind: u8, rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
+    Ok(match kind {
+        GRANT => Change::Grant,
+        DEBIT => Change::Debit,
+        RESERVE => Change::Reserve { expires_at_ms: rest.word()?, lead: &[] },
+        CAPTURE => Change::Capture { captured: rest.word()?, opened_lsn: rest.word()?, lead: &[] },
+        RELEASE => Change::Release { opened_lsn: rest.word()?, lead: &[] },
+        EXPIRE => Change::Expire { opened_lsn: rest.word()? },
+        DECLINE => decode_decline(rest)?,
+        VOID => Change::Void,
+        found => return Err(DecodeError::Type { found }),
+    })
+}
+
+fn decode_decline(rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
+    let [op, code, zero, zero_too, holds @ ..] = rest.array::<8>()?;
+    let holds = u64::from(u32::from_le_bytes(holds));
+    check(zero == 0 && zero_too == 0 && (code == LIMIT || holds == 0), "decline")?;
+    let op = match op {
+        GRANT => DeclinedOp::Grant,
+        DEBIT => DeclinedOp::Debit,
+        RESERVE => DeclinedOp::Reserve,
+        _ => return Err(DecodeError::Field { field: "declined op" }),
+    };
+    let code = match code {
+        INSUFFICIENT => DeclineCode::Insufficient,
+        OVERFLOW => DeclineCode::Overflow,
+        LIMIT => DeclineCode::Limit { holds },
+        _ => return Err(DecodeError::Field { field: "decline code" }),
+    };
+    Ok(Change::Decline { op, code })
+}
+
+fn with_lead<'a>(change: Change<'a>, lead: &'a [u8]) -> Result<Change<'a>, DecodeError> {
+    Ok(match change {
+        Change::Reserve { expires_at_ms, .. } => Change::Reserve { expires_at_ms, lead },
+        Change::Capture { captured, opened_lsn, .. } => Change::Capture { captured, opened_lsn, lead },
+        Change::Release { opened_lsn, .. } => Change::Release { opened_lsn, lead },
+        other => {
+            check(lead.is_empty(), "lead")?;
+            other
+        }
+    })
+}
+
+fn check(holds: bool, field: &'static str) -> Result<(), DecodeError> {
+    if holds { Ok(()) } else { Err(DecodeError::Field { field }) }
+}
+
+/// The bytes that are not decoded yet.
+struct Rest<'a> {
+    bytes: &'a [u8],
+    length: DecodeError,
+}
+
+impl<'a> Rest<'a> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (array, bytes) = self.bytes.split_first_chunk().ok_or(self.length)?;
+        self.bytes = bytes;
+        Ok(*array)
+    }
+
+    fn word(&mut self) -> Result<u64, DecodeError> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn text(&mut self, len: usize, min: usize, max: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
+        check((min..=max).contains(&len), field)?;
+        let (text, bytes) = self.bytes.split_at_checked(len).ok_or(self.length)?;
+        self.bytes = bytes;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

@@ -1,0 +1,127 @@
+//! Records round trip, have one form, and no bytes can hurt the decoder.
+
+use super::*;
+use proptest::prelude::*;
+
+fn bytes(min: usize, max: usize) -> impl Strategy<Value = Vec<u8>> {
+    // Mostly short, sometimes at the limit.
+    let short = prop::collection::vec(any::<u8>(), min..=max.min(20));
+    prop_oneof![4 => short, 1 => prop::collection::vec(any::<u8>(), max..=max)]
+}
+
+fn change() -> impl Strategy<Value = (u8, u64, u64)> {
+    (GRANT..=VOID, any::<u64>(), any::<u64>())
+}
+
+fn build<'a>((kind, a, b): (u8, u64, u64), lead: &'a [u8]) -> Change<'a> {
+    let op = [DeclinedOp::Grant, DeclinedOp::Debit, DeclinedOp::Reserve][a as usize % 3];
+    let limit = DeclineCode::Limit { holds: a & 0xffff_ffff };
+    match kind {
+        GRANT => Change::Grant,
+        DEBIT => Change::Debit,
+        RESERVE => Change::Reserve { expires_at_ms: a, lead },
+        CAPTURE => Change::Capture { captured: a, opened_lsn: b, lead },
+        RELEASE => Change::Release { opened_lsn: a, lead },
+        EXPIRE => Change::Expire { opened_lsn: a },
+        DECLINE => {
+            Change::Decline { op, code: [DeclineCode::Insufficient, DeclineCode::Overflow, limit][b as usize % 3] }
+        }
+        _ => Change::Void,
+    }
+}
+
+fn plain<'a>(change: Change<'a>, account: &'a [u8], tx: &'a [u8]) -> Event<'a> {
+    Event {
+        account,
+        tx,
+        reason: b"",
+        meta: b"",
+        time_ms: 1_790_000_000_000,
+        seq: 2,
+        amount: 5,
+        balance: 15,
+        reserved: 0,
+        prev_lsn: 136,
+        skip_lsn: NO_LSN,
+        change,
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_event_comes_back_as_it_was(
+        change in change(), words in any::<[u64; 6]>(), skip in prop_oneof![Just(0), any::<u64>()],
+        (account, tx, lead) in (bytes(1, 128), bytes(1, 64), bytes(0, 128)),
+        (reason, meta) in (bytes(0, 64), bytes(0, 1024)),
+    ) {
+        let [time_ms, seq, amount, balance, reserved, prev_lsn] = words;
+        let change = build(change, &lead);
+        let (account, tx, reason, meta) = (&account[..], &tx[..], &reason[..], &meta[..]);
+        let event = Event {
+            account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn: skip, change,
+        };
+        let mut record = vec![9; 3];
+        encode(&event, &mut record);
+        prop_assert_eq!(decode(&record[3..]), Ok(event));
+        // A byte less, a byte more, a word more that the length knows of: not this record.
+        let mut record = record.split_off(3);
+        prop_assert!(decode(&record[..record.len() - 1]).is_err());
+        record.push(0);
+        prop_assert!(decode(&record).is_err());
+        record.extend_from_slice(&[0; 7]);
+        let len = record.len() as u16;
+        record[..2].copy_from_slice(&len.to_le_bytes());
+        prop_assert!(decode(&record).is_err());
+    }
+
+    #[test]
+    fn damaged_records_are_refused_or_mean_something_else_in_their_one_form(
+        change in change(), at in any::<prop::sample::Index>(), to in any::<u8>(), meta in bytes(0, 30)
+    ) {
+        let mut record = Vec::new();
+        encode(&Event { meta: &meta, ..plain(build(change, b"lead"), b"account", b"tx") }, &mut record);
+        let at = at.index(record.len());
+        record[at] = to;
+        if let Ok(event) = decode(&record) {
+            let mut again = Vec::new();
+            encode(&event, &mut again);
+            prop_assert_eq!(again, record);
+        }
+    }
+
+    #[test]
+    fn any_bytes_at_all_are_survived(mut junk in prop::collection::vec(any::<u8>(), 0..300), fit in any::<bool>()) {
+        if fit && junk.len() >= 8 {
+            junk.truncate(junk.len() / 8 * 8);
+            let len = junk.len() as u16;
+            junk[..2].copy_from_slice(&len.to_le_bytes());
+            junk[2] %= 10;
+            junk[3] %= 4;
+        }
+        let _ = decode(&junk);
+    }
+}
+
+#[test]
+fn a_debit_with_twelve_byte_ids_takes_80_bytes_in_this_layout() {
+    let mut record = Vec::new();
+    encode(&plain(Change::Debit, b"account-0042", b"txn-00000009"), &mut record);
+    let mut expected = vec![80, 0, DEBIT, 0, 12, 12, 0, 0];
+    for word in [136u64, 1_790_000_000_000, 2, 5, 15, 0] {
+        expected.extend_from_slice(&word.to_le_bytes());
+    }
+    expected.extend_from_slice(b"account-0042txn-00000009");
+    assert_eq!(record, expected);
+}
+
+#[test]
+fn the_longest_event_fits_a_record_with_room_to_spare() {
+    let (id, meta) = ([1; ACCOUNT_LEN_MAX], [2; META_LEN_MAX]);
+    let change = Change::Capture { captured: 1, opened_lsn: 8, lead: &id };
+    let event =
+        Event { reason: &meta[..REASON_LEN_MAX], meta: &meta, skip_lsn: 8, ..plain(change, &id, &id[..TX_LEN_MAX]) };
+    let mut record = Vec::new();
+    encode(&event, &mut record);
+    assert_eq!(record.len(), 1_496);
+    assert_eq!(decode(&record), Ok(event));
+}

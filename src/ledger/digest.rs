@@ -1,0 +1,57 @@
+//! One number for a whole ledger: equal states have equal digests, however they came about.
+//!
+//! A sum of hashes, one per account, hold and remembered id, so it depends neither on the order of tables nor on the
+//! numbers of slots. Reads everything; for tests, the simulator and verification.
+
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::hash::Hasher;
+
+use super::Ledger;
+use super::transactions::Prior;
+
+const ACCOUNT: u64 = 1;
+const HOLD: u64 = 2;
+const TRANSACTION: u64 = 3;
+const SUMS: u64 = 4;
+
+impl Ledger {
+    /// The digest of the state: accounts, holds in their order, ids that are not forgotten, sums. Ledgers are compared
+    /// under equal [`Seeds`](super::Seeds).
+    pub fn digest(&self) -> u128 {
+        let totals = self.totals();
+        let mut sum = item(
+            SUMS,
+            &[totals.entries, totals.granted as u64, totals.debited as u64, totals.captured as u64, totals.declined],
+            &[],
+        );
+        for number in 0..self.accounts.len() {
+            let account = self.accounts.get(number);
+            let figures = [account.balance, account.reserved, account.seq, account.last_lsn, account.anchor_lsn];
+            sum = sum.wrapping_add(item(ACCOUNT, &figures, &[account.id()]));
+            for (place, (_, hold)) in self.holds.of(account).enumerate() {
+                let times = [place as u64, hold.created_at_ms, hold.expires_at_ms(), hold.seq, hold.opened_lsn];
+                let figures = [hold.amount, hold.balance, hold.reserved];
+                sum = sum.wrapping_add(item(HOLD, &[&times[..], &figures].concat(), &[account.id(), hold.tx()]));
+            }
+        }
+        for (key, prior) in self.index.kept() {
+            let answer = match prior {
+                Prior::Unknown => [0, 0],
+                Prior::Recorded(lsn) => [1, lsn],
+                Prior::Active(slot) => [2, self.holds.get(slot).opened_lsn],
+            };
+            sum = sum.wrapping_add(item(TRANSACTION, &[&key[..], &answer].concat(), &[]));
+        }
+        sum
+    }
+}
+
+fn item(kind: u64, words: &[u64], texts: &[&[u8]]) -> u128 {
+    let mut hasher = SipHasher13::new_with_keys(kind, 0);
+    words.iter().for_each(|&word| hasher.write_u64(word));
+    for text in texts {
+        hasher.write_u64(text.len() as u64);
+        hasher.write(text);
+    }
+    hasher.finish128().as_u128()
+}

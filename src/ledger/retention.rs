@@ -1,0 +1,102 @@
+//! How far back transaction ids are remembered: time, turned into a position of the log.
+//!
+//! ```text
+//!   blocks   |---|--|------|--|----|---|-----|---> log        each block has one time
+//!   groups   (end_lsn, newest_ms) ......                      neighbours in time share one
+//!   floor    end of the last group whose newest_ms <= now - retention: below it all is forgotten
+//! ```
+//! Forgotten = in a block that ended before the first block with `now_ms > now - retention` (commands.md C.11, 15).
+//! Groups are at most [`GROUPS_MAX`], so an id may live longer by that part of the retention; never shorter.
+
+use std::collections::VecDeque;
+
+use super::id::{Lsn, NO_LSN};
+
+/// Groups in one retention period: with 24 h, 21 seconds each, 64 KiB in all.
+const GROUPS_MAX: u64 = 4096;
+
+#[derive(Debug)]
+struct Group {
+    end_lsn: Lsn,
+    oldest_ms: u64,
+    newest_ms: u64,
+}
+
+/// The times of the blocks that are still remembered.
+#[derive(Debug)]
+pub(crate) struct Retention {
+    retention_ms: u64,
+    groups: VecDeque<Group>,
+    floor: Lsn,
+}
+
+impl Retention {
+    /// `retention_ms` is not 0; `u64::MAX` remembers for ever.
+    pub(crate) fn new(retention_ms: u64) -> Self {
+        assert!(retention_ms > 0, "without memory of ids a retry is a second debit");
+        Self { retention_ms, groups: VecDeque::new(), floor: NO_LSN }
+    }
+
+    /// The block that ends at `end_lsn` (exclusive) has the time `now_ms`. Called in the order of the log.
+    pub(crate) fn mark(&mut self, end_lsn: Lsn, now_ms: u64) {
+        if self.retention_ms == u64::MAX {
+            return;
+        }
+        let span_ms = (self.retention_ms / GROUPS_MAX).max(1);
+        match self.groups.back_mut() {
+            Some(group) if now_ms < group.oldest_ms.saturating_add(span_ms) => {
+                assert!(end_lsn >= group.end_lsn && now_ms >= group.newest_ms, "blocks come in order");
+                (group.end_lsn, group.newest_ms) = (end_lsn, now_ms);
+            }
+            _ => self.groups.push_back(Group { end_lsn, oldest_ms: now_ms, newest_ms: now_ms }),
+        }
+    }
+
+    /// The position below which ids are forgotten at `now_ms`. Never goes back.
+    pub(crate) fn floor(&mut self, now_ms: u64) -> Lsn {
+        let Some(cutoff_ms) = now_ms.checked_sub(self.retention_ms) else { return self.floor };
+        while let Some(group) = self.groups.pop_front_if(|group| group.newest_ms <= cutoff_ms) {
+            self.floor = self.floor.max(group.end_lsn);
+        }
+        self.floor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nothing_is_forgotten_early_and_little_is_late(
+            gaps in prop::collection::vec(0..100u64, 300),
+            retention_ms in prop_oneof![1..20_000u64, 500_000..5_000_000u64]
+        ) {
+            let (mut retention, mut blocks, mut now) = (Retention::new(retention_ms), Vec::new(), 1_000);
+            for (n, gap) in gaps.into_iter().enumerate() {
+                now += gap;
+                let end = (n as u64 + 1) * 4096;
+                blocks.push((end, now));
+                retention.mark(end, now);
+                // One long silence, so that the cutoff walks through the blocks before it.
+                now += if n == 150 { retention_ms.saturating_sub(5_000) } else { gap };
+                let floor = retention.floor(now);
+                let exact = |now: u64| {
+                    let old = blocks.iter().filter(|(_, ms)| *ms + retention_ms <= now);
+                    old.map(|(end, _)| *end).max().unwrap_or(0)
+                };
+                prop_assert!(floor <= exact(now));
+                prop_assert!(floor >= exact(now.saturating_sub(retention_ms / GROUPS_MAX)));
+                prop_assert!(retention.groups.len() as u64 <= GROUPS_MAX + 2);
+            }
+        }
+    }
+
+    #[test]
+    fn for_ever_is_for_ever() {
+        let mut retention = Retention::new(u64::MAX);
+        retention.mark(4096, 0);
+        assert_eq!(retention.floor(u64::MAX), NO_LSN);
+    }
+}

@@ -1,0 +1,360 @@
+//! What a command does: the tables of commands.md C.2, C.7 and C.11 as code.
+//!
+//! One function per verb; in each, what the id already means comes first (R2), then the account's state. Pure: reads
+//! the ledger, changes nothing. Settling is done before (R3), so no hold met here is due.
+
+use super::account::Account;
+use super::command::{Command, Op};
+use super::credits::CREDITS_MAX;
+use super::event::{Change, DeclineCode, DeclinedOp, Event};
+use super::id::NO_LSN;
+use super::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Receipt, Status};
+use super::rejection::{Conflict, Rejection, Table, Verb};
+use super::reservation::{Hold, HoldSlot};
+use super::{Ledger, Located, skip_lsn};
+
+/// What the caller found behind a [`Prior`](super::Prior). Ids are compared here; a hash collision is no past.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one command: a box would be an allocation")]
+pub enum Past<'a> {
+    /// The id is new.
+    Unknown,
+    /// The id is an active reservation.
+    Active(HoldSlot),
+    /// The id was decided.
+    Recorded {
+        /// By this record.
+        event: Event<'a>,
+        /// The RESERVE at the `opened_lsn` of `event`; needed when that is a CAPTURE and the command a RESERVE.
+        opened: Option<Event<'a>>,
+    },
+}
+
+/// What becomes of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision<'c> {
+    /// Journal and apply this; the answer is its [`outcome_of`].
+    Commit(Event<'c>),
+    /// Answer this; nothing changes.
+    Answer(Outcome),
+}
+
+/// The past of an id, its ids compared.
+enum Known<'a> {
+    Nothing,
+    Held(&'a Hold),
+    Entry(&'a Event<'a>, Option<&'a Event<'a>>),
+}
+
+/// The reply to a command whose decision was to commit `event`.
+pub fn outcome_of(event: &Event<'_>) -> Outcome {
+    outcome(event, false)
+}
+
+impl Ledger {
+    /// Decides a command on the account at `at`, which is settled at `now_ms`. `past` is what its id answers now;
+    /// for reads it is not looked at.
+    ///
+    /// # Panics
+    /// If a hold is due, or the RESERVE behind a CAPTURE is missing: the caller left a step out.
+    pub fn decide<'c>(&self, at: Located, command: &Command<'c>, past: &Past<'_>, now_ms: u64) -> Decision<'c> {
+        let account = self.account(at);
+        assert!(account.is_none_or(|a| a.next_deadline_ms > now_ms), "settle first (R3)");
+        let Some(account) = account else { return self.decide_unknown(command, now_ms) };
+        let known = self.know(at, command, past);
+        let draft = Draft { ledger: self, account: Some(account), command, now_ms };
+        match command.op {
+            Op::Grant { amount } => draft.grant(amount, &known),
+            Op::Debit { amount } => draft.debit(account, amount, &known),
+            Op::Reserve { amount, ttl_ms } => draft.reserve(account, amount, ttl_ms, &known),
+            Op::Capture { amount } => draft.capture(account, amount, &known),
+            Op::Release => draft.release(account, &known),
+            Op::Balance => Decision::Answer(Outcome::Balance(figures(account, now_ms))),
+            Op::Holds => Decision::Answer(Outcome::Holds(Box::new(self.holds_view(account, now_ms)))),
+        }
+    }
+
+    fn decide_unknown<'c>(&self, command: &Command<'c>, now_ms: u64) -> Decision<'c> {
+        let figures = Figures { time_ms: now_ms, ..Figures::default() };
+        match command.op {
+            Op::Grant { .. } if self.accounts.len() >= self.limits.accounts_max => {
+                reject(Rejection::OutOfMemory(Table::Accounts))
+            }
+            Op::Grant { amount } => {
+                Draft { ledger: self, account: None, command, now_ms }.grant(amount, &Known::Nothing)
+            }
+            Op::Balance => Decision::Answer(Outcome::Balance(figures)),
+            Op::Holds => Decision::Answer(Outcome::Holds(Box::new(HoldsView { figures, holds: Vec::new() }))),
+            Op::Debit { .. } | Op::Reserve { .. } | Op::Capture { .. } | Op::Release => reject(Rejection::NoAccount),
+        }
+    }
+
+    fn know<'a>(&'a self, at: Located, command: &Command<'_>, past: &'a Past<'_>) -> Known<'a> {
+        match past {
+            Past::Active(slot) => {
+                let hold = self.holds.get(*slot);
+                let is_same = Some(hold.account) == at.number && hold.tx() == command.tx;
+                if is_same { Known::Held(hold) } else { Known::Nothing }
+            }
+            Past::Recorded { event, opened } if event.account == command.account && event.tx == command.tx => {
+                let is_open = matches!(event.change, Change::Reserve { .. });
+                assert!(!is_open, "an active reservation answers from memory, an ended one from its end");
+                Known::Entry(event, opened.as_ref())
+            }
+            Past::Unknown | Past::Recorded { .. } => Known::Nothing,
+        }
+    }
+
+    fn holds_view(&self, account: &Account, now_ms: u64) -> HoldsView {
+        let view = |hold: &Hold| HoldView {
+            tx: hold.tx().into(),
+            amount: hold.amount,
+            created_at_ms: hold.created_at_ms,
+            expires_at_ms: hold.expires_at_ms(),
+        };
+        let holds = self.holds.of(account).map(|(_, hold)| view(hold)).collect();
+        HoldsView { figures: figures(account, now_ms), holds }
+    }
+}
+
+/// A command about to become an entry.
+struct Draft<'l, 'd, 'c> {
+    ledger: &'l Ledger,
+    /// `None`: the entry opens it.
+    account: Option<&'l Account>,
+    command: &'d Command<'c>,
+    now_ms: u64,
+}
+
+impl<'c> Draft<'_, '_, 'c> {
+    fn grant(&self, amount: u64, known: &Known<'_>) -> Decision<'c> {
+        if let Some(answer) = known.answer_again(Verb::Grant, amount, self.now_ms) {
+            return answer;
+        }
+        let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
+        if amount > CREDITS_MAX - balance {
+            return self.decline(amount, DeclinedOp::Grant, DeclineCode::Overflow);
+        }
+        self.enter(amount, balance + amount, reserved, Change::Grant)
+    }
+
+    fn debit(&self, account: &Account, amount: u64, known: &Known<'_>) -> Decision<'c> {
+        if let Some(answer) = known.answer_again(Verb::Debit, amount, self.now_ms) {
+            return answer;
+        }
+        if amount > account.available() {
+            return self.decline(amount, DeclinedOp::Debit, DeclineCode::Insufficient);
+        }
+        self.enter(amount, account.balance - amount, account.reserved, Change::Debit)
+    }
+
+    fn reserve(&self, account: &Account, amount: u64, ttl_ms: u64, known: &Known<'_>) -> Decision<'c> {
+        if let Some(answer) = known.answer_again(Verb::Reserve, amount, self.now_ms) {
+            return answer;
+        }
+        if amount > account.available() {
+            return self.decline(amount, DeclinedOp::Reserve, DeclineCode::Insufficient);
+        }
+        if account.hold_count >= self.ledger.limits.holds_per_account_max {
+            let holds = u64::from(account.hold_count);
+            return self.decline(amount, DeclinedOp::Reserve, DeclineCode::Limit { holds });
+        }
+        let change = Change::Reserve { expires_at_ms: self.now_ms + ttl_ms, lead: b"" };
+        self.enter(amount, account.balance, account.reserved + amount, change)
+    }
+
+    fn capture(&self, account: &Account, amount: Option<u64>, known: &Known<'_>) -> Decision<'c> {
+        let (event, _) = match known {
+            Known::Nothing => return reject(Rejection::NoReservation { op: None }),
+            Known::Held(hold) => {
+                let captured = amount.unwrap_or(hold.amount);
+                if captured > hold.amount {
+                    return reject(Rejection::Exceeds { limit: hold.amount, given: captured });
+                }
+                let change = Change::Capture { captured, opened_lsn: hold.opened_lsn, lead: b"" };
+                return self.end(hold, account.balance - captured, account.reserved - hold.amount, change);
+            }
+            Known::Entry(event, opened) => (event, opened),
+        };
+        match event.change {
+            Change::Capture { captured, .. } => {
+                // Absent means the whole hold, then and now; so the same request again names the same sum.
+                let given = amount.unwrap_or(event.amount);
+                if given != captured {
+                    return reject(Rejection::TxConflict(Conflict::Amount { have: captured, given }));
+                }
+                Decision::Answer(outcome(event, true))
+            }
+            Change::Release { .. } | Change::Void => reject(released(event)),
+            Change::Expire { .. } => reject(expired(event, self.now_ms)),
+            _ => reject(Rejection::NoReservation { op: no_reservation(event) }),
+        }
+    }
+
+    fn release(&self, account: &Account, known: &Known<'_>) -> Decision<'c> {
+        let (event, _) = match known {
+            Known::Nothing => return self.enter(0, account.balance, account.reserved, Change::Void),
+            Known::Held(hold) => {
+                let change = Change::Release { opened_lsn: hold.opened_lsn, lead: b"" };
+                return self.end(hold, account.balance, account.reserved - hold.amount, change);
+            }
+            Known::Entry(event, opened) => (event, opened),
+        };
+        match event.change {
+            Change::Capture { captured, .. } => reject(Rejection::Captured { amount: captured, seq: event.seq }),
+            Change::Release { .. } | Change::Expire { .. } | Change::Void => Decision::Answer(outcome(event, true)),
+            Change::Decline { op: DeclinedOp::Reserve, .. } => {
+                Decision::Answer(Outcome::Written(receipt(event, Status::Void, Detail::None, true)))
+            }
+            _ => reject(Rejection::NoReservation { op: no_reservation(event) }),
+        }
+    }
+
+    /// An entry that ends a hold; its id is in the index already, so memory cannot refuse it.
+    fn end(&self, hold: &Hold, balance: u64, reserved: u64, change: Change<'c>) -> Decision<'c> {
+        Decision::Commit(self.event(hold.amount, balance, reserved, change))
+    }
+
+    fn decline(&self, amount: u64, op: DeclinedOp, code: DeclineCode) -> Decision<'c> {
+        let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
+        self.enter(amount, balance, reserved, Change::Decline { op, code })
+    }
+
+    /// An entry that brings a new id into the index.
+    fn enter(&self, amount: u64, balance: u64, reserved: u64, change: Change<'c>) -> Decision<'c> {
+        if self.ledger.index.is_full() {
+            return reject(Rejection::OutOfMemory(Table::Transactions));
+        }
+        Decision::Commit(self.event(amount, balance, reserved, change))
+    }
+
+    fn event(&self, amount: u64, balance: u64, reserved: u64, change: Change<'c>) -> Event<'c> {
+        let (last_seq, prev_lsn) = self.account.map_or((0, NO_LSN), |a| (a.seq, a.last_lsn));
+        Event {
+            account: self.command.account,
+            tx: self.command.tx,
+            reason: self.command.reason,
+            meta: self.command.meta,
+            time_ms: self.now_ms,
+            seq: last_seq + 1,
+            amount,
+            balance,
+            reserved,
+            prev_lsn,
+            skip_lsn: skip_lsn(last_seq + 1, self.account.map_or(NO_LSN, |a| a.anchor_lsn)),
+            change,
+        }
+    }
+}
+
+impl Known<'_> {
+    /// What a GRANT, DEBIT or RESERVE of a known id answers: burned, another verb, another amount (C.11, 6), or again
+    /// what it answered before.
+    fn answer_again(&self, given: Verb, amount: u64, now_ms: u64) -> Option<Decision<'static>> {
+        let (have, remembered) = match self {
+            Known::Nothing => return None,
+            Known::Held(hold) => (Verb::Reserve, hold.amount),
+            Known::Entry(event, _) if event.change == Change::Void => return Some(reject(released(event))),
+            Known::Entry(event, _) => (first_verb(event), event.amount),
+        };
+        if have != given {
+            return Some(reject(Rejection::TxConflict(Conflict::Op { have, given })));
+        }
+        if remembered != amount {
+            return Some(reject(Rejection::TxConflict(Conflict::Amount { have: remembered, given: amount })));
+        }
+        let (event, opened) = match self {
+            Known::Nothing => return None,
+            Known::Held(hold) => return Some(Decision::Answer(Outcome::Written(held(hold)))),
+            Known::Entry(event, opened) => (event, opened),
+        };
+        Some(match event.change {
+            Change::Capture { opened_lsn, .. } => {
+                let reserve = opened.expect("the caller reads the RESERVE behind a CAPTURE");
+                let Change::Reserve { expires_at_ms, .. } = reserve.change else {
+                    panic!("the record at {opened_lsn} is the RESERVE that a CAPTURE ended")
+                };
+                let detail = Detail::Expires(expires_at_ms);
+                Decision::Answer(Outcome::Written(receipt(reserve, Status::Captured, detail, true)))
+            }
+            Change::Release { .. } => reject(released(event)),
+            Change::Expire { .. } => reject(expired(event, now_ms)),
+            _ => Decision::Answer(outcome(event, true)),
+        })
+    }
+}
+
+/// The answer that an entry gives to the command that it decides.
+fn outcome(event: &Event<'_>, replayed: bool) -> Outcome {
+    let (status, detail) = match event.change {
+        Change::Grant => (Status::Granted, Detail::None),
+        Change::Debit => (Status::Debited, Detail::None),
+        Change::Reserve { expires_at_ms, .. } => (Status::Active, Detail::Expires(expires_at_ms)),
+        Change::Capture { captured, .. } => {
+            (Status::Captured, Detail::Captured { captured, returned: event.amount - captured })
+        }
+        Change::Release { .. } => (Status::Released, Detail::None),
+        Change::Expire { .. } => (Status::Expired, Detail::None),
+        Change::Void => (Status::Void, Detail::None),
+        Change::Decline { code, .. } => return Outcome::Rejected(declined(event, code)),
+    };
+    Outcome::Written(receipt(event, status, detail, replayed))
+}
+
+fn receipt(event: &Event<'_>, status: Status, detail: Detail, replayed: bool) -> Receipt {
+    let available = event.balance - event.reserved;
+    Receipt { status, balance: event.balance, available, seq: event.seq, detail, replayed }
+}
+
+/// A RESERVE again while its hold is active: from memory, with the figures of then.
+fn held(hold: &Hold) -> Receipt {
+    Receipt {
+        status: Status::Active,
+        balance: hold.balance,
+        available: hold.balance - hold.reserved,
+        seq: hold.seq,
+        detail: Detail::Expires(hold.expires_at_ms()),
+        replayed: true,
+    }
+}
+
+fn declined(event: &Event<'_>, code: DeclineCode) -> Rejection {
+    match code {
+        DeclineCode::Insufficient => {
+            Rejection::Insufficient { available: event.balance - event.reserved, required: event.amount }
+        }
+        DeclineCode::Overflow => Rejection::Overflow { balance: event.balance },
+        DeclineCode::Limit { holds } => Rejection::Limit { holds },
+    }
+}
+
+fn released(event: &Event<'_>) -> Rejection {
+    Rejection::Released { amount: event.amount, seq: event.seq }
+}
+
+fn expired(event: &Event<'_>, now_ms: u64) -> Rejection {
+    Rejection::Expired { expires_at_ms: event.time_ms, now_ms }
+}
+
+/// The verb that used the id first.
+fn first_verb(event: &Event<'_>) -> Verb {
+    match event.change {
+        Change::Grant | Change::Decline { op: DeclinedOp::Grant, .. } => Verb::Grant,
+        Change::Debit | Change::Decline { op: DeclinedOp::Debit, .. } => Verb::Debit,
+        Change::Void => Verb::Release,
+        _ => Verb::Reserve,
+    }
+}
+
+/// The `op` of a -NORESERVATION: what the id is instead. A declined RESERVE is nothing.
+fn no_reservation(event: &Event<'_>) -> Option<Verb> {
+    Some(first_verb(event)).filter(|&verb| verb != Verb::Reserve)
+}
+
+fn figures(account: &Account, now_ms: u64) -> Figures {
+    Figures { balance: account.balance, reserved: account.reserved, seq: account.seq, time_ms: now_ms }
+}
+
+fn reject(rejection: Rejection) -> Decision<'static> {
+    Decision::Answer(Outcome::Rejected(rejection))
+}

@@ -1,0 +1,141 @@
+//! Plays the shard's part: drives commands through a ledger, with a log that is a vector of records.
+
+use crate::ledger::codec::{decode, encode};
+use crate::ledger::command::Command;
+use crate::ledger::event::{Change, Event};
+use crate::ledger::id::Lsn;
+use crate::ledger::invariants::check_trail;
+use crate::ledger::outcome::Outcome;
+use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Seeds, outcome_of};
+use std::collections::BTreeMap;
+
+pub(super) const SEEDS: Seeds = Seeds { index_key: [1, 2], map_seed: 3 };
+
+pub(super) const LIMITS: Limits =
+    Limits { holds_per_account_max: 3, accounts_max: 1000, tx_index_bytes_max: 1 << 20, tx_retention_ms: u64::MAX };
+
+/// Unix milliseconds at which every story starts.
+pub(super) const START_MS: u64 = 1_790_000_000_000;
+
+pub(super) struct Desk {
+    pub(super) ledger: Ledger,
+    pub(super) now_ms: u64,
+    limits: Limits,
+    /// When the ledger forgot last.
+    forgot_ms: u64,
+    log: Vec<Vec<u8>>,
+    /// End and time of every block: here, of every command.
+    blocks: Vec<(Lsn, u64)>,
+}
+
+impl Desk {
+    pub(super) fn new(limits: Limits) -> Self {
+        let ledger = Ledger::new(limits, SEEDS);
+        Self { ledger, now_ms: START_MS, limits, forgot_ms: START_MS, log: Vec::new(), blocks: Vec::new() }
+    }
+
+    pub(super) fn execute(&mut self, command: &Command<'_>) -> Outcome {
+        self.ledger.forget(self.now_ms, 100);
+        self.forgot_ms = self.now_ms;
+        let at = self.ledger.locate(command.account);
+        self.settle(at);
+        let key = self.ledger.key(command.account, command.tx);
+        let past = match self.ledger.lookup(key) {
+            Prior::Unknown => Past::Unknown,
+            Prior::Active(slot) => Past::Active(slot),
+            Prior::Recorded(lsn) => {
+                let event = record(&self.log, lsn);
+                let opened = match event.change {
+                    Change::Capture { opened_lsn, .. } => Some(record(&self.log, opened_lsn)),
+                    _ => None,
+                };
+                Past::Recorded { event, opened }
+            }
+        };
+        let before = self.ledger.last_lsn(at);
+        match self.ledger.decide(at, command, &past, self.now_ms) {
+            Decision::Answer(outcome) => outcome,
+            Decision::Commit(event) => {
+                assert!(command.op.is_write(), "reads commit nothing");
+                let lsn = write(&mut self.log, &event);
+                let outcome = outcome_of(&event);
+                let at = self.ledger.apply(at, key, &event, lsn);
+                assert!(before < lsn && self.ledger.last_lsn(at) == lsn);
+                assert_eq!(at, self.ledger.locate(command.account));
+                self.close_block();
+                outcome
+            }
+        }
+    }
+
+    /// Settles every account with something due, as the driver does when the wheel wakes it.
+    pub(super) fn wake(&mut self) {
+        loop {
+            while let Some(at) = self.ledger.due(self.now_ms) {
+                self.settle(at);
+            }
+            if self.ledger.next_expiry().is_none_or(|at| at > self.now_ms) {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn records(&self) -> usize {
+        self.log.len()
+    }
+
+    /// The entries of an account, oldest first.
+    pub(super) fn trail(&self, account: &[u8]) -> Vec<(Lsn, Event<'_>)> {
+        let entries = (0..self.log.len()).map(|n| (lsn_of(n), record(&self.log, lsn_of(n))));
+        entries.filter(|(_, event)| event.account == account).collect()
+    }
+
+    /// Everything that must hold at any moment: the state's invariants, every trail's, and that a recovery from the
+    /// log would give this very state.
+    pub(super) fn check(&self) {
+        self.ledger.check().unwrap_or_else(|violation| panic!("{violation}"));
+        let mut trails: BTreeMap<&[u8], Vec<(Lsn, Event<'_>)>> = BTreeMap::new();
+        let mut recovered = Ledger::new(self.limits, SEEDS);
+        for n in 0..self.log.len() {
+            let (lsn, event) = (lsn_of(n), record(&self.log, lsn_of(n)));
+            trails.entry(event.account).or_default().push((lsn, event));
+            recovered.replay(&event, lsn).unwrap_or_else(|violation| panic!("{violation}"));
+        }
+        trails.values().for_each(|trail| check_trail(trail).unwrap_or_else(|violation| panic!("{violation}")));
+        self.blocks.iter().for_each(|&(end_lsn, now_ms)| recovered.mark_block(end_lsn, now_ms));
+        recovered.forget(self.forgot_ms, 0);
+        assert_eq!(recovered.digest(), self.ledger.digest(), "recovery gives the live state");
+        recovered.check().unwrap_or_else(|violation| panic!("{violation}"));
+    }
+
+    fn settle(&mut self, at: Located) {
+        while let Some(event) = self.ledger.settle(at, self.now_ms) {
+            let lsn = write(&mut self.log, &event);
+            let event = record(&self.log, lsn);
+            let key = self.ledger.key(event.account, event.tx);
+            self.ledger.apply(at, key, &event, lsn);
+            self.close_block();
+        }
+    }
+
+    fn close_block(&mut self) {
+        let end_lsn = lsn_of(self.log.len());
+        self.blocks.push((end_lsn, self.now_ms));
+        self.ledger.mark_block(end_lsn, self.now_ms);
+    }
+}
+
+fn lsn_of(n: usize) -> Lsn {
+    4096 + n as u64 * 8
+}
+
+fn write(log: &mut Vec<Vec<u8>>, event: &Event<'_>) -> Lsn {
+    let mut bytes = Vec::new();
+    encode(event, &mut bytes);
+    log.push(bytes);
+    lsn_of(log.len() - 1)
+}
+
+fn record(log: &[Vec<u8>], lsn: Lsn) -> Event<'_> {
+    decode(&log[(lsn as usize - 4096) / 8]).expect("a record that was written is read")
+}

@@ -1,0 +1,11 @@
+//! The rules, shown three ways: scripts of what a caller sees, random walks beside a naive model, and figures.
+
+use crate::ledger;
+
+mod desk;
+mod limits;
+#[path = "../../../tests/model/mod.rs"]
+mod model;
+mod random;
+mod script;
+mod tables;

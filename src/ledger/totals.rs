@@ -1,0 +1,96 @@
+//! Sums over all accounts of a shard, kept as events are applied (commands.md C.8, last line).
+
+use super::account::Accounts;
+use super::event::{Change, Event};
+use super::reservation::Reservations;
+use super::transactions::Transactions;
+
+/// What a shard holds and what passed through it since its log began. Credits where nothing else is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Accounts.
+    pub accounts: u64,
+    /// Active reservations.
+    pub holds: u64,
+    /// Entries of all trails.
+    pub entries: u64,
+    /// Sum of all grants.
+    pub granted: u128,
+    /// Sum of all debits and captures.
+    pub debited: u128,
+    /// The part of `debited` that captures took.
+    pub captured: u128,
+    /// Sum of all refunds.
+    pub refunded: u128,
+    /// Sum of all balances: granted + refunded - debited (I2).
+    pub balance: u128,
+    /// Sum of all active reservations (I3).
+    pub reserved: u128,
+    /// Declined commands.
+    pub declined: u64,
+    /// Expired reservations.
+    pub expired: u64,
+    /// Memory of accounts and reservations.
+    pub account_bytes: u64,
+    /// Ids in the transaction index, forgotten but unswept ones included.
+    pub index_entries: u64,
+    /// Memory of the transaction index.
+    pub index_bytes: u64,
+}
+
+/// The sums that no table knows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sums {
+    entries: u64,
+    granted: u128,
+    debited: u128,
+    captured: u128,
+    reserved: u128,
+    declined: u64,
+    expired: u64,
+}
+
+impl Sums {
+    /// Counts an event.
+    pub(crate) fn add(&mut self, event: &Event<'_>) {
+        self.entries += 1;
+        let amount = u128::from(event.amount);
+        match event.change {
+            Change::Grant => self.granted += amount,
+            Change::Debit => self.debited += amount,
+            Change::Reserve { .. } => self.reserved += amount,
+            Change::Capture { captured, .. } => {
+                self.debited += u128::from(captured);
+                self.captured += u128::from(captured);
+                self.reserved -= amount;
+            }
+            Change::Release { .. } => self.reserved -= amount,
+            Change::Expire { .. } => {
+                self.reserved -= amount;
+                self.expired += 1;
+            }
+            Change::Decline { .. } => self.declined += 1,
+            Change::Void => {}
+        }
+    }
+
+    /// The sums, with the sizes of the tables.
+    pub(crate) fn totals(&self, accounts: &Accounts, holds: &Reservations, index: &Transactions) -> Totals {
+        Totals {
+            accounts: u64::from(accounts.len()),
+            holds: u64::from(holds.len()),
+            entries: self.entries,
+            granted: self.granted,
+            debited: self.debited,
+            captured: self.captured,
+            refunded: 0,
+            balance: self.granted - self.debited,
+            reserved: self.reserved,
+            declined: self.declined,
+            expired: self.expired,
+            account_bytes: (accounts.bytes() + holds.bytes()) as u64,
+            index_entries: index.len() as u64,
+            index_bytes: index.bytes() as u64,
+        }
+    }
+}
