@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 /// Requests taken from the mailbox in one turn.
 const REQUESTS_PER_TURN: usize = 64;
@@ -90,7 +90,7 @@ async fn run(shared: Arc<Shared>, id: u16) -> std::io::Result<()> {
         failures: Vec::new(),
         close_at_ms: None,
         reported: Phase::Loading,
-        timer: Box::pin(sleep_until(Instant::now())),
+        timer: Box::pin(sleep(Duration::ZERO)),
         timer_at_ms: 0,
     }));
     let turn = tokio::task::spawn_local(poll_fn(move |cx| poll(&core, cx)));
@@ -255,8 +255,7 @@ impl Core {
         };
         if at_ms < self.timer_at_ms || self.timer_at_ms <= now_ms {
             self.timer_at_ms = at_ms;
-            let wait = Duration::from_millis(at_ms.saturating_sub(now_ms).max(1));
-            self.timer.as_mut().reset(Instant::now() + wait);
+            self.timer.as_mut().set(sleep(Duration::from_millis(at_ms.saturating_sub(now_ms).max(1))));
         }
         if self.timer.as_mut().poll(cx).is_ready() {
             self.timer_at_ms = 0;

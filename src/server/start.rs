@@ -10,7 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Appendfsync, Config, Exit};
 use crate::journal::mmap::MmapStorage;
 use crate::journal::{
-    self,    BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
+    self, BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
 };
 use crate::ledger::{Limits, Seeds};
 use crate::net::listener::{self, ListenError};
