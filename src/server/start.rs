@@ -81,7 +81,7 @@ pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartErr
     journal::segment::exit_on_bus_error()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
-    let cores = config.cores.unwrap_or_else(|| quota::cores(cpus.len()));
+    let cores = config.cores.unwrap_or_else(|| quota::default_cores(cpus.len()));
     let dir = open_directory(&config, cores)?;
     let listeners = listener::listen(&config.bind, config.port)?;
     let router = Router::new(dir.manifest().shards, cores as u16);
