@@ -25,6 +25,7 @@ use crate::commands::table::Call;
 use crate::commands::{Defaults, Request, catalog, table};
 use crate::ledger::command::Command;
 use crate::shard::batch::Ticket;
+use bytes::{Buf, BytesMut};
 use session::Session;
 use std::net::SocketAddr;
 
@@ -130,7 +131,7 @@ pub struct Connection {
     place: Ticket,
     parser: Parser,
     /// Bytes that make no complete request yet, or that wait for room.
-    input: Vec<u8>,
+    input: BytesMut,
     /// Whether `input` may hold a complete request.
     input_ready: bool,
     ring: ReplyRing,
@@ -157,7 +158,7 @@ impl Connection {
             session: Session::new(id, peer, local, now_ms),
             place,
             parser: Parser::default(),
-            input: Vec::new(),
+            input: BytesMut::new(),
             input_ready: false,
             ring: ReplyRing::default(),
             output: Vec::new(),
@@ -191,7 +192,7 @@ impl Connection {
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
         let consumed = self.take_requests(&input, host);
-        input.drain(..consumed);
+        input.advance(consumed);
         self.input = input;
     }
 

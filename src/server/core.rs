@@ -103,6 +103,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     core.engine.turn_begins(cx.waker());
     core.engine.begin();
     core.take_answers();
+    core.engine.run_own();
     let more_mail = core.take_requests(shared_core);
     let more_due = core.engine.expire();
     core.engine.commit();

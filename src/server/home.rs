@@ -221,7 +221,7 @@ impl JournalThread {
     }
 
     fn send(&self, job: Job) {
-        self.jobs.try_send(job).ok().expect("one commit in flight a shard");
+        self.jobs.try_send(job).expect("one commit in flight a shard");
     }
 }
 

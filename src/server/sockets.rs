@@ -214,7 +214,7 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
             Need::Resume => {
                 engine.begin();
                 socket.connection.receive(&[], engine);
-                engine.executed();
+                engine.received();
                 if matches!(socket.connection.need(), Need::Resume) {
                     return false; // congested: the turn wakes all
                 }
@@ -235,7 +235,7 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
                 reads += 1;
                 engine.begin();
                 socket.connection.receive(buffer.filled(), engine);
-                engine.executed();
+                engine.received();
             }
         }
     }
