@@ -177,8 +177,18 @@ fn noise_of_every_kind_does_not_end_the_server() {
         (state >> 56) as u8
     };
     let words: [&[u8]; 12] = [
-        b"*3\r\n", b"$5\r\n", b"\r\n", b"CREDIT.GRANT", b"$12\r\nCREDIT.DEBIT\r\n", b"*-1\r\n", b"$0\r\n\r\n", b"HELLO 3\r\n",
-        b"MULTI\r\n", b"EXEC\r\n", b"\"", b"99999999999",
+        b"*3\r\n",
+        b"$5\r\n",
+        b"\r\n",
+        b"CREDIT.GRANT",
+        b"$12\r\nCREDIT.DEBIT\r\n",
+        b"*-1\r\n",
+        b"$0\r\n\r\n",
+        b"HELLO 3\r\n",
+        b"MULTI\r\n",
+        b"EXEC\r\n",
+        b"\"",
+        b"99999999999",
     ];
     for _ in 0..300 {
         let mut bytes = Vec::new();

@@ -59,7 +59,9 @@ fn kill_minus_9_loses_and_doubles_nothing() {
         (steady, hasty) = load_until_killed(server, steady, hasty, batches);
         answered = steady.iter().map(|client| client.answered.len()).sum();
         let unanswered: usize = steady.iter().map(|client| client.unanswered.len()).sum();
-        eprintln!("cycle {cycle}: {cores} cores, killed after {batches} batches; {answered} answered, {unanswered} not");
+        eprintln!(
+            "cycle {cycle}: {cores} cores, killed after {batches} batches; {answered} answered, {unanswered} not"
+        );
     }
     let server = site.start(&[]);
     check(&server, &mut steady, &mut hasty);
@@ -68,12 +70,7 @@ fn kill_minus_9_loses_and_doubles_nothing() {
 }
 
 /// Lets all clients work until about `batches` pipelines were answered, then kills the server.
-fn load_until_killed(
-    server: Server,
-    mut steady: Vec<Steady>,
-    mut hasty: Hasty,
-    batches: u64,
-) -> (Vec<Steady>, Hasty) {
+fn load_until_killed(server: Server, mut steady: Vec<Steady>, mut hasty: Hasty, batches: u64) -> (Vec<Steady>, Hasty) {
     let port = server.port;
     let (progress, answered) = channel();
     std::thread::scope(|scope| {
@@ -216,9 +213,11 @@ impl Steady {
             }
             self.model.execute(&order.command(), 0);
         }
-        let known = self.model.accounts.get(account.as_bytes()).map_or((0, 0, 0), |account| {
-            (account.seq, account.balance, account.reserved())
-        });
+        let known = self
+            .model
+            .accounts
+            .get(account.as_bytes())
+            .map_or((0, 0, 0), |account| (account.seq, account.balance, account.reserved()));
         let figures = (shown.number("seq"), shown.number("balance"), shown.number("reserved"));
         assert_eq!(figures, known, "{account} after the restart");
     }

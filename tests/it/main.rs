@@ -9,8 +9,8 @@
 //! process; all waits are bounded. Absent on purpose: anything that looks into the server past its replies, its exit
 //! code and its standard error.
 
-// mod clients;
-// mod disk;
+mod clients;
+mod disk;
 mod hostile;
 mod kill;
 mod lifecycle;

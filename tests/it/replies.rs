@@ -20,7 +20,8 @@ fn a_receipt_is_these_bytes_in_resp2_and_resp3() {
     let server = site.start(&[]);
     let mut wire = server.connect();
     wire.send(b"*4\r\n$12\r\nCREDIT.GRANT\r\n$8\r\ntradie:7\r\n$2\r\ng1\r\n$2\r\n20\r\n");
-    let fields = "$6\r\nstatus\r\n$7\r\ngranted\r\n$7\r\nbalance\r\n:20\r\n$9\r\navailable\r\n:20\r\n$3\r\nseq\r\n:1\r\n";
+    let fields =
+        "$6\r\nstatus\r\n$7\r\ngranted\r\n$7\r\nbalance\r\n:20\r\n$9\r\navailable\r\n:20\r\n$3\r\nseq\r\n:1\r\n";
     assert_eq!(wire.reply().text(), format!("*8\r\n{fields}"));
     wire.ask("HELLO 3");
     wire.send(b"*4\r\n$12\r\ncredit.grant\r\n$8\r\ntradie:7\r\n$2\r\ng1\r\n$2\r\n20\r\n");
@@ -121,10 +122,23 @@ fn bad_arguments_are_named_and_change_nothing() {
     let mut wire = server.connect();
     wire.ask("CREDIT.GRANT a g1 20");
     let amount = "-ERR amount must be a whole number from 1 to 9007199254740991, without sign or leading zero";
-    let ttl = "-ERR TTL must be a whole number of milliseconds from 1 to 2592000000 (30 days), without sign or leading zero";
+    let ttl =
+        "-ERR TTL must be a whole number of milliseconds from 1 to 2592000000 (30 days), without sign or leading zero";
     let bad = [
-        &b"0"[..], b"-1", b"+5", b"05", b"1.5", b"1e3", b"9007199254740992", b"12345678901234567890", b"", b" 5",
-        b"5 ", b"\xff", b"0x5", b"5\r\n",
+        &b"0"[..],
+        b"-1",
+        b"+5",
+        b"05",
+        b"1.5",
+        b"1e3",
+        b"9007199254740992",
+        b"12345678901234567890",
+        b"",
+        b" 5",
+        b"5 ",
+        b"\xff",
+        b"0x5",
+        b"5\r\n",
     ];
     for word in bad {
         for verb in [&b"CREDIT.GRANT"[..], b"CREDIT.DEBIT", b"CREDIT.RESERVE"] {
@@ -151,7 +165,10 @@ fn bad_arguments_are_named_and_change_nothing() {
         (&[b"CREDIT.CAPTURE", b"a", b"*"], "-ERR tx * starts something new; name the reservation's tx"),
         (&[b"CREDIT.GRANT", b"a", b"t"], "-ERR wrong number of arguments for 'credit.grant' command"),
         (&[b"CREDIT.HOLDS", b"a", b"b"], "-ERR wrong number of arguments for 'credit.holds' command"),
-        (&[b"CREDIT.UNDO", b"a\r\n+OK", b"t"], "-ERR unknown command 'CREDIT.UNDO', with args beginning with: 'a  +OK' 't' "),
+        (
+            &[b"CREDIT.UNDO", b"a\r\n+OK", b"t"],
+            "-ERR unknown command 'CREDIT.UNDO', with args beginning with: 'a  +OK' 't' ",
+        ),
     ] {
         assert_eq!(wire.call(words).line(), text, "{}", String::from_utf8_lossy(&words.concat()));
     }

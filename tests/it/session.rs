@@ -122,7 +122,9 @@ fn without_the_password_only_the_door_answers_and_every_wrong_one_has_its_own_re
     for line in ["PING", "CREDIT.BALANCE a", "INFO", "SHUTDOWN"] {
         wire.expect(line, "-NOAUTH Authentication required.");
     }
-    assert!(wire.ask("HELLO 3").line().starts_with("-NOAUTH HELLO must be called with the client already authenticated"));
+    assert!(
+        wire.ask("HELLO 3").line().starts_with("-NOAUTH HELLO must be called with the client already authenticated")
+    );
     let wrong = "-WRONGPASS invalid username-password pair or user is disabled.";
     let lines = ["PING", "AUTH nope", "PING", "AUTH default s3cret", "PING", "CREDIT.GRANT a g 1"];
     wire.send(&lines.iter().flat_map(|line| request(line)).collect::<Vec<_>>());
