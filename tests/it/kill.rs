@@ -71,15 +71,15 @@ fn kill_minus_9_loses_and_doubles_nothing() {
 
 /// Lets all clients work until about `batches` pipelines were answered, then kills the server.
 fn load_until_killed(server: Server, mut steady: Vec<Steady>, mut hasty: Hasty, batches: u64) -> (Vec<Steady>, Hasty) {
-    let port = server.port;
     let (progress, answered) = channel();
     std::thread::scope(|scope| {
         for client in &mut steady {
-            let progress = progress.clone();
-            scope.spawn(move || client.work(port, &progress));
+            // Connected here: the kill must not come before the client.
+            let (wire, progress) = (server.connect(), progress.clone());
+            scope.spawn(move || client.work(wire, &progress));
         }
-        let hasty = &mut hasty;
-        scope.spawn(move || hasty.work(port, &progress));
+        let (hasty, wire) = (&mut hasty, server.connect());
+        scope.spawn(move || hasty.work(wire, &progress));
         for _ in 0..batches {
             answered.recv().expect("clients work until the server is gone");
         }
@@ -139,8 +139,7 @@ impl Steady {
     }
 
     /// Sends pipelines until the connection ends.
-    fn work(&mut self, port: u16, progress: &Sender<()>) {
-        let mut wire = Wire::connect(port);
+    fn work(&mut self, mut wire: Wire, progress: &Sender<()>) {
         loop {
             let batch: Vec<_> = (0..=self.chance.below(48)).map(|_| self.invent()).collect();
             let bytes: Vec<u8> = batch.iter().flat_map(Order::bytes).collect();
@@ -282,8 +281,7 @@ impl Hasty {
         if self.opened { HASTY_CREDITS } else { 0 }
     }
 
-    fn work(&mut self, port: u16, progress: &Sender<()>) {
-        let mut wire = Wire::connect(port);
+    fn work(&mut self, mut wire: Wire, progress: &Sender<()>) {
         loop {
             let first = self.holds.len();
             let mut bytes = Vec::new();
