@@ -15,8 +15,24 @@ use super::refusal::Refusal;
 
 /// First words of all error replies: what counters are kept by.
 const ERROR_CODES: &[&str] = &[
-    "ERR", "INSUFFICIENT", "OVERFLOW", "LIMIT", "TXCONFLICT", "NOACCOUNT", "NORESERVATION", "EXPIRED", "RELEASED",
-    "CAPTURED", "EXCEEDS", "OOM", "LOADING", "TRYAGAIN", "NOAUTH", "WRONGPASS", "NOPROTO", "EXECABORT",
+    "ERR",
+    "INSUFFICIENT",
+    "OVERFLOW",
+    "LIMIT",
+    "TXCONFLICT",
+    "NOACCOUNT",
+    "NORESERVATION",
+    "EXPIRED",
+    "RELEASED",
+    "CAPTURED",
+    "EXCEEDS",
+    "OOM",
+    "LOADING",
+    "TRYAGAIN",
+    "NOAUTH",
+    "WRONGPASS",
+    "NOPROTO",
+    "EXECABORT",
 ];
 
 /// The first word of an error's text, as one of the known ones.

@@ -111,11 +111,11 @@ pub const KNOBS: &[Knob] = &[
         name: "cores",
         kind: Kind::CountOrAuto { max: 1024, power_of_two: false },
         default: "auto",
-        help: "core threads; auto = what affinity and cgroup quota allow",
+        help: "core threads; auto = what affinity and cgroup quota allow, but one on up to two CPUs",
     },
     Knob {
         name: "shards",
-        kind: Kind::CountOrAuto { max: 1024, power_of_two: true },
+        kind: Kind::CountOrAuto { max: 256, power_of_two: true },
         default: "auto",
         help: "shards of a new data directory, fixed for its life: choose for the largest machine to come; \
                auto = next power of two of the cores",

@@ -106,7 +106,7 @@ fn units_are_read_and_shown() {
 fn bad_values_name_place_value_and_range() {
     for (name, given, words) in [
         ("port", "70000", "--port: port cannot be `70000`: give a whole number from 0 to 65535"),
-        ("shards", "3", "--shards: shards cannot be `3`: give a power of two from 1 to 1024, or auto"),
+        ("shards", "3", "--shards: shards cannot be `3`: give a power of two from 1 to 256, or auto"),
         ("appendfsync", "everysec", "--appendfsync: appendfsync cannot be `everysec`: give always or no"),
         ("segment-size", "5000000", "a multiple of 4KiB, such as 64MiB"),
         ("reserve-ttl", "31d", "give a duration from 1ms to 30d, such as 90s, 5m or 24h"),

@@ -27,6 +27,7 @@ pub mod mmap;
 pub mod reader;
 mod recent;
 pub mod recovery;
+mod replay;
 mod scan;
 pub mod segment;
 pub mod segment_header;

@@ -12,26 +12,23 @@
 //! truncated or removed is found by the next start. Nothing is written before the whole log has been accepted.
 //! Absent on purpose: what records mean (the sink knows), clocks, the FENCE (the caller marks it), snapshots.
 
-use std::fmt::Write as _;
+use std::fmt;
 
-use super::block::{BlockKind, PAGE, Records, SEAL};
+use super::block::{BlockKind, PAGE};
 use super::chance::Chance;
-use super::error::{Case, JournalError, Refusal};
+use super::error::JournalError;
 use super::log::Log;
 use super::reader::Reader;
-use super::recent::Recent;
-use super::scan::{Found, Rest, Scan, window};
+use super::replay::{Ended, Replay, Replayed, Tail};
+use super::scan::{Scan, window};
 use super::segment_header::SegmentHeader;
 use super::storage::{PageBuf, SegmentFile, SegmentName, Storage};
 use super::super_page::{self, Super};
-use super::writer::{Committer, CommitterStart, SyncPolicy, Tip, segment_len_min};
+use super::writer::{Committer, CommitterStart, SyncPolicy, segment_len_min};
 use super::{LogId, Lsn};
 
 /// Longest first segment of an epoch, in bytes: a start must not wait for 64 MiB of zeros.
 pub const FIRST_SEGMENT_LEN_MAX: u64 = 4 << 20;
-
-/// Progress is told every so many bytes.
-const PROGRESS_STEP: u64 = 1 << 20;
 
 /// How a log is to be opened.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +83,18 @@ impl Cut {
     /// Bytes that were cut.
     pub fn bytes(&self) -> u64 {
         self.to - self.from
+    }
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, segment, quarantine } = self;
+        let bytes = self.bytes();
+        write!(
+            f,
+            "cut {bytes} bytes of segment {segment}, lsn {from}..{to}: not proven acknowledged (with `appendfsync no` \
+             acknowledged records may be among them); kept in quarantine/{quarantine}"
+        )
     }
 }
 
@@ -151,8 +160,8 @@ pub fn recover<S: Storage>(
     }
     let mut window = window();
     let headers = read_headers(&mut storage, &mut window, &files, options.id)?;
-    let mut replay = Replay::new(options, &last_super, sink, progress);
-    replay.total = files.iter().map(|file| file.len).sum();
+    let total = files.iter().map(|file| file.len).sum();
+    let mut replay = Replay::new(options, &last_super, sink, progress, total);
     replay.check_extent(&headers)?;
     let mut tail = None;
     for (i, file) in files.iter().enumerate() {
@@ -164,8 +173,6 @@ pub fn recover<S: Storage>(
     }
     replay.check_super()?;
     drop(window);
-    let (progress, total) = (&mut *replay.progress, replay.total);
-    progress(total, total);
     replay.ended().open(storage, options, last_super, tail)
 }
 
@@ -176,275 +183,6 @@ fn read_headers<S: Storage>(
     id: LogId,
 ) -> Result<Vec<SegmentHeader>, JournalError> {
     files.iter().map(|file| Ok(Scan::open(storage, window, *file, id)?.header)).collect()
-}
-
-/// Bytes that stand behind the log's end.
-struct Tail {
-    segment: SegmentName,
-    offset: u64,
-    len: u64,
-}
-
-/// A segment that was replayed.
-struct Replayed {
-    file: SegmentFile,
-    end: Lsn,
-    sealed: bool,
-}
-
-/// The walk over the log.
-struct Replay<'a> {
-    id: LogId,
-    last_super: &'a Super,
-    sink: Sink<'a>,
-    progress: &'a mut dyn FnMut(u64, u64),
-    /// Bytes of the segments before the one at hand, of which progress was told, and in all.
-    done: u64,
-    told: u64,
-    total: u64,
-    state: Ended,
-    /// Epoch and number that the next block must have.
-    epoch: u64,
-    block_no: u32,
-    super_met: bool,
-}
-
-/// What the walk leaves: all that is needed to go on.
-struct Ended {
-    tip: Tip,
-    last_epoch: u64,
-    last_kind: Option<BlockKind>,
-    last_now_ms: u64,
-    records: u64,
-    blocks: u64,
-    segments: Vec<Replayed>,
-    recent: Recent,
-}
-
-impl<'a> Replay<'a> {
-    fn new(
-        options: &RecoveryOptions,
-        last_super: &'a Super,
-        sink: Sink<'a>,
-        progress: &'a mut dyn FnMut(u64, u64),
-    ) -> Self {
-        Self {
-            id: options.id,
-            last_super,
-            sink,
-            progress,
-            done: 0,
-            told: 0,
-            total: 0,
-            state: Ended {
-                tip: Tip { lsn: 0, chain: [0; 16] },
-                last_epoch: last_super.epoch,
-                last_kind: None,
-                last_now_ms: 0,
-                records: 0,
-                blocks: 0,
-                segments: Vec::new(),
-                recent: Recent::new(options.recent_len),
-            },
-            epoch: 0,
-            block_no: 0,
-            super_met: false,
-        }
-    }
-
-    /// The log's two ends, as far as headers and the super can tell (cases 6, 7).
-    fn check_extent(&mut self, headers: &[SegmentHeader]) -> Result<(), JournalError> {
-        let known = self.last_super;
-        let Some((first, last)) = headers.first().zip(headers.last()) else {
-            if known.epoch > 0 {
-                let detail = format!("there is no segment, but the super knows epoch {}", known.epoch);
-                return Err(self.refuse(Case::Lost, None, Some(known.durable_lsn), detail));
-            }
-            return Ok(());
-        };
-        if first.name.base != known.oldest_lsn {
-            let detail =
-                format!("the oldest segment begins at lsn {}, needed is {}", first.name.base, known.oldest_lsn);
-            return Err(self.refuse(Case::Hole, Some((first.name, 0)), None, detail));
-        }
-        if last.name.epoch < known.epoch {
-            let detail = format!("the newest segment is of epoch {}, the super of {}", last.name.epoch, known.epoch);
-            return Err(self.refuse(Case::Lost, Some((last.name, 0)), None, detail));
-        }
-        self.state.tip = Tip { lsn: first.prev_end, chain: first.prev_chain };
-        self.state.last_epoch = last.name.epoch;
-        self.meet_super()
-    }
-
-    /// Replays one segment, to the end that its successor names or as far as blocks are valid.
-    fn segment<S: Storage>(
-        &mut self,
-        scan: &mut Scan<'_, S>,
-        next: Option<&SegmentHeader>,
-    ) -> Result<(), JournalError> {
-        let (name, header, file) = (scan.file.name, scan.header, scan.file);
-        let tip = self.state.tip;
-        if header.prev_end != header.name.base || header.prev_end != tip.lsn || header.prev_chain != tip.chain {
-            let detail = format!("it continues at lsn {}, the log before it ends at lsn {}", header.prev_end, tip.lsn);
-            return Err(self.refuse(Case::Hole, Some((name, 0)), None, detail));
-        }
-        if next.is_none() && file.len < header.len {
-            let detail = format!("the file has {} bytes, it was made with {}", file.len, header.len);
-            return Err(self.refuse(Case::Damaged, Some((name, file.len)), None, detail));
-        }
-        if self.epoch != name.epoch {
-            (self.epoch, self.block_no) = (name.epoch, 0);
-        }
-        let mut sealed = false;
-        while !sealed && next.is_none_or(|next| self.state.tip.lsn < next.prev_end) {
-            let offset = name.offset_of(self.state.tip.lsn);
-            match scan.block(offset)? {
-                Some(found) if found.header.epoch >= name.epoch => {
-                    self.block(name, offset, &found)?;
-                    sealed = found.header.flags & SEAL != 0;
-                }
-                Some(_) | None => break,
-            }
-            self.tell(offset);
-        }
-        self.state.segments.push(Replayed { file, end: self.state.tip.lsn, sealed });
-        self.done += file.len;
-        next.map_or(Ok(()), |next| self.check_closed(name, sealed, next))
-    }
-
-    /// A segment that another follows must be whole, up to where that one begins (cases 4, 6).
-    fn check_closed(&mut self, name: SegmentName, sealed: bool, next: &SegmentHeader) -> Result<(), JournalError> {
-        let end = self.state.tip.lsn;
-        let offset = name.offset_of(end);
-        let (case, detail) = if end < next.prev_end && !sealed {
-            (Case::Damaged, format!("no valid block here, but segment {} proves that there was one", next.name))
-        } else if end != next.prev_end {
-            (Case::Hole, format!("the log ends here, but segment {} continues at lsn {}", next.name, next.prev_end))
-        } else if !sealed && next.name.epoch <= name.epoch {
-            (Case::Hole, format!("not closed, though segment {} of the same epoch follows", next.name))
-        } else {
-            return Ok(());
-        };
-        Err(self.refuse(case, Some((name, offset)), Some(next.prev_end), detail))
-    }
-
-    /// Checks one block against its place (cases 5, 12, 13) and hands its records on.
-    fn block(&mut self, name: SegmentName, offset: u64, found: &Found<'_>) -> Result<(), JournalError> {
-        let (header, tip) = (&found.header, self.state.tip);
-        let at = Some((name, offset));
-        let altered = if header.epoch != name.epoch {
-            Some(format!("a block of epoch {}", header.epoch))
-        } else if header.first_lsn != tip.lsn {
-            Some(format!("the block of lsn {} stands where lsn {} belongs", header.first_lsn, tip.lsn))
-        } else if header.prev_chain != tip.chain {
-            Some("the block does not name the one before it".to_owned())
-        } else if header.block_no != self.block_no {
-            Some(format!("block number {} where {} belongs", header.block_no, self.block_no))
-        } else if header.durable_lsn > header.first_lsn {
-            Some(format!("the block claims that lsn {} was durable before it", header.durable_lsn))
-        } else {
-            None
-        };
-        if let Some(detail) = altered {
-            return Err(self.refuse(Case::Altered, at, None, detail));
-        }
-        if header.shard != self.id.shard {
-            return Err(self.refuse(Case::Foreign, at, None, format!("a block of shard {}", header.shard)));
-        }
-        let mut records = Records::new(found.body, header.first_lsn);
-        let count = records.by_ref().count();
-        if !records.is_done() || count != usize::from(header.record_count) {
-            let detail = format!("{count} of {} records can be told apart", header.record_count);
-            return Err(self.refuse(Case::Invariant, at, None, detail));
-        }
-        self.feed(name, found)?;
-        self.state.recent.push(header.first_lsn, found.body);
-        self.state.tip = Tip { lsn: header.end_lsn(), chain: found.chain };
-        self.state.last_kind = Some(header.kind);
-        self.state.last_now_ms = self.state.last_now_ms.max(header.now_ms);
-        self.state.records += count as u64;
-        self.state.blocks += 1;
-        self.block_no = self.block_no.wrapping_add(1);
-        self.meet_super()
-    }
-
-    fn feed(&mut self, name: SegmentName, found: &Found<'_>) -> Result<(), JournalError> {
-        let (lsn, now_ms) = (found.header.first_lsn, found.header.now_ms);
-        let mut result = (self.sink)(Entry::Block { lsn, now_ms }).map_err(|what| (lsn, &[][..], what));
-        for (lsn, bytes) in Records::new(found.body, lsn) {
-            result = result.and_then(|()| (self.sink)(Entry::Record { lsn, bytes }).map_err(|what| (lsn, bytes, what)));
-        }
-        let Err((lsn, bytes, mut detail)) = result else { return Ok(()) };
-        let _ = write!(detail, " at lsn {lsn}; record: ");
-        for byte in bytes {
-            let _ = write!(detail, "{byte:02x}");
-        }
-        Err(self.refuse(Case::Invariant, Some((name, name.offset_of(lsn))), None, detail))
-    }
-
-    /// What stands behind the last good block: nothing, a torn tail, or damaged data that was acknowledged (1 to 4).
-    fn judge_tail<S: Storage>(&mut self, scan: &mut Scan<'_, S>) -> Result<Option<Tail>, JournalError> {
-        let last = self.state.segments.last().expect("a segment was replayed");
-        if last.sealed {
-            return Ok(None);
-        }
-        let (segment, end) = (scan.file.name, self.state.tip.lsn);
-        let offset = segment.offset_of(end);
-        let Rest { garbage_len, proven_lsn } = scan.rest(offset)?;
-        let by_super = self.last_super.durable_lsn;
-        if proven_lsn.max(by_super) > end {
-            let witness = if proven_lsn > end { "a later block" } else { "the super" };
-            let found = if garbage_len == 0 { "zeros" } else { "no valid block" };
-            let proven = proven_lsn.max(by_super);
-            let detail = format!("{found} at lsn {end}, but {witness} says that all below lsn {proven} was on disk");
-            return Err(self.refuse(Case::Damaged, Some((segment, offset)), Some(proven), detail));
-        }
-        Ok((garbage_len > 0).then_some(Tail { segment, offset, len: garbage_len }))
-    }
-
-    /// Where the super says the log was durable, the chain must be the one that it names (case 7).
-    fn meet_super(&mut self) -> Result<(), JournalError> {
-        if self.state.tip.lsn != self.last_super.durable_lsn {
-            return Ok(());
-        }
-        self.super_met = true;
-        if self.state.tip.chain == self.last_super.chain {
-            return Ok(());
-        }
-        let detail = format!("the chain at lsn {} is not the one that the super names", self.state.tip.lsn);
-        Err(self.refuse(Case::Lost, None, None, detail))
-    }
-
-    fn check_super(&self) -> Result<(), JournalError> {
-        let (end, known) = (self.state.tip.lsn, self.last_super.durable_lsn);
-        if self.super_met || self.last_super.epoch == 0 {
-            return Ok(());
-        }
-        let detail = if end < known {
-            format!("the log ends at lsn {end}, the super says that all below lsn {known} was on disk")
-        } else {
-            format!("no block ends at lsn {known}, where the super says that one does")
-        };
-        Err(self.refuse(Case::Lost, None, (end < known).then_some(known), detail))
-    }
-
-    fn tell(&mut self, offset: u64) {
-        if self.done + offset >= self.told + PROGRESS_STEP {
-            self.told = self.done + offset;
-            (self.progress)(self.told, self.total);
-        }
-    }
-
-    /// A refusal; with `lost_to`, everything from the end of the good blocks to there is lost.
-    fn refuse(&self, case: Case, at: Option<(SegmentName, u64)>, lost_to: Option<Lsn>, detail: String) -> JournalError {
-        let (segment, offset) = at.map_or((None, 0), |(name, offset)| (Some(name), offset));
-        let lost = lost_to.map(|to| self.state.tip.lsn.min(to)..to).filter(|lost| !lost.is_empty());
-        Box::new(Refusal { case, shard: Some(self.id.shard), segment, offset, lost, detail }).into()
-    }
-
-    fn ended(self) -> Ended {
-        self.state
-    }
 }
 
 impl Ended {

@@ -106,6 +106,11 @@ impl Accounts {
         self.slab.len()
     }
 
+    /// Memory of the slab and the map; ids that do not fit inline are not counted.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slab.bytes() + self.tables.iter().map(HashTable::allocation_size).sum::<usize>()
+    }
+
     /// The account of a number.
     pub(crate) fn get(&self, number: u32) -> &Account {
         self.slab.get(number)

@@ -35,6 +35,11 @@ impl<T> Chunks<T> {
         number
     }
 
+    /// Memory of the chunks.
+    pub(crate) fn bytes(&self) -> usize {
+        self.chunks.len() * CHUNK_LEN * size_of::<T>()
+    }
+
     /// The value of a number that [`Chunks::push`] gave.
     pub(crate) fn get(&self, number: u32) -> &T {
         &self.chunks[number as usize / CHUNK_LEN][number as usize % CHUNK_LEN]

@@ -5,7 +5,7 @@
 pub struct Command<'a> {
     /// 1..=[`ACCOUNT_LEN_MAX`](super::id::ACCOUNT_LEN_MAX) bytes.
     pub account: &'a [u8],
-    /// 1..=[`TX_LEN_MAX`](super::id::TX_LEN_MAX) bytes; empty for reads. Never `*`: the server has put an id in its place.
+    /// 1..=[`TX_LEN_MAX`](super::id::TX_LEN_MAX) bytes; empty for reads. Never `*`: the server has put an id there.
     pub tx: &'a [u8],
     /// Stored with the entry; empty = none.
     pub reason: &'a [u8],

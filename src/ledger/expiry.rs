@@ -5,7 +5,7 @@
 //!   level 1   64 buckets of 64 ms       ... highest difference in bits 6..12
 //!   ...       11 levels: all of u64, so no deadline is too far      <- cascades down as time reaches it
 //! ```
-//! Pure and intrusive: the caller supplies `now`, and the links live in the caller's slab ([`Timers`]), 16 bytes a timer.
+//! Pure and intrusive: the caller supplies `now`, and the links live in the caller's slab ([`Timers`]), 16 bytes each.
 //! Insert and cancel are O(1). A deadline never fires early. It is only a wake-up: settle-first decides (commands.md
 //! R3), so a timer stays until it is cancelled, and a caller that stops half-way loses nothing.
 //! A bucket that comes due may hold millions of timers, so it is moved down a bounded number at a time.

@@ -94,6 +94,13 @@ pub struct Ledger {
 /// Passes of the index sweep per retention period: entries that are forgotten but still there stay below some 3 %.
 const SWEEPS_PER_RETENTION: u64 = 32;
 
+impl Located {
+    /// Whether the account was there when it was looked for.
+    pub fn is_known(self) -> bool {
+        self.number.is_some()
+    }
+}
+
 impl Ledger {
     /// An empty ledger.
     pub fn new(limits: Limits, seeds: Seeds) -> Self {

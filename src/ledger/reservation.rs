@@ -103,6 +103,11 @@ impl Reservations {
         self.len
     }
 
+    /// Memory of the slab.
+    pub(crate) fn bytes(&self) -> usize {
+        self.slab.bytes()
+    }
+
     /// An active hold.
     pub(crate) fn get(&self, slot: HoldSlot) -> &Hold {
         let hold = self.slab.get(slot.0);

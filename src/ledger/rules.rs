@@ -97,6 +97,8 @@ impl Ledger {
                 if is_same { Known::Held(hold) } else { Known::Nothing }
             }
             Past::Recorded { event, opened } if event.account == command.account && event.tx == command.tx => {
+                let is_open = matches!(event.change, Change::Reserve { .. });
+                assert!(!is_open, "an active reservation answers from memory, an ended one from its end");
                 Known::Entry(event, opened.as_ref())
             }
             Past::Unknown | Past::Recorded { .. } => Known::Nothing,

@@ -30,6 +30,8 @@ pub struct Totals {
     pub declined: u64,
     /// Expired reservations.
     pub expired: u64,
+    /// Memory of accounts and reservations.
+    pub account_bytes: u64,
     /// Ids in the transaction index, forgotten but unswept ones included.
     pub index_entries: u64,
     /// Memory of the transaction index.
@@ -86,6 +88,7 @@ impl Sums {
             reserved: self.reserved,
             declined: self.declined,
             expired: self.expired,
+            account_bytes: (accounts.bytes() + holds.bytes()) as u64,
             index_entries: index.len() as u64,
             index_bytes: index.bytes() as u64,
         }

@@ -76,8 +76,9 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether there is an entry, and it is not forgotten. A hold's value is above every floor.
     fn is_kept(&self, floor: Lsn) -> bool {
-        self.value & ACTIVE != 0 || self.value >= floor.max(1)
+        self.value >= floor.max(NO_LSN + 1)
     }
 }
 
@@ -154,6 +155,7 @@ impl Transactions {
 
     /// Makes hits below `floor` misses. Never goes back.
     pub(crate) fn forget_below(&mut self, floor: Lsn) {
+        assert!(floor < ACTIVE, "holds are never forgotten");
         self.floor = self.floor.max(floor);
     }
 

@@ -25,6 +25,7 @@ use crate::commands::table::Call;
 use crate::commands::{Defaults, Request, catalog, table};
 use crate::ledger::command::Command;
 use crate::shard::batch::Ticket;
+use bytes::{Buf, BytesMut};
 use session::Session;
 use std::net::SocketAddr;
 
@@ -117,7 +118,10 @@ enum State {
     /// QUIT, or a broken request: the replies owed go out, then the write side is shut.
     Ending,
     /// The write side is shut: what still comes is thrown away.
-    Draining { bytes: usize, until_ms: u64 },
+    Draining {
+        bytes: usize,
+        until_ms: u64,
+    },
     Over,
 }
 
@@ -127,7 +131,7 @@ pub struct Connection {
     place: Ticket,
     parser: Parser,
     /// Bytes that make no complete request yet, or that wait for room.
-    input: Vec<u8>,
+    input: BytesMut,
     /// Whether `input` may hold a complete request.
     input_ready: bool,
     ring: ReplyRing,
@@ -154,7 +158,7 @@ impl Connection {
             session: Session::new(id, peer, local, now_ms),
             place,
             parser: Parser::default(),
-            input: Vec::new(),
+            input: BytesMut::new(),
             input_ready: false,
             ring: ReplyRing::default(),
             output: Vec::new(),
@@ -188,7 +192,7 @@ impl Connection {
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
         let consumed = self.take_requests(&input, host);
-        input.drain(..consumed);
+        input.advance(consumed);
         self.input = input;
     }
 
@@ -424,7 +428,9 @@ impl Multi {
         let request: OwnedArguments = arguments.iter().collect();
         self.bytes += request.size_bytes();
         if self.queue.len() >= limits.slots_max || self.bytes > limits.frame_bytes_max {
-            return Err(Refusal::fixed("ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes"));
+            return Err(Refusal::fixed(
+                "ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes",
+            ));
         }
         self.queue.push(request);
         Ok(())

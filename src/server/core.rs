@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Sleep, sleep};
 
 /// Requests taken from the mailbox in one turn.
 const REQUESTS_PER_TURN: usize = 64;
@@ -46,7 +46,8 @@ pub(super) struct Core {
     swept_at_ms: u64,
     /// Set by the phase Closing: when to end at the latest.
     close_at_ms: Option<u64>,
-    finished: bool,
+    /// The newest phase that the core has said it is through with.
+    reported: Phase,
     timer: Pin<Box<Sleep>>,
     timer_at_ms: u64,
 }
@@ -88,8 +89,8 @@ async fn run(shared: Arc<Shared>, id: u16) -> std::io::Result<()> {
         scratch: vec![0; READ_BYTES],
         failures: Vec::new(),
         close_at_ms: None,
-        finished: false,
-        timer: Box::pin(sleep_until(Instant::now())),
+        reported: Phase::Loading,
+        timer: Box::pin(sleep(Duration::ZERO)),
         timer_at_ms: 0,
     }));
     let turn = tokio::task::spawn_local(poll_fn(move |cx| poll(&core, cx)));
@@ -102,6 +103,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     core.engine.turn_begins(cx.waker());
     core.engine.begin();
     core.take_answers();
+    core.engine.run_own();
     let more_mail = core.take_requests(shared_core);
     let more_due = core.engine.expire();
     core.engine.commit();
@@ -187,17 +189,14 @@ impl Core {
     fn step_phase(&mut self) -> bool {
         match self.engine.phase {
             Phase::Loading | Phase::Serving => {}
+            // A core stays where it is until it is told to go on: others may still send it commands.
             Phase::Quiescing => {
-                if !self.engine.has_unsent_commands() && !self.engine.is_congested() {
-                    self.engine.phase = Phase::Finishing;
-                    self.engine.shared.step_done();
-                }
+                let sent = !self.engine.has_unsent_commands() && !self.engine.is_congested();
+                self.report(sent);
             }
             Phase::Finishing => {
-                if !self.finished && self.engine.finish_shards() {
-                    self.finished = true;
-                    self.engine.shared.step_done();
-                }
+                let finished = self.reported != Phase::Finishing && self.engine.finish_shards();
+                self.report(finished);
             }
             Phase::Closing => {
                 let late = self.close_at_ms.is_none_or(|at_ms| self.engine.now_ms() >= at_ms);
@@ -205,6 +204,14 @@ impl Core {
             }
         }
         false
+    }
+
+    /// Says, once, that the core is through with its phase.
+    fn report(&mut self, through: bool) {
+        if through && self.reported != self.engine.phase {
+            self.reported = self.engine.phase;
+            self.engine.shared.step_done();
+        }
     }
 
     fn deliver(&mut self) {
@@ -244,11 +251,12 @@ impl Core {
         let sweep_at_ms = (self.sockets.len() > 0).then_some(self.swept_at_ms + SWEEP_EVERY_MS);
         let retry_at_ms = (stuck || self.engine.phase > Phase::Serving).then_some(now_ms + RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
-        let Some(at_ms) = [sweep_at_ms, retry_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min() else { return };
+        let Some(at_ms) = [sweep_at_ms, retry_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min() else {
+            return;
+        };
         if at_ms < self.timer_at_ms || self.timer_at_ms <= now_ms {
             self.timer_at_ms = at_ms;
-            let wait = Duration::from_millis(at_ms.saturating_sub(now_ms).max(1));
-            self.timer.as_mut().reset(Instant::now() + wait);
+            self.timer.as_mut().set(sleep(Duration::from_millis(at_ms.saturating_sub(now_ms).max(1))));
         }
         if self.timer.as_mut().poll(cx).is_ready() {
             self.timer_at_ms = 0;

@@ -8,10 +8,11 @@ use super::home::{Done, Home, JournalThread};
 use super::inquiry::{Inquiries, Question};
 use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::shared::Shared;
+use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
 use crate::ledger::command::Command;
+use crate::shard::Prepared;
 use crate::shard::batch::{Batch, Reply, Ticket};
-use crate::commands::table::TABLE;
 use crate::telemetry::{CoreCounters, Stage};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,7 +21,11 @@ use std::task::Waker;
 /// Commands for one other core before they are sent without waiting for the end of the read.
 const BATCH_COMMANDS: usize = 256;
 
-/// Commands for one other core that may wait because its mailbox is full; beyond, connections are not read.
+/// Commands looked up together: their cache lines (some six each) stay in the nearest cache.
+const PREPARE_COMMANDS: usize = 16;
+
+/// Commands that may wait for one core, because its mailbox is full or its turn has not come; beyond, connections are not
+/// read.
 const OUTBOX_COMMANDS_MAX: usize = 4096;
 
 /// Holds expired in one slice, so that a flood of them does not hold up commands.
@@ -41,6 +46,8 @@ pub(crate) struct Engine {
     /// Duration and outcomes of the commits of this turn.
     syncs: Vec<(u64, u64)>,
     boot_ns: u64,
+    /// Time spent since the last turn on requests that were read.
+    busy_ns: u64,
     now_ms: u64,
     congested: bool,
     stop_marked: bool,
@@ -73,6 +80,7 @@ impl Engine {
             inquiries: Inquiries::default(),
             counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
             syncs: Vec::new(),
+            busy_ns: 0,
             boot_ns: shared.clock.boot_ns(),
             now_ms: shared.now_ms(),
             congested: false,
@@ -102,51 +110,73 @@ impl Engine {
         self.now_ms = self.shared.now_ms_at(self.boot_ns);
     }
 
-    /// Reads the clock again, after it, and counts what the run cost.
-    pub(super) fn executed(&mut self) {
-        let run_ns = self.shared.clock.boot_ns().saturating_sub(self.boot_ns);
-        let commands = self.counters.batch_ended(run_ns);
-        self.count_execution(run_ns, commands);
+    /// Reads the clock again, after requests were read.
+    pub(super) fn received(&mut self) {
+        self.busy_ns += self.since_begin_ns();
     }
 
-    fn count_execution(&mut self, run_ns: u64, commands: u64) {
-        if commands > 0 {
-            self.counters.latencies.record(Stage::Execute, run_ns / commands, commands);
-        }
-    }
-
-    /// Runs `command`, or sends it to the core that does.
+    /// Takes `command` for the batch of the core that runs it; this core's own runs in the coming turn.
     pub(super) fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
         let shard = self.shared.router.shard(command.account);
         let core = self.shared.router.core(shard);
-        if core == self.id {
-            self.execute(shard, ticket, command);
-            return;
-        }
-        self.counters.hops += 1;
         let outbox = &mut self.outboxes[usize::from(core)];
         outbox.batch.push(shard, ticket, command);
-        if outbox.batch.len() >= BATCH_COMMANDS {
-            self.send(core);
+        self.congested |= outbox.batch.len() > OUTBOX_COMMANDS_MAX;
+        if core != self.id {
+            self.counters.hops += 1;
+            if outbox.batch.len() >= BATCH_COMMANDS {
+                self.send(core);
+            }
         }
     }
 
-    /// Runs a batch from another core.
+    /// Runs the commands that this core's connections have for its own shards.
+    pub(super) fn run_own(&mut self) {
+        let own = usize::from(self.id);
+        let mut batch = std::mem::take(&mut self.outboxes[own].batch);
+        self.run(&batch);
+        batch.clear();
+        self.outboxes[own].batch = batch;
+        let busy_ns = std::mem::take(&mut self.busy_ns) + self.since_begin_ns();
+        self.counters.batch_ended(busy_ns);
+    }
+
+    /// Runs a batch: some commands are looked up together, then run one by one.
     pub(super) fn run(&mut self, batch: &Batch) {
-        self.begin();
-        for (shard, ticket, command) in batch.iter() {
-            self.execute(shard, ticket, &command);
+        if batch.is_empty() {
+            return;
         }
-        let run_ns = self.shared.clock.boot_ns().saturating_sub(self.boot_ns);
-        self.count_execution(run_ns, batch.len() as u64);
+        self.begin();
+        let mut ahead = batch.iter();
+        let mut prepared = [None; PREPARE_COMMANDS];
+        let mut commands = batch.iter();
+        loop {
+            for (place, (shard, _, command)) in prepared.iter_mut().zip(&mut ahead) {
+                *place = Some(self.homes[self.shared.router.place(shard)].shard.prepare(&command));
+            }
+            for place in &mut prepared {
+                let Some(prepared) = place.take() else { break };
+                let (shard, ticket, command) = commands.next().expect("as many as were prepared");
+                self.execute(shard, ticket, &command, prepared);
+            }
+            if ahead.len() == 0 && commands.len() == 0 {
+                break;
+            }
+        }
+        let run_ns = self.since_begin_ns();
+        self.counters.latencies.record(Stage::Execute, run_ns / batch.len() as u64, batch.len() as u64);
     }
 
-    fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
+    fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
         let home = &mut self.homes[self.shared.router.place(shard)];
-        if let Err(fault) = home.shard.execute(self.now_ms, ticket, command, &mut self.released) {
+        if let Err(fault) = home.shard.execute(self.now_ms, ticket, command, prepared, &mut self.released) {
             fatal::shard(&fault);
         }
         self.congested |= home.shard.undurable_bytes() > self.shared.config.undurable_bytes_max;
+    }
+
+    fn since_begin_ns(&self) -> u64 {
+        self.shared.clock.boot_ns().saturating_sub(self.boot_ns)
     }
 
     /// Whether connections shall not be read for now.
@@ -182,7 +212,9 @@ impl Engine {
             self.with_home(place, |home, _, _, done| home.finish(committed, done));
         }
         for place in 0..self.homes.len() {
-            self.with_home(place, |home, journal, inline_ns_max, done| home.commit(place, journal, inline_ns_max, done));
+            self.with_home(place, |home, journal, inline_ns_max, done| {
+                home.commit(place, journal, inline_ns_max, done)
+            });
         }
         for (sync_ns, outcomes) in self.syncs.drain(..) {
             self.counters.latencies.record(Stage::Sync, sync_ns, outcomes);
@@ -259,7 +291,7 @@ impl Engine {
     fn send(&mut self, core: u16) -> bool {
         let outbox = &mut self.outboxes[usize::from(core)];
         let mailbox = &self.shared.mailboxes[usize::from(core)];
-        if !outbox.batch.is_empty() {
+        if core != self.id && !outbox.batch.is_empty() {
             self.counters.hop_batches += 1;
             outbox.requests.push_back(Request::Commands(std::mem::take(&mut outbox.batch)));
         }

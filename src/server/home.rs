@@ -64,7 +64,14 @@ pub(super) struct Committed {
 
 impl Home {
     pub(super) fn new(shard: HomeShard, committer: Box<Committer>) -> Self {
-        Self { shard, committer: Some(committer), sync_ns_mean: 0, committed_at_ms: None, making_spare: Arc::default(), stats: CommitStats::default() }
+        Self {
+            shard,
+            committer: Some(committer),
+            sync_ns_mean: 0,
+            committed_at_ms: None,
+            making_spare: Arc::default(),
+            stats: CommitStats::default(),
+        }
     }
 
     /// Commits what is open, unless a commit is under way: inline if the disk has been faster than `inline_ns_max`, else
@@ -140,7 +147,7 @@ impl Home {
                 reserved: totals.reserved,
             },
             transactions: totals.index_entries,
-            account_bytes: 0,
+            account_bytes: totals.account_bytes,
             transaction_bytes: totals.index_bytes,
             next_lsn: self.shard.log().next_lsn(),
             durable_lsn: self.shard.log().durable_lsn(),
@@ -198,7 +205,12 @@ pub(super) struct JournalThread {
 
 impl JournalThread {
     /// Starts the thread. It ends when this handle is dropped.
-    pub(super) fn start(core: u16, shards_max: usize, mailbox: Arc<Mailbox>, clock: Arc<dyn Clock>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        core: u16,
+        shards_max: usize,
+        mailbox: Arc<Mailbox>,
+        clock: Arc<dyn Clock>,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = bounded::<Job>(shards_max);
         std::thread::Builder::new().name(format!("journal-{core}")).spawn(move || {
             while let Ok(job) = inbox.recv() {
@@ -209,7 +221,7 @@ impl JournalThread {
     }
 
     fn send(&self, job: Job) {
-        self.jobs.try_send(job).ok().expect("one commit in flight a shard");
+        self.jobs.try_send(job).expect("one commit in flight a shard");
     }
 }
 

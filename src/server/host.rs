@@ -35,7 +35,8 @@ impl Host for Engine {
             ServerRequest::ClientList(filter) => self.inquire(ticket, Wanted::Clients { ids: filter.ids() }),
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
             ServerRequest::ConfigGet(patterns) => {
-                let pairs = self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
+                let pairs =
+                    self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
                 encoded(&|e| {
                     e.map(pairs.len());
                     for (name, value) in &pairs {
@@ -68,9 +69,8 @@ impl Host for Engine {
         if self.phase != Phase::Loading {
             return None;
         }
-        let (percent, seconds) = self.shared.loading().map_or((100, 0), |l| {
-            (l.loaded_bytes * 100 / l.total_bytes.max(1), l.eta_seconds)
-        });
+        let (percent, seconds) =
+            self.shared.loading().map_or((100, 0), |l| (l.loaded_bytes * 100 / l.total_bytes.max(1), l.eta_seconds));
         Some(format!("LOADING creditd is reading its log: {percent}% done, about {seconds} s left"))
     }
 

@@ -32,9 +32,13 @@ pub(super) enum Part {
 
 /// How the parts become a reply.
 pub(super) enum Wanted {
-    Info { sections: Vec<String> },
+    Info {
+        sections: Vec<String>,
+    },
     /// `None`: all.
-    Clients { ids: Option<Vec<u64>> },
+    Clients {
+        ids: Option<Vec<u64>>,
+    },
     DbSize,
 }
 
@@ -104,8 +108,7 @@ impl Wanted {
                 Answer::Text(lines.into_iter().map(|(_, line)| line + "\n").collect())
             }
             Wanted::DbSize => {
-                let accounts: u64 =
-                    parts.iter().map(|part| if let Part::Accounts(n) = part { *n } else { 0 }).sum();
+                let accounts: u64 = parts.iter().map(|part| if let Part::Accounts(n) = part { *n } else { 0 }).sum();
                 Answer::Integer(accounts)
             }
         }

@@ -95,7 +95,7 @@ impl Mailbox {
 
     /// Waits for room: for the few control messages of start and stop, never from a core.
     pub(super) fn request_blocking(&self, request: Request) {
-        self.requests.0.send(request).ok().expect("a mailbox outlives its senders");
+        self.requests.0.send(request).expect("a mailbox outlives its senders");
         self.ring();
     }
 
@@ -108,7 +108,7 @@ impl Mailbox {
 
     /// From the core's journal thread. There is room for every shard's one commit in flight.
     pub(super) fn commit_done(&self, committed: Committed) {
-        self.commits.0.try_send(committed).ok().expect("one commit in flight a shard");
+        self.commits.0.try_send(committed).expect("one commit in flight a shard");
         self.ring();
     }
 

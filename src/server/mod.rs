@@ -9,7 +9,7 @@
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
 //! ```
 //!
-//! Core to core: [`mailbox`] and [`doorbell`]. Absent on purpose: locks and shared counters on the way of a command.
+//! Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
 
 mod core;
 mod doorbell;

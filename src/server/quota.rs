@@ -2,8 +2,20 @@
 
 use std::fs;
 
-/// Core threads to start when the configuration does not say: what affinity and quota allow, at least one.
-pub(super) fn cores(cpus_allowed: usize) -> usize {
+/// CPUs up to which one core does the work of all: the other is busy with the kernel's side of the connections and with
+/// the disk, and a hop between cores costs more than it spares (docs/decisions/0002-one-core-on-small-machines.md).
+const SMALL_MACHINE_CPUS: usize = 2;
+
+/// Core threads to start when the configuration does not say.
+pub(super) fn default_cores(cpus_allowed: usize) -> usize {
+    match cpus(cpus_allowed) {
+        0..=SMALL_MACHINE_CPUS => 1,
+        cpus => cpus,
+    }
+}
+
+/// What affinity and quota allow, at least one.
+fn cpus(cpus_allowed: usize) -> usize {
     let v2 = fs::read_to_string("/sys/fs/cgroup/cpu.max").ok().and_then(|text| parse_v2(&text));
     let v1 = || {
         let read = |name: &str| fs::read_to_string(format!("/sys/fs/cgroup/cpu/{name}")).ok();
@@ -37,6 +49,7 @@ mod tests {
         assert_eq!(parse_v2("max 100000\n"), None);
         assert_eq!(parse_v1("-1\n", "100000\n"), None);
         assert_eq!(parse_v1("100000\n", "100000\n"), Some(1));
-        assert_eq!(cores(0), 1);
+        assert_eq!(cpus(0), 1);
+        assert_eq!([default_cores(0), default_cores(1), default_cores(2)], [1, 1, 1]);
     }
 }

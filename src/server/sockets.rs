@@ -63,7 +63,8 @@ impl Sockets {
             sockets.generation = sockets.generation.wrapping_add(1);
             let entry = sockets.slab.vacant_entry();
             let key = entry.key();
-            let place = Ticket { core: core.engine.id(), connection: key as u32, generation: sockets.generation, slot: 0 };
+            let place =
+                Ticket { core: core.engine.id(), connection: key as u32, generation: sockets.generation, slot: 0 };
             entry.insert(Socket {
                 connection: Connection::new(id, place, peer, local, core.engine.now_ms()),
                 stream,
@@ -213,7 +214,7 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
             Need::Resume => {
                 engine.begin();
                 socket.connection.receive(&[], engine);
-                engine.executed();
+                engine.received();
                 if matches!(socket.connection.need(), Need::Resume) {
                     return false; // congested: the turn wakes all
                 }
@@ -234,7 +235,7 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
                 reads += 1;
                 engine.begin();
                 socket.connection.receive(buffer.filled(), engine);
-                engine.executed();
+                engine.received();
             }
         }
     }

@@ -10,21 +10,24 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Appendfsync, Config, Exit};
 use crate::journal::mmap::MmapStorage;
 use crate::journal::{
-    BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
+    self, BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
 };
 use crate::ledger::{Limits, Seeds};
 use crate::net::listener::{self, ListenError};
 use crate::shard::{Rebuild, Shard};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A wall clock further ahead of the log than this is taken for wrong (journal.md 9): 30 days.
 const CLOCK_JUMP_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+
+/// Most shards of a data directory: its slot map is one page.
+const SHARDS_MAX: usize = 256;
 
 /// What a server that serves can tell of itself.
 #[derive(Clone, Debug)]
@@ -78,9 +81,10 @@ impl StartError {
 /// # Errors
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
 pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
+    journal::segment::exit_on_bus_error()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
-    let cores = config.cores.unwrap_or_else(|| quota::cores(cpus.len()));
+    let cores = config.cores.unwrap_or_else(|| quota::default_cores(cpus.len()));
     let dir = open_directory(&config, cores)?;
     let listeners = listener::listen(&config.bind, config.port)?;
     let router = Router::new(dir.manifest().shards, cores as u16);
@@ -118,7 +122,7 @@ fn open_directory(config: &Config, cores: usize) -> Result<DataDir, StartError> 
     let key = |at: usize| u64::from_le_bytes(keys[at..at + 8].try_into().expect("eight bytes"));
     let new = NewDir {
         instance: instance.try_into().expect("sixteen bytes"),
-        shards: config.shards.unwrap_or_else(|| cores.next_power_of_two() as u16),
+        shards: config.shards.unwrap_or_else(|| cores.next_power_of_two().min(SHARDS_MAX) as u16),
         hash_keys: [key(0), key(8)],
     };
     Ok(DataDir::open_or_create(&config.data_dir, new)?)
@@ -283,7 +287,10 @@ fn recover_shard(
         );
     }
     if !found.direct_io && found.blocks > 0 {
-        tracing::warn!(shard, "the file system cannot be read past the page cache: what was read may not be what is on the device");
+        tracing::warn!(
+            shard,
+            "the file system cannot be read past the page cache: what was read may not be what is on the device"
+        );
     }
     tracing::info!(shard, records = found.records, end_lsn = found.next_lsn, clean = found.clean, "log read");
     Ok(RecoveredShard { number: shard, opened, rebuild })

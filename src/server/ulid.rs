@@ -25,7 +25,11 @@ mod tests {
     fn the_time_comes_first_and_sorts() {
         assert_eq!(&encode(0, [0; 10]), b"00000000000000000000000000");
         assert_eq!(&encode((1 << 48) - 1, [255; 10]), b"7ZZZZZZZZZZZZZZZZZZZZZZZZZ");
-        assert_eq!(&encode(1_469_922_850_259, [0; 10])[..10], b"01ARZ3NDEK", "the time of the ULID specification's example");
+        assert_eq!(
+            &encode(1_469_922_850_259, [0; 10])[..10],
+            b"01ARZ3NDEK",
+            "the time of the ULID specification's example"
+        );
         assert!(make(1) < make(2));
     }
 }

@@ -69,7 +69,7 @@ impl Batch {
     }
 
     /// The commands in order: shard, destination, command.
-    pub fn iter(&self) -> impl Iterator<Item = (u16, Ticket, Command<'_>)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u16, Ticket, Command<'_>)> {
         self.items.iter().map(|item| (item.shard, item.ticket, self.command(item)))
     }
 

@@ -24,13 +24,13 @@ for _ in $(seq 200); do
 done
 [ -n "$port" ] || { echo "no banner from $server_bin"; exit 1; }
 
-# The screen with its colours, joined lines, no trailing blanks.
-screen() { "${tmux[@]}" capture-pane -t cli -pJe | sed 's/[[:space:]]*$//'; }
+# The screen with joined lines and no trailing blanks; -e adds the colours.
+screen() { "${tmux[@]}" capture-pane -t cli -pJ "$@" | sed 's/[[:space:]]*$//'; }
 
-# sees WHAT PATTERN: waits until the screen matches the extended regular expression.
+# sees WHAT PATTERN [-e]: waits until the screen matches the extended regular expression; lines end with ~ there.
 sees() {
   for _ in $(seq 100); do
-    if screen | tr '\n' '~' | grep -Eq -- "$2"; then
+    if screen ${3:+"$3"} | tr '\n' '~' | grep -Eq -- "$2"; then
       passed=$((passed + 1))
       return
     fi
@@ -57,9 +57,9 @@ sees "prompt" "127.0.0.1:$port>"
 
 grey=$'\e'"\\[90m"
 types "CREDIT.RESERVE "
-sees "grey hint" "CREDIT.RESERVE ?$grey ?account tx amount \[TTL milliseconds\] \[REASON reason\] \[META meta\]"
+sees "grey hint" "CREDIT.RESERVE ${grey}account tx amount \[TTL milliseconds\] \[REASON text\] \[META text\]" -e
 types "tradie:7 r1 "
-sees "the hint follows the arguments" "tradie:7 r1 ?$grey ?amount \[TTL"
+sees "the hint follows the arguments" "tradie:7 r1 ${grey}amount \[TTL" -e
 key C-u
 
 says "help @credit" "help of the group" "CREDIT.BALANCE account.*CREDIT.CAPTURE account tx.*CREDIT.GRANT account tx amount.*CREDIT.RESERVE account tx amount"

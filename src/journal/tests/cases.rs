@@ -117,6 +117,8 @@ fn case_3_a_torn_tail_is_cut_and_kept_in_quarantine() {
         let (mut opened, seen) = open(disk.storage(), &options()).expect("starts");
         let cut = opened.recovered.cut.clone().expect("cut");
         let from = torn / 4096 * 4096;
+        let text = format!("cut {} bytes of segment {}, lsn {from}..", cut.bytes(), first_segment());
+        assert!(cut.to_string().starts_with(&text), "{cut}");
         assert_eq!(
             (seen, cut.from, cut.to),
             (records[..whole].to_vec(), from, (torn + fill.len() as u64).div_ceil(4096) * 4096)
@@ -130,6 +132,21 @@ fn case_3_a_torn_tail_is_cut_and_kept_in_quarantine() {
         let (_, seen) = open(disk.storage(), &options()).expect("starts again");
         assert_eq!(seen.last(), Some(&(lsn, bytes)));
         assert_eq!(seen.len(), whole + 1);
+    }
+}
+
+#[test]
+fn what_recovery_did_survives_a_power_cut() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed, ID);
+        drop(open(disk.storage(), &options()).expect("starts"));
+        disk.kill();
+        disk.patch(&first_segment(), PAGE_LEN, &[7; PAGE]);
+        let (opened, _) = open(disk.storage(), &options()).expect("starts");
+        let cut = opened.recovered.cut.expect("cut");
+        disk.crash();
+        assert_eq!(segments(&disk), [SegmentName { base: 0, epoch: 2 }.to_string()], "the empty one stays removed");
+        assert_eq!(disk.contents(&format!("quarantine/{}", cut.quarantine), 0, PAGE), [7; PAGE]);
     }
 }
 
@@ -300,6 +317,19 @@ fn case_7_an_older_backup_with_a_newer_super_is_refused() {
 }
 
 #[test]
+fn case_7_a_super_of_another_history_is_refused() {
+    let (disk, mut opened, _) = running(2);
+    opened.committer.idle().expect("noted");
+    disk.kill();
+    let (other, mut opened, _) = running(1);
+    put(&mut opened.log, &record(104, 99));
+    pump(&mut opened).expect("committed");
+    opened.committer.idle().expect("noted");
+    disk.patch("super.1", 0, &other.contents("super.1", 0, PAGE));
+    check_refused(&disk, Case::Lost, &["the chain at lsn 12288 is not the one that the super names"]);
+}
+
+#[test]
 fn case_9_both_supers_bad_names_the_missing_tool() {
     let (disk, _) = written(2);
     disk.patch("super.0", 100, b"x");
@@ -378,6 +408,13 @@ fn case_13_a_replay_that_breaks_a_rule_dumps_the_record() {
     for word in ["breaks an invariant", "balance below zero", &format!("at lsn {}", records[1].0), &hex] {
         assert!(text.contains(word), "'{word}' is not in: {text}");
     }
+}
+
+#[test]
+fn case_13_a_block_whose_records_cannot_be_told_apart_is_refused() {
+    let (disk, _) = written(3);
+    edit(&disk, 3 * 4096, |header| header.record_count = 2);
+    check_refused(&disk, Case::Invariant, &["1 of 2 records can be told apart"]);
 }
 
 #[test]

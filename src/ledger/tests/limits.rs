@@ -7,7 +7,7 @@ use crate::ledger::event::{Change, Event, SKIP_EVERY};
 use crate::ledger::id::NO_LSN;
 use crate::ledger::outcome::Outcome;
 use crate::ledger::rejection::{Rejection, Table};
-use crate::ledger::{Ledger, Limits};
+use crate::ledger::{Decision, Ledger, Limits, Past, Prior};
 
 fn command<'a>(tx: &'a [u8], op: Op) -> Command<'a> {
     Command { account: b"t1", tx, reason: b"", meta: b"", op }
@@ -100,6 +100,21 @@ fn every_256th_entry_points_256_back() {
         let anchor = event.seq.is_multiple_of(SKIP_EVERY) && event.seq > SKIP_EVERY;
         let expected = if anchor { trail[n - SKIP_EVERY as usize].0 } else { NO_LSN };
         assert_eq!(event.skip_lsn, expected, "entry {}", event.seq);
+    }
+}
+
+#[test]
+fn the_past_of_another_id_is_no_past() {
+    let mut desk = Desk::new(LIMITS);
+    desk.execute(&command(b"g", Op::Grant { amount: 100 }));
+    desk.execute(&command(b"r", Op::Reserve { amount: 9, ttl_ms: 50 }));
+    let (ledger, event) = (&desk.ledger, desk.trail(b"t1")[0].1);
+    let Prior::Active(slot) = ledger.lookup(ledger.key(b"t1", b"r")) else { panic!("r is active") };
+    // As if the hashes of "g", "r" and "d" were equal.
+    for past in [Past::Recorded { event, opened: None }, Past::Active(slot)] {
+        let debit = command(b"d", Op::Debit { amount: 1 });
+        let decision = ledger.decide(ledger.locate(b"t1"), &debit, &past, desk.now_ms);
+        assert!(matches!(decision, Decision::Commit(event) if event.change == Change::Debit));
     }
 }
 

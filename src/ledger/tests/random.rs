@@ -1,7 +1,7 @@
 //! Random walks: the ledger beside the naive model, command for command.
 
 use super::desk::{Desk, LIMITS, START_MS};
-use super::model::Model;
+use super::model::{Account, Model};
 use crate::ledger::command::{Command, Op};
 use crate::ledger::credits::{CREDITS_MAX, TTL_MS_MAX};
 use proptest::prelude::*;
@@ -58,8 +58,8 @@ proptest! {
                 Step::Wake => {
                     desk.wake();
                     model.accounts.values_mut().for_each(|account| account.settle(desk.now_ms));
-                    let (holds, active) = (desk.ledger.totals().reserved, model.accounts.values().map(|a| a.reserved()));
-                    prop_assert_eq!(holds, active.map(u128::from).sum::<u128>(), "the wheel misses nothing");
+                    let held: u128 = model.accounts.values().map(|account| u128::from(account.reserved())).sum();
+                    prop_assert_eq!(desk.ledger.totals().reserved, held, "the wheel misses nothing");
                 }
             }
         }
@@ -68,7 +68,7 @@ proptest! {
         desk.wake();
         desk.check();
         let totals = desk.ledger.totals();
-        let sum = |of: fn(&super::model::Account) -> u64| model.accounts.values().map(|a| u128::from(of(a))).sum::<u128>();
+        let sum = |of: fn(&Account) -> u64| model.accounts.values().map(|a| u128::from(of(a))).sum::<u128>();
         prop_assert_eq!(totals.granted, sum(|a| a.granted));
         prop_assert_eq!(totals.debited, sum(|a| a.debited));
         prop_assert_eq!(totals.balance, sum(|a| a.balance));

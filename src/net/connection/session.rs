@@ -101,7 +101,9 @@ impl Connection {
     pub(super) fn converse(&mut self, request: ConnectionRequest<'_>, host: &mut impl Host) {
         match request {
             ConnectionRequest::Ping(None) => self.reply(|e| e.simple("PONG")),
-            ConnectionRequest::Ping(Some(message)) | ConnectionRequest::Echo(message) => self.reply(|e| e.bulk(message)),
+            ConnectionRequest::Ping(Some(message)) | ConnectionRequest::Echo(message) => {
+                self.reply(|e| e.bulk(message))
+            }
             ConnectionRequest::Quit => {
                 self.reply(|e| e.ok());
                 self.state = State::Ending;
@@ -112,7 +114,7 @@ impl Connection {
             ConnectionRequest::ClientId => {
                 let id = self.session.id;
                 self.reply(|e| e.integer(id));
-            },
+            }
             ConnectionRequest::ClientInfo => {
                 let line = self.describe(host.now_ms()) + "\n";
                 self.reply(|e| e.verbatim(&line));
@@ -155,7 +157,13 @@ impl Connection {
         self.reply(|e| e.simple("RESET"));
     }
 
-    fn hello(&mut self, proto: Option<Proto>, auth: Option<Credentials<'_>>, name: Option<&[u8]>, host: &mut impl Host) {
+    fn hello(
+        &mut self,
+        proto: Option<Proto>,
+        auth: Option<Credentials<'_>>,
+        name: Option<&[u8]>,
+        host: &mut impl Host,
+    ) {
         if let Some(credentials) = auth {
             if let Err(text) = self.check(credentials, host) {
                 return self.reply(|e| e.error(text));
