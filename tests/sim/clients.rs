@@ -1,0 +1,237 @@
+//! Callers: few accounts, few ids, every verb on every id, retries after unknown outcomes, duplicates on other
+//! connections, extreme amounts.
+
+use super::knobs::Knobs;
+use super::witness::{Witness, shown_seq};
+use creditd::journal::chance::Chance;
+use creditd::ledger::command::{Command, Op};
+use creditd::ledger::credits::{CREDITS_MAX, TTL_MS_MAX};
+use creditd::ledger::outcome::Outcome;
+use creditd::shard::batch::{Reply, Ticket};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Commands that a connection has sent and that no core has read.
+const UNREAD_MAX: usize = 12;
+
+/// Answered writes of one process run that a client asks again in the next.
+const PROOFS: u64 = 12;
+
+/// A command with its bytes.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub account: Vec<u8>,
+    pub tx: Vec<u8>,
+    reason: Vec<u8>,
+    meta: Vec<u8>,
+    pub op: Op,
+}
+
+/// One connection, on one core, for at most one process run.
+pub struct Connection {
+    client: usize,
+    pub core: u16,
+    unread: VecDeque<Request>,
+    /// Read and not told, in order.
+    slots: VecDeque<(Request, Option<Outcome>)>,
+    first_slot: u32,
+    /// The newest entry of each account that this connection was shown.
+    seen: BTreeMap<Vec<u8>, u64>,
+}
+
+/// All of them.
+pub struct Clients {
+    pub connections: Vec<Connection>,
+    life: u32,
+    /// Per client: to be sent again.
+    again: Vec<VecDeque<Request>>,
+    /// Per client: writes that were answered in this process run.
+    answered: Vec<Vec<Request>>,
+    /// Per account: ids made so far.
+    ids: Vec<u64>,
+    forgets: bool,
+    pub witness: Witness,
+    pub told: u64,
+    pub retries: u64,
+}
+
+impl Request {
+    /// Copies a command's bytes.
+    pub fn copy(command: &Command<'_>) -> Self {
+        let Command { account, tx, reason, meta, op } = *command;
+        Self { account: account.to_vec(), tx: tx.to_vec(), reason: reason.to_vec(), meta: meta.to_vec(), op }
+    }
+
+    /// As the shard sees it.
+    pub fn command(&self) -> Command<'_> {
+        Command { account: &self.account, tx: &self.tx, reason: &self.reason, meta: &self.meta, op: self.op }
+    }
+}
+
+impl Clients {
+    /// Nobody is connected.
+    pub fn new(knobs: &Knobs) -> Self {
+        Self {
+            connections: Vec::new(),
+            life: 0,
+            again: vec![VecDeque::new(); knobs.clients],
+            answered: vec![Vec::new(); knobs.clients],
+            ids: vec![1; knobs.accounts as usize],
+            forgets: knobs.retention_ms != u64::MAX,
+            witness: Witness::default(),
+            told: 0,
+            retries: 0,
+        }
+    }
+
+    /// A server with `cores` is up: everybody connects.
+    pub fn connect(&mut self, chance: &mut Chance, cores: u16) {
+        self.life += 1;
+        for client in 0..self.again.len() {
+            for _ in 0..=chance.below(3) {
+                let core = chance.below(u64::from(cores)) as u16;
+                // Slots count up and wrap: start where they soon do.
+                let first_slot = u32::MAX - chance.below(40) as u32;
+                let (unread, slots, seen) = (VecDeque::new(), VecDeque::new(), BTreeMap::new());
+                self.connections.push(Connection { client, core, unread, slots, first_slot, seen });
+            }
+        }
+    }
+
+    /// The server is gone. What was not answered is sent again, mostly; some of what was answered too, as a proof.
+    pub fn disconnect(&mut self, chance: &mut Chance) {
+        for connection in self.connections.drain(..) {
+            let again = &mut self.again[connection.client];
+            let unanswered = connection.slots.into_iter().map(|(request, _)| request).chain(connection.unread);
+            again.extend(unanswered.filter(|_| chance.percent(85)));
+        }
+        for (client, answered) in self.answered.iter_mut().enumerate() {
+            for _ in 0..PROOFS.min(answered.len() as u64) {
+                let proof = answered[chance.below(answered.len() as u64) as usize].clone();
+                self.again[client].push_back(proof);
+            }
+            answered.clear();
+        }
+    }
+
+    /// Some client sends a command; the network may do it twice.
+    pub fn send(&mut self, chance: &mut Chance, knobs: &Knobs) -> Option<&Request> {
+        let number = chance.below(self.connections.len() as u64) as usize;
+        let client = self.connections[number].client;
+        if self.connections[number].unread.len() >= UNREAD_MAX {
+            return None;
+        }
+        let again = &mut self.again[client];
+        let request = match again.pop_front_if(|_| chance.percent(60)) {
+            Some(request) => {
+                self.retries += 1;
+                request
+            }
+            None => self.invent(chance, knobs),
+        };
+        if chance.percent(knobs.twice_percent) {
+            self.again[client].push_back(request.clone());
+        }
+        self.connections[number].unread.push_back(request);
+        self.connections[number].unread.back()
+    }
+
+    /// A core reads at most `count` commands of a connection: each gets the slot of its answer.
+    pub fn read(&mut self, number: usize, count: u64) -> Vec<(Ticket, Request)> {
+        let connection = &mut self.connections[number];
+        let mut read = Vec::new();
+        while read.len() < count as usize
+            && let Some(request) = connection.unread.pop_front()
+        {
+            let slot = connection.first_slot.wrapping_add(connection.slots.len() as u32);
+            let ticket = Ticket { core: connection.core, connection: number as u32, generation: self.life, slot };
+            connection.slots.push_back((request.clone(), None));
+            read.push((ticket, request));
+        }
+        read
+    }
+
+    /// An outcome reaches the core of its connection.
+    pub fn fill(&mut self, reply: Reply) {
+        let Ticket { core, connection, generation, slot } = reply.ticket;
+        assert_eq!(generation, self.life, "mail ends with its process");
+        let connection = &mut self.connections[connection as usize];
+        assert_eq!(core, connection.core, "replies go to the core that has the connection");
+        let place = slot.wrapping_sub(connection.first_slot) as usize;
+        let outcome = &mut connection.slots.get_mut(place).expect("a slot waits for it").1;
+        assert!(outcome.replace(reply.outcome).is_none(), "a slot is filled once");
+    }
+
+    /// What is ready of a connection's answers reaches its client, in the order of the commands.
+    pub fn write(&mut self, number: usize) -> Vec<(Request, Outcome)> {
+        let mut told = Vec::new();
+        let connection = &mut self.connections[number];
+        while let Some((request, outcome)) = connection.slots.pop_front_if(|(_, outcome)| outcome.is_some()) {
+            connection.first_slot = connection.first_slot.wrapping_add(1);
+            told.push((request, outcome.expect("just seen")));
+        }
+        for (request, outcome) in &told {
+            self.hear(number, request, outcome);
+        }
+        told
+    }
+
+    fn hear(&mut self, number: usize, request: &Request, outcome: &Outcome) {
+        let connection = &mut self.connections[number];
+        if let Some((seq, is_new)) = shown_seq(outcome) {
+            let seen = connection.seen.entry(request.account.clone()).or_default();
+            assert!(
+                seq > *seen || (seq == *seen && !is_new),
+                "a connection sees an account go back: {request:?} {outcome:?}"
+            );
+            *seen = seq;
+        }
+        self.witness.hears(request, outcome, self.forgets);
+        self.told += 1;
+        if request.op.is_write() {
+            self.answered[connection.client].push(request.clone());
+        }
+    }
+
+    /// Whether every command sent has been answered.
+    pub fn is_quiet(&self) -> bool {
+        self.connections.iter().all(|connection| connection.unread.is_empty() && connection.slots.is_empty())
+    }
+
+    fn invent(&mut self, chance: &mut Chance, knobs: &Knobs) -> Request {
+        let account = chance.below(knobs.accounts);
+        let ids = &mut self.ids[account as usize];
+        *ids += u64::from(chance.percent(30));
+        let id = *ids - chance.below(knobs.ids.min(*ids));
+        let op = invent_op(chance, knobs, id);
+        // Ids of all lengths: kept inline, kept in a box, the longest there are.
+        let account = format!("tradie:{account:0width$}", width = [1, 1, 20, 121][account as usize % 4]).into_bytes();
+        let tx =
+            if op.is_write() { format!("t{id:0width$}", width = [1, 30, 63][id as usize % 3]) } else { String::new() };
+        let reason = if chance.percent(10) { b"because".to_vec() } else { Vec::new() };
+        let meta =
+            if chance.percent(knobs.long_percent) { vec![b'm'; 1 + chance.below(1024) as usize] } else { Vec::new() };
+        Request { account, tx: tx.into_bytes(), reason, meta, op }
+    }
+}
+
+/// Mostly what an id was made for, so that sequences come to an end; else any verb, any amount.
+fn invent_op(chance: &mut Chance, knobs: &Knobs, id: u64) -> Op {
+    let amount = match chance.below(100) {
+        0..2 => [CREDITS_MAX, CREDITS_MAX - 1, CREDITS_MAX / 2][chance.below(3) as usize],
+        2..10 => 1 + chance.below(12),
+        _ => 1 + id % 7,
+    };
+    let verb = if chance.percent(80) { id % 5 } else { chance.below(5) };
+    match (verb, chance.below(10)) {
+        (_, 0) => Op::Balance,
+        (_, 1) if chance.percent(50) => Op::Holds,
+        (0, _) => Op::Grant { amount },
+        (1, _) => Op::Debit { amount },
+        (_, 0..6) => {
+            let ttl_ms = if chance.percent(5) { TTL_MS_MAX } else { 1 + chance.below(knobs.ttl_ms_max) };
+            Op::Reserve { amount, ttl_ms }
+        }
+        (_, 6..8) => Op::Capture { amount: chance.percent(50).then_some(amount) },
+        _ => Op::Release,
+    }
+}

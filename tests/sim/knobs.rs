@@ -1,0 +1,132 @@
+//! What one seed's world is like. Every seed draws its own sizes, speeds and dangers, most of them far from the usual:
+//! what a thousand average worlds never meet, one odd world meets at once.
+
+use creditd::journal::chance::Chance;
+use creditd::journal::{PAGE, SyncPolicy};
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A client sends a command.
+    Send,
+    /// A core reads from a connection.
+    Read,
+    /// A core sends what waits for other cores.
+    Flush,
+    /// A message between two cores arrives.
+    Deliver,
+    /// A connection's answers reach its client.
+    Write,
+    /// A shard hands its open block to its committer.
+    Start,
+    /// A committer stores and syncs.
+    Sync,
+    /// A shard hears that its block is durable.
+    Finish,
+    /// All three at once, as a core does with a fast disk.
+    Inline,
+    /// Time passes.
+    Tick,
+    /// A core expires holds that nobody asks about.
+    Expire,
+    /// A committer writes its super.
+    Idle,
+    /// The next segment's file is worked at.
+    Spare,
+    /// Somebody sets the wall clock.
+    StepWall,
+}
+
+const ACTIONS: [(Action, u64); 14] = [
+    (Action::Send, 24),
+    (Action::Read, 12),
+    (Action::Flush, 6),
+    (Action::Deliver, 12),
+    (Action::Write, 8),
+    (Action::Start, 5),
+    (Action::Sync, 5),
+    (Action::Finish, 5),
+    (Action::Inline, 3),
+    (Action::Tick, 4),
+    (Action::Expire, 2),
+    (Action::Idle, 1),
+    (Action::Spare, 1),
+    (Action::StepWall, 1),
+];
+
+/// The draw.
+#[derive(Debug)]
+pub struct Knobs {
+    pub shards: u16,
+    pub cores_max: u16,
+    pub clients: usize,
+    pub accounts: u64,
+    /// Ids of an account that are in use at a time; older ones are met no more.
+    pub ids: u64,
+    pub holds_max: u32,
+    pub retention_ms: u64,
+    pub policy: SyncPolicy,
+    pub segment_len: u64,
+    pub recent_len: usize,
+    /// Longest ordinary reservation.
+    pub ttl_ms_max: u64,
+    /// Longest ordinary tick.
+    pub tick_ms_max: u64,
+    /// Of 100 commands, how many carry a long META.
+    pub long_percent: u64,
+    /// Of 100 commands, how many are sent a second time at once.
+    pub twice_percent: u64,
+    /// Of 100 boots, how many meet a fault themselves.
+    pub boot_risk_percent: u64,
+    pub lives: u64,
+    pub steps_max: u64,
+    weights: Vec<(Action, u64)>,
+    weight: u64,
+}
+
+impl Knobs {
+    /// Draws.
+    pub fn draw(chance: &mut Chance) -> Self {
+        let one_of = |chance: &mut Chance, values: &[u64]| values[chance.below(values.len() as u64) as usize];
+        let weights: Vec<_> = ACTIONS.map(|(action, base)| (action, base * one_of(chance, &[1, 2, 6]))).to_vec();
+        let policy = if chance.percent(10) { SyncPolicy::No } else { SyncPolicy::Always };
+        Self {
+            shards: one_of(chance, &[1, 2, 2, 4, 8]) as u16,
+            cores_max: 1 + chance.below(4) as u16,
+            clients: 1 + chance.below(5) as usize,
+            accounts: 1 + chance.below(9),
+            ids: one_of(chance, &[2, 5, 12, 40]),
+            holds_max: one_of(chance, &[1, 3, 1024]) as u32,
+            retention_ms: one_of(chance, &[u64::MAX, u64::MAX, u64::MAX, 300, 60_000, 86_400_000]),
+            policy,
+            segment_len: PAGE as u64 * (257 + one_of(chance, &[0, 1, 6, 40, 700])),
+            recent_len: one_of(chance, &[2_048, 16_384, 1 << 20]) as usize,
+            ttl_ms_max: one_of(chance, &[4, 40, 1_000, 100_000]),
+            tick_ms_max: one_of(chance, &[2, 20, 1_500]),
+            long_percent: one_of(chance, &[0, 5, 60]),
+            twice_percent: one_of(chance, &[0, 10, 40]),
+            boot_risk_percent: one_of(chance, &[10, 50, 80]),
+            lives: 4 + chance.below(6),
+            steps_max: one_of(chance, &[60, 400, 1_500]),
+            weight: weights.iter().map(|(_, weight)| weight).sum(),
+            weights,
+        }
+    }
+
+    /// What happens next.
+    pub fn action(&self, chance: &mut Chance) -> Action {
+        let mut point = chance.below(self.weight);
+        for &(action, weight) in &self.weights {
+            if point < weight {
+                return action;
+            }
+            point -= weight;
+        }
+        unreachable!("the point is below the sum of the weights")
+    }
+
+    /// The shard that owns an account; tests/it has the real router.
+    pub fn shard(&self, account: &[u8]) -> u16 {
+        (account.iter().map(|byte| u16::from(*byte)).sum::<u16>()) % self.shards
+    }
+}

@@ -1,0 +1,141 @@
+//! Commands on their way: connection, core, mail, shard, and back. The simulated twin of server::engine.
+//!
+//! Mail between two cores keeps its order; mail of different pairs arrives in any. A core reads its clock once per run
+//! of commands; here time only moves between actions.
+
+use super::world::{Mail, World};
+use creditd::ledger::command::{Command, Op};
+use creditd::shard::batch::{Batch, Reply, Ticket};
+
+/// The connection that asks what only the simulation wants to know; nobody is told.
+const AUDITOR: u32 = u32::MAX;
+
+impl World {
+    /// A client sends a command.
+    pub fn send(&mut self) {
+        if let Some(request) = self.clients.send(&mut self.chance, &self.knobs) {
+            self.trace.note(format_args!("send {:?} {}", request.op, request.tx.escape_ascii()));
+        }
+    }
+
+    /// A core reads some commands of one connection, and runs or forwards them.
+    pub fn read(&mut self, number: usize) {
+        let count = 1 + self.chance.below(8);
+        let core = self.clients.connections[number].core;
+        for (ticket, request) in self.clients.read(number, count) {
+            let shard = self.knobs.shard(&request.account);
+            let owner = self.process.core(shard);
+            if owner == core {
+                self.execute(shard, ticket, &request.command());
+            } else {
+                let pair = self.process.pair(core, owner);
+                self.process.outboxes[pair].batch.push(shard, ticket, &request.command());
+            }
+        }
+    }
+
+    /// A core sends what waits for the others.
+    pub fn flush(&mut self, core: u16) {
+        for to in 0..self.process.cores {
+            let pair = self.process.pair(core, to);
+            let outbox = &mut self.process.outboxes[pair];
+            if !outbox.batch.is_empty() {
+                self.process.mail[pair].push_back(Mail::Commands(std::mem::take(&mut outbox.batch)));
+            }
+            if !outbox.replies.is_empty() {
+                self.process.mail[pair].push_back(Mail::Replies(std::mem::take(&mut outbox.replies)));
+            }
+        }
+    }
+
+    /// The oldest message of a pair of cores arrives.
+    pub fn deliver(&mut self, pair: usize) {
+        match self.process.mail[pair].pop_front() {
+            Some(Mail::Commands(batch)) => self.run_batch(&batch),
+            Some(Mail::Replies(replies)) => replies.into_iter().for_each(|reply| self.clients.fill(reply)),
+            None => {}
+        }
+    }
+
+    fn run_batch(&mut self, batch: &Batch) {
+        self.trace.note(format_args!("batch of {}", batch.len()));
+        for (shard, ticket, command) in batch.iter() {
+            self.execute(shard, ticket, &command);
+        }
+    }
+
+    /// What is ready of a connection's answers is told.
+    pub fn write(&mut self, number: usize) {
+        for (request, outcome) in self.clients.write(number) {
+            self.trace.note(format_args!("told {} {:?}", request.tx.escape_ascii(), outcome));
+        }
+    }
+
+    /// A shard executes a command, after the judge.
+    pub fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
+        let now_ms = self.now_ms();
+        let home = &mut self.process.homes[usize::from(shard)];
+        self.judge.execute(home.shard.ledger(), ticket, command, now_ms);
+        let mut released = Vec::new();
+        let result = home.shard.execute(now_ms, ticket, command, &mut released);
+        result.unwrap_or_else(|fault| panic!("no disk is broken: {fault}"));
+        let (account, tx, next) =
+            (command.account.escape_ascii(), command.tx.escape_ascii(), home.shard.log().next_lsn());
+        self.trace.note(format_args!("do {account} {tx} {:?} at {now_ms} to {next}", command.op));
+        self.counts.commands += 1;
+        self.hand_out(shard, released);
+    }
+
+    /// Answers leave a shard: to connections of its core, or into the mail.
+    pub fn hand_out(&mut self, shard: u16, released: Vec<Reply>) {
+        let core = self.process.core(shard);
+        for reply in released {
+            self.judge.released(&reply);
+            if reply.ticket.connection == AUDITOR {
+                continue;
+            }
+            if reply.ticket.core == core {
+                self.clients.fill(reply);
+            } else {
+                let pair = self.process.pair(core, reply.ticket.core);
+                self.process.outboxes[pair].replies.push(reply);
+            }
+        }
+    }
+
+    /// A core expires some holds that nobody asks about, or all of them, and then the shards are what they must be.
+    pub fn expire(&mut self, core: u16) {
+        let now_ms = self.now_ms();
+        let all = self.chance.percent(50);
+        for shard in (core..self.knobs.shards).step_by(usize::from(self.process.cores)) {
+            let home = &mut self.process.homes[usize::from(shard)];
+            let is_due = |at_ms: Option<u64>| at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+            let mut slices = 0u32;
+            while is_due(home.shard.next_expiry()) && (all || slices < 2) {
+                home.shard.expire(now_ms, 1 + self.chance.below(4) as usize);
+                slices += 1;
+                assert!(slices < 100_000, "expiry comes to an end");
+            }
+            self.trace.note(format_args!("expire {shard} in {slices} to {}", home.shard.log().next_lsn()));
+            if all {
+                self.judge.audit(home.shard.ledger(), now_ms, |account| self.knobs.shard(account) == shard);
+            }
+        }
+    }
+
+    /// Asks every account of a shard, which settles it, and compares the whole with the model.
+    pub fn audit(&mut self, shard: u16) {
+        let now_ms = self.now_ms();
+        for account in self.judge.accounts() {
+            if self.knobs.shard(&account) == shard {
+                self.process.audits += 1;
+                let (core, slot) = (self.process.core(shard), self.process.audits);
+                let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
+                let command = Command { account: &account, tx: b"", reason: b"", meta: b"", op: Op::Holds };
+                self.execute(shard, ticket, &command);
+            }
+        }
+        let ledger = self.process.homes[usize::from(shard)].shard.ledger();
+        self.judge.audit(ledger, now_ms, |account| self.knobs.shard(account) == shard);
+    }
+}

@@ -1,0 +1,360 @@
+//! One world: its dice, its clock, its disks; and the order in which things happen in it.
+
+use super::boot::log_id;
+use super::clients::Clients;
+use super::judge::Judge;
+use super::knobs::{Action, Knobs};
+use super::trace::Trace;
+use creditd::clock::{Clock, ManualClock, ShardClock};
+use creditd::journal::chance::Chance;
+use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy};
+use creditd::ledger::credits::TTL_MS_MAX;
+use creditd::shard::Shard;
+use creditd::shard::batch::{Batch, Reply};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Where the wall clock starts, unix milliseconds.
+const START_MS: u64 = 1_790_000_000_000;
+
+/// Steps after which a fault that nothing has met is followed by a crash.
+const PATIENCE: u64 = 300;
+
+/// Everything.
+pub struct World {
+    pub chance: Chance,
+    pub knobs: Knobs,
+    pub clock: ManualClock,
+    pub disks: Vec<SimDisk>,
+    pub clients: Clients,
+    pub judge: Judge,
+    pub trace: Trace,
+    pub counts: Counts,
+    pub process: Process,
+    /// The last process ended with a CLEAN_STOP in every log.
+    pub stopped_clean: bool,
+    /// A fault is prepared, so a failing call is no surprise.
+    endangered: bool,
+}
+
+/// One run of the server's process.
+#[derive(Default)]
+pub struct Process {
+    pub cores: u16,
+    pub clock: Option<ShardClock>,
+    pub homes: Vec<Home>,
+    /// Per pair of cores: what waits to be sent.
+    pub outboxes: Vec<Outbox>,
+    /// Per pair of cores: what is under way, in order.
+    pub mail: Vec<VecDeque<Mail>>,
+    pub audits: u32,
+}
+
+/// A shard, its committer, and where its block is.
+pub struct Home {
+    pub shard: Shard<SimStorage>,
+    pub committer: Committer<SimStorage>,
+    pub flight: Flight,
+}
+
+/// Where a block is.
+pub enum Flight {
+    None,
+    Handed(Arc<Block>),
+    Synced(Lsn),
+}
+
+/// What a core has for another.
+#[derive(Default)]
+pub struct Outbox {
+    pub batch: Batch,
+    pub replies: Vec<Reply>,
+}
+
+/// A message between cores.
+pub enum Mail {
+    Commands(Batch),
+    Replies(Vec<Reply>),
+}
+
+/// How a process ends before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Down {
+    /// The power is gone.
+    Power,
+    /// The process is gone: killed, or by its own decision.
+    Exit,
+}
+
+/// A life as a number, and what was in it.
+#[derive(Debug)]
+pub struct Life {
+    pub hash: u64,
+    pub counts: Counts,
+}
+
+/// What happened how often.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub commands: u64,
+    pub answers: u64,
+    pub retries: u64,
+    pub replays: u64,
+    pub commits: u64,
+    pub boots: u64,
+    /// Boots that met a fault themselves.
+    pub nested: u64,
+    pub power_cuts: u64,
+    pub kills: u64,
+    /// Ends by an error that the process met.
+    pub faults: u64,
+    pub clean_stops: u64,
+    /// Unacknowledged effects that a crash took back, and that survived one.
+    pub lost: u64,
+    pub survived: u64,
+}
+
+impl Counts {
+    /// Sums up.
+    pub fn add(&mut self, other: &Counts) {
+        self.commands += other.commands;
+        self.answers += other.answers;
+        self.retries += other.retries;
+        self.replays += other.replays;
+        self.commits += other.commits;
+        self.boots += other.boots;
+        self.nested += other.nested;
+        self.power_cuts += other.power_cuts;
+        self.kills += other.kills;
+        self.faults += other.faults;
+        self.clean_stops += other.clean_stops;
+        self.lost += other.lost;
+        self.survived += other.survived;
+    }
+
+    /// A simulation in which nothing happens proves nothing.
+    pub fn check(&self, seeds: u64) {
+        let often = [self.commands / 100, self.answers / 50, self.replays, self.commits / 10, self.lost, self.survived];
+        assert!(often.into_iter().all(|count| count >= seeds), "too little happens: {self:?}");
+        let ends = [self.nested, self.power_cuts, self.kills, self.faults, self.clean_stops];
+        assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");
+    }
+}
+
+/// Lives the life of a seed. `loud`: tells it on stderr.
+pub fn live(seed: u64, loud: bool) -> Life {
+    let mut world = World::new(seed, loud);
+    for _ in 0..world.knobs.lives {
+        world.boot();
+        let end = world.run().err().unwrap_or(Down::Exit);
+        world.go_down(end);
+    }
+    world.knobs.boot_risk_percent = 0;
+    world.boot();
+    world.drain().expect("nothing threatens the last process");
+    let counts = Counts {
+        answers: world.clients.told,
+        retries: world.clients.retries,
+        replays: world.clients.witness.replays,
+        lost: world.judge.lost,
+        survived: world.judge.survived,
+        ..world.counts
+    };
+    world.trace.note(format_args!("{counts:?}"));
+    Life { hash: world.trace.hash(), counts }
+}
+
+impl World {
+    fn new(seed: u64, loud: bool) -> Self {
+        let mut chance = Chance::new(seed);
+        let knobs = Knobs::draw(&mut chance);
+        let mut trace = Trace::new(loud);
+        trace.note(format_args!("{knobs:?}"));
+        Self {
+            clock: ManualClock::at(START_MS),
+            disks: (0..knobs.shards).map(|shard| SimDisk::new(chance.number(), log_id(shard))).collect(),
+            clients: Clients::new(&knobs),
+            judge: Judge::new(knobs.shards, knobs.holds_max, knobs.retention_ms),
+            trace,
+            counts: Counts::default(),
+            process: Process::default(),
+            stopped_clean: false,
+            endangered: false,
+            chance,
+            knobs,
+        }
+    }
+
+    /// A process serves until something ends it.
+    fn run(&mut self) -> Result<(), Down> {
+        let steps = 1 + self.chance.below(self.knobs.steps_max);
+        let danger_at = self.chance.below(2 * steps);
+        for step in 0..steps {
+            if step == danger_at {
+                self.endanger();
+            }
+            self.step()?;
+        }
+        match self.chance.below(10) {
+            0..2 => {
+                self.drain()?;
+                self.stop()
+            }
+            2..4 => self.drain(),
+            4..5 => {
+                // Give the fault that is prepared the time to be met.
+                for _ in 0..PATIENCE {
+                    self.step()?;
+                }
+                Ok(())
+            }
+            5..7 => Ok(()),
+            _ if self.knobs.policy == SyncPolicy::No => Ok(()),
+            _ => Err(Down::Power),
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Down> {
+        let action = self.knobs.action(&mut self.chance);
+        let core = self.chance.below(u64::from(self.process.cores)) as u16;
+        let shard = self.chance.below(u64::from(self.knobs.shards)) as u16;
+        let connection = self.chance.below(self.clients.connections.len() as u64) as usize;
+        match action {
+            Action::Send => self.send(),
+            Action::Read => self.read(connection),
+            Action::Flush => self.flush(core),
+            Action::Deliver => {
+                let pair = self.chance.below(self.process.mail.len() as u64) as usize;
+                self.deliver(pair);
+            }
+            Action::Write => self.write(connection),
+            Action::Start => self.start(shard),
+            Action::Sync => self.sync(shard)?,
+            Action::Finish => self.finish(shard),
+            Action::Inline => self.commit(shard)?,
+            Action::Tick => self.tick(),
+            Action::Expire => self.expire(core),
+            Action::Idle => self.idle(shard)?,
+            Action::Spare => self.spare(shard)?,
+            Action::StepWall => self.step_wall(),
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        let ms = match self.chance.below(1_000) {
+            0..800 => self.chance.below(self.knobs.tick_ms_max + 1),
+            800..985 => self.chance.below(self.knobs.ttl_ms_max + 1),
+            985..998 => self.chance.below(3_600_000),
+            _ => self.chance.below(TTL_MS_MAX + 1),
+        };
+        self.clock.advance(ms);
+    }
+
+    /// An hour forth or back, as operators do.
+    fn step_wall(&mut self) {
+        let hour_ms = 3_600_000;
+        self.clock.step_wall(self.clock.wall_ms() - hour_ms + self.chance.below(2 * hour_ms));
+    }
+
+    /// Shard time, unix milliseconds.
+    pub fn now_ms(&self) -> u64 {
+        self.process.clock.expect("a process runs").now_ms(self.clock.boot_ns())
+    }
+
+    /// Everything that was sent is executed, committed and answered, and the shards are what they must be.
+    pub fn drain(&mut self) -> Result<(), Down> {
+        for _ in 0..10_000 {
+            (0..self.clients.connections.len()).for_each(|number| self.read(number));
+            (0..self.process.cores).for_each(|core| self.flush(core));
+            (0..self.process.mail.len()).for_each(|pair| self.deliver(pair));
+            for shard in 0..self.knobs.shards {
+                self.commit(shard)?;
+            }
+            (0..self.clients.connections.len()).for_each(|number| self.write(number));
+            let is_quiet = |home: &Home| matches!(home.flight, Flight::None) && home.shard.is_quiet();
+            if self.clients.is_quiet() && self.process.homes.iter().all(is_quiet) {
+                assert_eq!(self.judge.owed(), 0, "every command is answered");
+                return Ok(());
+            }
+        }
+        panic!("a command is never answered");
+    }
+
+    /// The orderly end: a CLEAN_STOP in every log.
+    fn stop(&mut self) -> Result<(), Down> {
+        let now_ms = self.now_ms();
+        for shard in 0..self.knobs.shards {
+            self.process.homes[usize::from(shard)].shard.mark(BlockKind::CleanStop, now_ms);
+            self.commit(shard)?;
+        }
+        self.stopped_clean = true;
+        self.counts.clean_stops += 1;
+        Ok(())
+    }
+
+    /// Prepares a fault for one disk: the power goes in the middle of a change, a sync fails, or there is no room.
+    pub fn endanger(&mut self) {
+        let disk = self.chance.below(self.disks.len() as u64) as usize;
+        let (kind, count) = (self.chance.below(4), 1 + self.chance.below(14));
+        self.trace.note(format_args!("danger {kind} {count} for disk {disk}"));
+        self.endangered = true;
+        match kind {
+            // Without syncs only the end of a process is survived.
+            _ if self.knobs.policy == SyncPolicy::No => self.disks[disk].set_full(true),
+            0 => self.disks[disk].fail_syncs(1),
+            1 => self.disks[disk].set_full(true),
+            _ => self.disks[disk].cut_power_after(count),
+        }
+    }
+
+    /// Takes faults back that nothing has met. A power cut stays: the next crash or kill takes it away.
+    pub fn calm(&mut self) {
+        for disk in &self.disks {
+            disk.set_full(false);
+            disk.fail_syncs(0);
+        }
+    }
+
+    /// What a failing call means.
+    pub fn down_of(&mut self, error: &JournalError) -> Down {
+        self.trace.note(format_args!("{error}"));
+        if self.disks.iter().any(SimDisk::is_off) {
+            return Down::Power;
+        }
+        assert!(self.endangered && !matches!(error, JournalError::Refused(_)), "nothing was broken here: {error}");
+        self.counts.faults += 1;
+        Down::Exit
+    }
+
+    /// The process is gone, and with the power what was not synced.
+    pub fn go_down(&mut self, down: Down) {
+        self.trace.note(format_args!("down: {down:?}"));
+        match down {
+            Down::Power => self.disks.iter().for_each(SimDisk::crash),
+            Down::Exit => self.disks.iter().for_each(SimDisk::kill),
+        }
+        match down {
+            Down::Power => self.counts.power_cuts += 1,
+            Down::Exit => self.counts.kills += 1,
+        }
+        self.process = Process::default();
+        self.judge.down();
+        self.clients.disconnect(&mut self.chance);
+        self.endangered = false;
+        self.calm();
+        self.clock.advance(self.chance.below(2 * self.knobs.tick_ms_max));
+    }
+}
+
+impl Process {
+    /// The core that runs a shard.
+    pub fn core(&self, shard: u16) -> u16 {
+        shard % self.cores
+    }
+
+    /// The place of a pair of cores in lists of pairs.
+    pub fn pair(&self, from: u16, to: u16) -> usize {
+        usize::from(from * self.cores + to)
+    }
+}
