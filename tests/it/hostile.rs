@@ -15,6 +15,13 @@ fn last_words(server: &Server, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&wire.rest()).into_owned()
 }
 
+/// The same for bytes that come one at a time.
+fn last_words_bytewise(server: &Server, bytes: &[u8]) -> String {
+    let mut wire = server.connect();
+    let _ = bytes.chunks(1).try_for_each(|byte| wire.try_send(byte));
+    String::from_utf8_lossy(&wire.rest()).into_owned()
+}
+
 #[test]
 fn every_malformed_frame_gets_redis_words_and_the_end() {
     let site = Site::new();
@@ -43,6 +50,9 @@ fn every_malformed_frame_gets_redis_words_and_the_end() {
     ] {
         let sent = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
         assert_eq!(last_words(&server, bytes), format!("-ERR Protocol error: {text}\r\n"), "{sent:?}");
+        if bytes.len() < 100 {
+            assert_eq!(last_words_bytewise(&server, bytes), format!("-ERR Protocol error: {text}\r\n"), "{sent:?}");
+        }
         // What came before it is answered.
         let after_ping = [&request("PING"), bytes].concat();
         assert_eq!(last_words(&server, &after_ping), format!("+PONG\r\n-ERR Protocol error: {text}\r\n"), "{sent:?}");

@@ -53,15 +53,16 @@ fn kill_minus_9_loses_and_doubles_nothing() {
     let mut answered = 0;
     for cycle in 0..cycles {
         let cores = ["1", "2"][chance.below(2) as usize];
-        let server = site.start(&["--cores", cores, "--shards", "2"]);
+        let inline = ["0", "1ms"][chance.below(2) as usize];
+        let appendfsync = ["always", "always", "no"][chance.below(3) as usize];
+        let flags = ["--cores", cores, "--inline-sync-max", inline, "--appendfsync", appendfsync, "--shards", "2"];
+        let server = site.start(&flags);
         check(&server, &mut steady, &mut hasty);
         let batches = chance.below(150);
         (steady, hasty) = load_until_killed(server, steady, hasty, batches);
         answered = steady.iter().map(|client| client.answered.len()).sum();
         let unanswered: usize = steady.iter().map(|client| client.unanswered.len()).sum();
-        eprintln!(
-            "cycle {cycle}: {cores} cores, killed after {batches} batches; {answered} answered, {unanswered} not"
-        );
+        eprintln!("cycle {cycle}: {flags:?}, killed after {batches} batches; {answered} answered, {unanswered} not");
     }
     let server = site.start(&[]);
     check(&server, &mut steady, &mut hasty);

@@ -1,6 +1,8 @@
 //! Starts that are refused, each with its exit code; ends; the next start.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use crate::server::Site;
 use crate::wire::info;
@@ -39,12 +41,12 @@ fn an_unknown_format_ends_with_65_and_nothing_is_touched() {
     let site = Site::new();
     assert_eq!(site.start(&[]).terminate(), Some(0));
     let manifest = site.data_dir().join("MANIFEST");
-    let bytes = std::fs::read(&manifest).expect("there is one");
-    std::fs::write(&manifest, vec![b'?'; bytes.len()]).expect("it is ours");
+    let bytes = fs::read(&manifest).expect("there is one");
+    fs::write(&manifest, vec![b'?'; bytes.len()]).expect("it is ours");
     let (code, log) = site.refusal(&[]);
     assert_eq!(code, Some(65), "{log}");
     assert!(log.contains("manifest"), "{log}");
-    std::fs::write(&manifest, bytes).expect("it is ours");
+    fs::write(&manifest, bytes).expect("it is ours");
     assert_eq!(site.start(&[]).terminate(), Some(0));
 }
 
@@ -67,7 +69,7 @@ fn wrong_settings_end_with_64_and_78_and_say_what_was_meant() {
     assert!(matches!(code, Some(64 | 78)), "{code:?} {log}");
     let site = Site::new();
     let file = site.path("creditd.toml");
-    std::fs::write(&file, "\nreserve-tll = \"5m\"\n").expect("it is ours");
+    fs::write(&file, "\nreserve-tll = \"5m\"\n").expect("it is ours");
     let (code, log) = site.refusal(&["--config", file.to_str().expect("text")]);
     assert_eq!(code, Some(78), "{log}");
     assert!(log.contains("reserve-ttl") && log.contains('2'), "the line, and what was meant: {log}");
@@ -131,5 +133,80 @@ fn the_same_directory_serves_on_any_number_of_cores() {
     assert!(first[0].contains("reserved :3") && first[2].ends_with("replayed :1"), "{:?}", &first[..3]);
     for cores in ["2", "3", "4"] {
         assert_eq!(lines(cores), first, "--cores {cores}");
+    }
+}
+
+/// The shard's files whose names end so, in order.
+fn files(site: &Site, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(site.data_dir().join("shard-000")).expect("the first shard's directory");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let mut found: Vec<_> = paths.filter(|path| path.to_str().expect("text").contains(ending)).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn acknowledged_data_that_is_damaged_ends_with_65_and_stays_as_it_is() {
+    let site = Site::new();
+    let server = site.start(&["--shards", "1"]);
+    let mut wire = server.connect();
+    for n in 0..50 {
+        wire.ask(&format!("CREDIT.GRANT a g{n} 1"));
+    }
+    assert_eq!(server.terminate(), Some(0));
+    let segment = files(&site, ".wal").remove(0);
+    let whole = fs::read(&segment).expect("it is ours");
+    let at = whole.windows(3).position(|bytes| bytes == b"g25").expect("the id is in the log");
+    let mut damaged = whole.clone();
+    damaged[at] ^= 1;
+    fs::write(&segment, &damaged).expect("it is ours");
+    let (code, log) = site.refusal(&[]);
+    assert_eq!(code, Some(65), "{log}");
+    assert!(log.contains("damaged") && log.contains("next: "), "what it is and what to do: {log}");
+    assert!(fs::read(&segment).expect("it is ours") == damaged, "nothing is cut off");
+    fs::write(&segment, whole).expect("it is ours");
+    assert_eq!(site.start(&[]).connect().ask("CREDIT.BALANCE a").number("balance"), 50);
+}
+
+#[test]
+fn without_a_super_it_ends_with_65_and_names_the_tool() {
+    let site = Site::new();
+    let server = site.start(&["--shards", "1"]);
+    server.connect().ask("CREDIT.GRANT a g 1");
+    assert_eq!(server.terminate(), Some(0));
+    let supers = files(&site, "super.");
+    assert_eq!(supers.len(), 2);
+    for path in supers {
+        let len = fs::metadata(&path).expect("it is ours").len() as usize;
+        fs::write(path, vec![0xff; len]).expect("it is ours");
+    }
+    let (code, log) = site.refusal(&[]);
+    assert_eq!(code, Some(65), "{log}");
+    assert!(log.contains("repair"), "{log}");
+}
+
+#[test]
+fn an_id_is_remembered_for_the_time_that_was_set_and_is_new_after_it() {
+    let site = Site::new();
+    let server = site.start(&["--tx-retention", "1s", "--shards", "1"]);
+    let mut wire = server.connect();
+    wire.ask("CREDIT.GRANT a g 1000000");
+    let mut time = || wire.ask("CREDIT.BALANCE a").number("time");
+    let decided_after = time();
+    let mut wire = server.connect();
+    assert!(!wire.ask("CREDIT.DEBIT a d 1").line().ends_with("replayed :1"));
+    let decided_before = time();
+    for other in 0.. {
+        let asked_after = time();
+        let again = wire.ask("CREDIT.DEBIT a d 1").line();
+        let asked_before = time();
+        if !again.ends_with("replayed :1") {
+            assert!(again.contains("debited"), "{again}");
+            assert!(asked_before >= decided_after + 1000, "forgotten after {} ms", asked_before - decided_after);
+            break;
+        }
+        assert!(asked_after < decided_before + 5000, "still remembered");
+        // Time passes in the log by its blocks.
+        wire.ask(&format!("CREDIT.DEBIT a other{other} 1"));
     }
 }
