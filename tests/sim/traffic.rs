@@ -5,6 +5,7 @@
 
 use super::world::{Mail, World};
 use creditd::ledger::command::{Command, Op};
+use creditd::shard::Prepared;
 use creditd::shard::batch::{Batch, Reply, Ticket};
 
 /// The connection that asks what only the simulation wants to know; nobody is told.
@@ -26,7 +27,8 @@ impl World {
             let shard = self.knobs.shard(&request.account);
             let owner = self.process.core(shard);
             if owner == core {
-                self.execute(shard, ticket, &request.command());
+                let prepared = self.process.homes[usize::from(shard)].shard.prepare(&request.command());
+                self.execute(shard, ticket, &request.command(), prepared);
             } else {
                 let pair = self.process.pair(core, owner);
                 self.process.outboxes[pair].batch.push(shard, ticket, &request.command());
@@ -59,8 +61,12 @@ impl World {
 
     fn run_batch(&mut self, batch: &Batch) {
         self.trace.note(format_args!("batch of {}", batch.len()));
-        for (shard, ticket, command) in batch.iter() {
-            self.execute(shard, ticket, &command);
+        let prepare = |(shard, _, command): (u16, Ticket, Command<'_>)| {
+            self.process.homes[usize::from(shard)].shard.prepare(&command)
+        };
+        let prepared: Vec<Prepared> = batch.iter().map(prepare).collect();
+        for ((shard, ticket, command), prepared) in batch.iter().zip(prepared) {
+            self.execute(shard, ticket, &command, prepared);
         }
     }
 
@@ -71,13 +77,13 @@ impl World {
         }
     }
 
-    /// A shard executes a command, after the judge.
-    pub fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
+    /// A shard executes a command that it has looked up before, after the judge.
+    pub fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
         let now_ms = self.now_ms();
         let home = &mut self.process.homes[usize::from(shard)];
         self.judge.execute(home.shard.ledger(), ticket, command, now_ms);
         let mut released = Vec::new();
-        let result = home.shard.execute(now_ms, ticket, command, &mut released);
+        let result = home.shard.execute(now_ms, ticket, command, prepared, &mut released);
         result.unwrap_or_else(|fault| panic!("no disk is broken: {fault}"));
         let (account, tx, next) =
             (command.account.escape_ascii(), command.tx.escape_ascii(), home.shard.log().next_lsn());
@@ -132,7 +138,8 @@ impl World {
                 let (core, slot) = (self.process.core(shard), self.process.audits);
                 let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
                 let command = Command { account: &account, tx: b"", reason: b"", meta: b"", op: Op::Holds };
-                self.execute(shard, ticket, &command);
+                let prepared = self.process.homes[usize::from(shard)].shard.prepare(&command);
+                self.execute(shard, ticket, &command, prepared);
             }
         }
         let ledger = self.process.homes[usize::from(shard)].shard.ledger();
