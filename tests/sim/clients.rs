@@ -231,7 +231,8 @@ fn invent_op(chance: &mut Chance, knobs: &Knobs, id: u64) -> Op {
             let ttl_ms = if chance.percent(5) { TTL_MS_MAX } else { 1 + chance.below(knobs.ttl_ms_max) };
             Op::Reserve { amount, ttl_ms }
         }
-        (_, 6..8) => Op::Capture { amount: chance.percent(50).then_some(amount) },
+        (_, 6..8) if chance.percent(50) => Op::Capture { amount: None },
+        (_, 6..8) => Op::Capture { amount: Some(1 + chance.below(amount)) },
         _ => Op::Release,
     }
 }

@@ -2,6 +2,7 @@
 //! goes on while its block is stored and synced, the process dies between the sync and the news of it.
 
 use super::world::{Down, Flight, World};
+use creditd::journal::SimDisk;
 use creditd::journal::storage::Spare;
 
 impl World {
@@ -73,10 +74,8 @@ impl World {
         if home.committer.wants_spare()
             && let Err(error) = spare.step(len)
         {
-            return match self.down_of(&error) {
-                Down::Exit => Ok(()),
-                Down::Power => Err(Down::Power),
-            };
+            let down = self.down_of(&error);
+            return if self.disks.iter().any(SimDisk::is_off) { Err(down) } else { Ok(()) };
         }
         Ok(())
     }

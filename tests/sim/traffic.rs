@@ -23,17 +23,18 @@ impl World {
     pub fn read(&mut self, number: usize) {
         let count = 1 + self.chance.below(8);
         let core = self.clients.connections[number].core;
+        let mut own = Batch::default();
         for (ticket, request) in self.clients.read(number, count) {
             let shard = self.knobs.shard(&request.account);
             let owner = self.process.core(shard);
             if owner == core {
-                let prepared = self.process.homes[usize::from(shard)].shard.prepare(&request.command());
-                self.execute(shard, ticket, &request.command(), prepared);
+                own.push(shard, ticket, &request.command());
             } else {
                 let pair = self.process.pair(core, owner);
                 self.process.outboxes[pair].batch.push(shard, ticket, &request.command());
             }
         }
+        self.run_batch(&own);
     }
 
     /// A core sends what waits for the others.
@@ -61,10 +62,10 @@ impl World {
 
     fn run_batch(&mut self, batch: &Batch) {
         self.trace.note(format_args!("batch of {}", batch.len()));
-        let prepare = |(shard, _, command): (u16, Ticket, Command<'_>)| {
-            self.process.homes[usize::from(shard)].shard.prepare(&command)
-        };
-        let prepared: Vec<Prepared> = batch.iter().map(prepare).collect();
+        // All are prepared before the first is run: what the first changes must not mislead the others.
+        let homes = &self.process.homes;
+        let prepare = |(shard, _, command)| homes[usize::from(shard)].shard.prepare(&command);
+        let prepared: Vec<_> = batch.iter().map(prepare).collect();
         for ((shard, ticket, command), prepared) in batch.iter().zip(prepared) {
             self.execute(shard, ticket, &command, prepared);
         }
@@ -77,8 +78,8 @@ impl World {
         }
     }
 
-    /// A shard executes a command that it has looked up before, after the judge.
-    pub fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
+    /// A shard executes a command, after the judge.
+    fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
         let now_ms = self.now_ms();
         let home = &mut self.process.homes[usize::from(shard)];
         self.judge.execute(home.shard.ledger(), ticket, command, now_ms);
@@ -132,16 +133,17 @@ impl World {
     /// Asks every account of a shard, which settles it, and compares the whole with the model.
     pub fn audit(&mut self, shard: u16) {
         let now_ms = self.now_ms();
+        let mut batch = Batch::default();
         for account in self.judge.accounts() {
             if self.knobs.shard(&account) == shard {
                 self.process.audits += 1;
                 let (core, slot) = (self.process.core(shard), self.process.audits);
                 let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
                 let command = Command { account: &account, tx: b"", reason: b"", meta: b"", op: Op::Holds };
-                let prepared = self.process.homes[usize::from(shard)].shard.prepare(&command);
-                self.execute(shard, ticket, &command, prepared);
+                batch.push(shard, ticket, &command);
             }
         }
+        self.run_batch(&batch);
         let ledger = self.process.homes[usize::from(shard)].shard.ledger();
         self.judge.audit(ledger, now_ms, |account| self.knobs.shard(account) == shard);
     }

@@ -209,6 +209,7 @@ impl World {
                 Ok(())
             }
             5..7 => Ok(()),
+            // Without syncs only the end of a process is survived.
             _ if self.knobs.policy == SyncPolicy::No => Ok(()),
             _ => Err(Down::Power),
         }
@@ -293,22 +294,21 @@ impl World {
         Ok(())
     }
 
-    /// Prepares a fault for one disk: the power goes in the middle of a change, a sync fails, or there is no room.
+    /// Prepares a fault for one disk: the end comes in the middle of a change, a sync fails, or there is no room.
     pub fn endanger(&mut self) {
         let disk = self.chance.below(self.disks.len() as u64) as usize;
         let (kind, count) = (self.chance.below(4), 1 + self.chance.below(14));
         self.trace.note(format_args!("danger {kind} {count} for disk {disk}"));
         self.endangered = true;
         match kind {
-            // Without syncs only the end of a process is survived.
-            _ if self.knobs.policy == SyncPolicy::No => self.disks[disk].set_full(true),
+            0 if self.knobs.policy == SyncPolicy::No => {}
             0 => self.disks[disk].fail_syncs(1),
             1 => self.disks[disk].set_full(true),
             _ => self.disks[disk].cut_power_after(count),
         }
     }
 
-    /// Takes faults back that nothing has met. A power cut stays: the next crash or kill takes it away.
+    /// Takes faults back that nothing has met. An end in the middle of a change stays until some end comes.
     pub fn calm(&mut self) {
         for disk in &self.disks {
             disk.set_full(false);
@@ -320,7 +320,9 @@ impl World {
     pub fn down_of(&mut self, error: &JournalError) -> Down {
         self.trace.note(format_args!("{error}"));
         if self.disks.iter().any(SimDisk::is_off) {
-            return Down::Power;
+            // Seen from the process, kill -9 in the middle of a change is the same; the page cache survives that one.
+            let is_kill = self.knobs.policy == SyncPolicy::No || self.chance.percent(40);
+            return if is_kill { Down::Exit } else { Down::Power };
         }
         assert!(self.endangered && !matches!(error, JournalError::Refused(_)), "nothing was broken here: {error}");
         self.counts.faults += 1;
