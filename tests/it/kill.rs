@@ -59,10 +59,11 @@ fn kill_minus_9_loses_and_doubles_nothing() {
         let server = site.start(&flags);
         check(&server, &mut steady, &mut hasty);
         let batches = chance.below(150);
-        (steady, hasty) = load_until_killed(server, steady, hasty, batches);
+        let end = [End::Kill, End::Kill, End::Kill, End::Stop][chance.below(4) as usize];
+        (steady, hasty) = load_until_the_end(server, steady, hasty, batches, end);
         answered = steady.iter().map(|client| client.answered.len()).sum();
         let unanswered: usize = steady.iter().map(|client| client.unanswered.len()).sum();
-        eprintln!("cycle {cycle}: {flags:?}, killed after {batches} batches; {answered} answered, {unanswered} not");
+        eprintln!("cycle {cycle}: {flags:?}, {end:?} after {batches} batches; {answered} answered, {unanswered} not");
     }
     let server = site.start(&[]);
     check(&server, &mut steady, &mut hasty);
@@ -70,8 +71,23 @@ fn kill_minus_9_loses_and_doubles_nothing() {
     assert_eq!(server.terminate(), Some(0));
 }
 
-/// Lets all clients work until about `batches` pipelines were answered, then kills the server.
-fn load_until_killed(server: Server, mut steady: Vec<Steady>, mut hasty: Hasty, batches: u64) -> (Vec<Steady>, Hasty) {
+/// How a life of the server ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM: what is not answered was not executed, or was; the same questions are open.
+    Stop,
+}
+
+/// Lets all clients work until about `batches` pipelines were answered, then ends the server.
+fn load_until_the_end(
+    server: Server,
+    mut steady: Vec<Steady>,
+    mut hasty: Hasty,
+    batches: u64,
+    end: End,
+) -> (Vec<Steady>, Hasty) {
     let (progress, answered) = channel();
     std::thread::scope(|scope| {
         for client in &mut steady {
@@ -84,7 +100,10 @@ fn load_until_killed(server: Server, mut steady: Vec<Steady>, mut hasty: Hasty, 
         for _ in 0..batches {
             answered.recv().expect("clients work until the server is gone");
         }
-        server.kill9();
+        match end {
+            End::Kill => server.kill9(),
+            End::Stop => assert_eq!(server.terminate(), Some(0), "SIGTERM under load"),
+        }
     });
     (steady, hasty)
 }
