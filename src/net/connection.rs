@@ -10,9 +10,11 @@
 //! a socket, a test or the simulator. Replies leave in request order whatever the order of the answers.
 //!
 //! Bounded: replies owed, output not taken, one incomplete request, a MULTI queue. At a limit the connection asks for no
-//! more input ([`Need::Room`]): back-pressure, not an error; only a client that never reads is cut off.
+//! more input ([`Need::Room`]): back-pressure, not an error.
 
 mod session;
+#[cfg(test)]
+mod tests;
 
 use super::replies::{Answer, Failure, MadeTx, ReplyRing};
 use super::resp::{Parser, ProtocolError};
@@ -43,8 +45,6 @@ const DRAIN_MS_MAX: u64 = 2000;
 pub struct Limits {
     /// Replies owed at most.
     pub slots_max: usize,
-    /// Unsent output above which the client is cut off.
-    pub output_bytes_max: usize,
     /// Arguments of a request.
     pub args_max: usize,
     /// Bytes of a request.
@@ -259,7 +259,7 @@ impl Connection {
         self.state == State::Over
     }
 
-    /// Ends a connection whose time is up: an incomplete request, silence, unread output, a slow end. Returns whether so.
+    /// Ends a connection whose time is up: an incomplete request, silence, a slow end. Returns whether so.
     pub fn sweep(&mut self, now_ms: u64, limits: &Limits) -> bool {
         self.now_ms = now_ms;
         let silent_ms = now_ms.saturating_sub(self.last_input_ms);
@@ -272,7 +272,7 @@ impl Connection {
                     || (self.ring.is_empty() && limits.idle_timeout_ms.is_some_and(|limit_ms| silent_ms > limit_ms))
             }
         };
-        if over || self.output().len() > limits.output_bytes_max {
+        if over {
             self.state = State::Over;
         }
         self.state == State::Over

@@ -13,6 +13,7 @@ use super::inquiry;
 use super::mailbox::{Answer, Phase, Request};
 use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
+use crate::ledger::outcome::Outcome;
 use crate::net::replies;
 use crate::shard::batch::Ticket;
 use std::cell::RefCell;
@@ -81,11 +82,12 @@ pub(super) fn cpus() -> Vec<core_affinity::CoreId> {
 }
 
 async fn run(shared: Arc<Shared>, id: u16) -> std::io::Result<()> {
+    let output_bytes_max = shared.config.output_bytes_max;
     let engine = Engine::new(shared, id)?;
     let core = Rc::new(RefCell::new(Core {
         swept_at_ms: engine.now_ms(),
         engine,
-        sockets: Sockets::default(),
+        sockets: Sockets::new(output_bytes_max),
         scratch: vec![0; READ_BYTES],
         failures: Vec::new(),
         close_at_ms: None,
@@ -107,9 +109,11 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     let more_mail = core.take_requests(shared_core);
     let more_due = core.engine.expire();
     core.engine.commit();
-    core.deliver();
+    let may_leave_ns = core.engine.shared.clock.boot_ns();
+    let replies = core.deliver();
     let stuck = core.engine.flush();
     core.sockets.write();
+    core.engine.replied(may_leave_ns, replies);
     if core.engine.review_congestion() {
         core.sockets.wake_all();
     }
@@ -214,18 +218,31 @@ impl Core {
         }
     }
 
-    fn deliver(&mut self) {
+    /// Brings outcomes to the connections that they are for. Returns how many were this core's.
+    fn deliver(&mut self) -> u64 {
         let Self { engine, sockets, failures, .. } = self;
+        let (mut replies, mut replays, mut read_hits, mut read_misses) = (0, 0, 0, 0);
         engine.sort_released(|reply| {
+            replies += 1;
+            match &reply.outcome {
+                Outcome::Written(receipt) => replays += u64::from(receipt.replayed),
+                Outcome::Balance(figures) if figures.seq > 0 => read_hits += 1,
+                Outcome::Balance(_) => read_misses += 1,
+                Outcome::Holds(_) | Outcome::Rejected(_) => {}
+            }
             if let Some(connection) = sockets.connection(reply.ticket) {
                 connection.fill(reply.ticket.slot, replies::Answer::Outcome(reply.outcome), |failure| {
                     failures.push(failure);
                 });
             }
         });
+        engine.counters.replays += replays;
+        engine.counters.read_hits += read_hits;
+        engine.counters.read_misses += read_misses;
         for failure in failures.drain(..) {
             engine.counters.failed(usize::from(failure.command), failure.code);
         }
+        replies
     }
 
     fn fill(&mut self, ticket: Ticket, answer: replies::Answer) {

@@ -120,6 +120,9 @@ impl Engine {
         let shard = self.shared.router.shard(command.account);
         let core = self.shared.router.core(shard);
         let outbox = &mut self.outboxes[usize::from(core)];
+        if outbox.batch.is_empty() {
+            outbox.batch.opened_at_ns = self.boot_ns;
+        }
         outbox.batch.push(shard, ticket, command);
         self.congested |= outbox.batch.len() > OUTBOX_COMMANDS_MAX;
         if core != self.id {
@@ -147,6 +150,9 @@ impl Engine {
             return;
         }
         self.begin();
+        let commands_len = batch.len() as u64;
+        let queue_ns = self.boot_ns.saturating_sub(batch.opened_at_ns);
+        self.counters.latencies.record(Stage::Queue, queue_ns, commands_len);
         let mut ahead = batch.iter();
         let mut prepared = [None; PREPARE_COMMANDS];
         let mut commands = batch.iter();
@@ -164,7 +170,7 @@ impl Engine {
             }
         }
         let run_ns = self.since_begin_ns();
-        self.counters.latencies.record(Stage::Execute, run_ns / batch.len() as u64, batch.len() as u64);
+        self.counters.latencies.record(Stage::Execute, run_ns / commands_len, commands_len);
     }
 
     fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
@@ -173,6 +179,14 @@ impl Engine {
             fatal::shard(&fault);
         }
         self.congested |= home.shard.undurable_bytes() > self.shared.config.undurable_bytes_max;
+    }
+
+    /// Counts replies that were written, `since_ns` (a reading of the boot clock) after they might leave.
+    pub(super) fn replied(&mut self, since_ns: u64, replies: u64) {
+        if replies > 0 {
+            let reply_ns = self.shared.clock.boot_ns().saturating_sub(since_ns);
+            self.counters.latencies.record(Stage::Reply, reply_ns, replies);
+        }
     }
 
     fn since_begin_ns(&self) -> u64 {

@@ -118,15 +118,21 @@ impl Wanted {
 /// This core's answer to `question`.
 pub(super) fn part(question: Question, engine: &Engine, sockets: &Sockets) -> Part {
     match question {
-        Question::Facts => Part::Facts(Box::new(CoreFacts {
-            core: usize::from(engine.id()),
-            clients: sockets.len() as u64,
-            counters: engine.counters.clone(),
-            shards: engine.homes.iter().map(super::home::Home::facts).collect(),
-        })),
+        Question::Facts => Part::Facts(Box::new(facts(engine, sockets))),
         Question::Clients => Part::Clients(
             sockets.iter().map(|connection| (connection.id(), connection.describe(engine.now_ms()))).collect(),
         ),
         Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.totals().accounts).sum()),
     }
+}
+
+fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
+    let mut counters = engine.counters.clone();
+    counters.bytes_out = sockets.written;
+    counters.connections_overflowed = sockets.overflowed;
+    if engine.id() == 0 {
+        counters.connections_rejected = engine.shared.connections_rejected(); // the server's, counted once
+    }
+    let shards = engine.homes.iter().map(super::home::Home::facts).collect();
+    CoreFacts { core: usize::from(engine.id()), clients: sockets.len() as u64, counters, shards }
 }

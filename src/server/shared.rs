@@ -64,7 +64,6 @@ impl Shared {
         let shared = Self {
             connection_limits: Limits {
                 slots_max: config.slots_per_connection,
-                output_bytes_max: config.output_bytes_max,
                 args_max: config.args_max,
                 frame_bytes_max: config.frame_bytes_max,
                 frame_timeout_ms: config.frame_timeout_ms,
@@ -128,6 +127,11 @@ impl Shared {
         let (core, clients) = self.clients.iter().enumerate().min_by_key(|(_, clients)| count(clients))?;
         clients.fetch_add(1, Ordering::Relaxed);
         Some((core as u16, self.next_client.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+
+    /// Connections turned away because there were too many.
+    pub(super) fn connections_rejected(&self) -> u64 {
+        self.connections_rejected.load(Ordering::Relaxed)
     }
 
     /// A connection of `core` is gone.

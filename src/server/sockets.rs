@@ -47,11 +47,19 @@ pub(super) struct Sockets {
     slab: Slab<Socket>,
     generation: u32,
     dirty: Vec<usize>,
+    output_bytes_max: usize,
     /// Bytes written since the start.
     pub(super) written: u64,
+    /// Connections cut off because they did not read their replies.
+    pub(super) overflowed: u64,
 }
 
 impl Sockets {
+    /// No sockets yet. `output_bytes_max`: replies that a client may leave unread.
+    pub(super) fn new(output_bytes_max: usize) -> Self {
+        Self { output_bytes_max, ..Self::default() }
+    }
+
     /// Takes a fresh socket in and starts its task.
     pub(super) fn add(core: &Rc<RefCell<Core>>, accepted: Accepted) -> Result<()> {
         let Accepted { stream, peer, local, id } = accepted;
@@ -59,6 +67,7 @@ impl Sockets {
         let stream = TcpStream::from_std(stream)?;
         let key = {
             let core = &mut *core.borrow_mut();
+            core.engine.counters.connections += 1;
             let sockets = &mut core.sockets;
             sockets.generation = sockets.generation.wrapping_add(1);
             let entry = sockets.slab.vacant_entry();
@@ -97,8 +106,12 @@ impl Sockets {
         for key in std::mem::take(&mut self.dirty) {
             let Some(socket) = self.slab.get_mut(key) else { continue };
             socket.dirty = false;
-            let written = socket.write(None);
-            self.written += written as u64;
+            self.written += socket.write(None) as u64;
+            if socket.connection.output().len() > self.output_bytes_max {
+                self.overflowed += 1;
+                socket.connection.lost();
+                socket.wake();
+            }
         }
     }
 
@@ -142,6 +155,7 @@ impl Socket {
     /// Writes once. `cx`: from the socket's own task, which then waits for room; else the task is woken to do so.
     fn write(&mut self, cx: Option<&mut Context<'_>>) -> usize {
         let mut written = 0;
+        let by_task = cx.is_some();
         let output = self.connection.output();
         if !output.is_empty() {
             let result = match cx {
@@ -162,8 +176,9 @@ impl Socket {
             }
         }
         self.blocked = !self.connection.output().is_empty() && !self.connection.is_over();
-        // The task has to see: room that must be waited for, requests that waited for room, or an end.
-        if self.blocked || !matches!(self.connection.need(), Need::Input) {
+        // The task has to see: room that must be waited for, requests that waited for room, or an end. It sees by itself
+        // what it has written itself.
+        if !by_task && (self.blocked || !matches!(self.connection.need(), Need::Input)) {
             self.wake();
         }
         written
@@ -234,6 +249,7 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
             Poll::Ready(Ok(())) => {
                 reads += 1;
                 engine.begin();
+                engine.counters.bytes_in += buffer.filled().len() as u64;
                 socket.connection.receive(buffer.filled(), engine);
                 engine.received();
             }

@@ -33,6 +33,8 @@ pub struct Reply {
 /// Commands for the shards of one core, in the order in which they were issued.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// When its first command came, in nanoseconds of a clock of the sender's choice; for figures only.
+    pub opened_at_ns: u64,
     arena: Vec<u8>,
     items: Vec<Item>,
 }

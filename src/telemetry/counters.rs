@@ -43,8 +43,6 @@ pub struct CoreCounters {
     pub hops: u64,
     /// Messages to other cores that carried them.
     pub hop_batches: u64,
-    /// Doorbells rung: sleepers that had to be woken.
-    pub wakes: u64,
     /// Replays: commands whose id was already decided.
     pub replays: u64,
     /// Reads of accounts that exist.
@@ -70,7 +68,6 @@ impl CoreCounters {
             batches: 0,
             hops: 0,
             hop_batches: 0,
-            wakes: 0,
             replays: 0,
             read_hits: 0,
             read_misses: 0,
@@ -166,7 +163,6 @@ impl CoreCounters {
         self.batches += other.batches;
         self.hops += other.hops;
         self.hop_batches += other.hop_batches;
-        self.wakes += other.wakes;
         self.replays += other.replays;
         self.read_hits += other.read_hits;
         self.read_misses += other.read_misses;

@@ -218,7 +218,6 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("total_batches", view.count(|core| core.batches));
     out.put("total_hops", view.count(|core| core.hops));
     out.put("total_hop_batches", view.count(|core| core.hop_batches));
-    out.put("total_wakes", view.count(|core| core.wakes));
 }
 
 fn replication_section(view: &View<'_>, out: &mut Lines) {

@@ -1,0 +1,128 @@
+//! A disk that fails or is slow, as strace makes it.
+//!
+//! strace attaches to the running server and changes what `fdatasync` answers. Where it is not installed or may not
+//! attach, these tests say so and prove nothing; `.ci/run` installs it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use crate::server::{Server, Site};
+use crate::wire::{info, request};
+
+/// strace at work; it lets go when the value goes.
+struct Fault {
+    strace: Child,
+    /// Kept open, so that strace can go on talking.
+    _log: BufReader<std::process::ChildStderr>,
+}
+
+impl Fault {
+    /// From now on calls to `call` have this `fault`. `None`, and a word to whoever reads it, where that cannot be.
+    fn inject(server: &Server, call: &str, fault: &str) -> Option<Self> {
+        let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{fault}"));
+        let (process, null) = (server.process_id().to_string(), "/dev/null");
+        let mut command = Command::new("strace");
+        command.args(["-f", "-p", &process, "-e", &trace, "-e", &inject, "-o", null]);
+        let Ok(mut strace) = command.stderr(Stdio::piped()).spawn() else {
+            eprintln!("SKIPPED: no strace on this machine, the disk was not made to fail");
+            return None;
+        };
+        let mut log = BufReader::new(strace.stderr.take().expect("it is piped"));
+        let mut line = String::new();
+        log.read_line(&mut line).expect("strace says something");
+        if !line.contains("attached") {
+            eprintln!("SKIPPED: strace may not attach, the disk was not made to fail: {line}");
+            let _ = strace.kill();
+            let _ = strace.wait();
+            return None;
+        }
+        Some(Self { strace, _log: log })
+    }
+}
+
+impl Drop for Fault {
+    fn drop(&mut self) {
+        // The server may have ended, and strace with it.
+        let _ = self.strace.kill();
+        let _ = self.strace.wait();
+    }
+}
+
+#[test]
+fn the_first_failed_sync_ends_with_70_and_no_reply() {
+    for inline_sync in ["1ms", "0"] {
+        let site = Site::new();
+        let server = site.start(&["--cores", "1", "--shards", "1", "--inline-sync-max", inline_sync]);
+        let mut wire = server.connect();
+        assert!(wire.ask("CREDIT.GRANT a safe 5").line().contains("granted"));
+        let Some(_fault) = Fault::inject(&server, "fdatasync", "error=EIO") else { return };
+        wire.expect("PING", "+PONG");
+        wire.send(&request("CREDIT.GRANT a lost 7"));
+        assert_eq!(wire.rest(), b"", "no reply to what is not on disk");
+        let log = server.log();
+        assert_eq!(server.exit_code(), Some(70), "{log}");
+        assert!(log.contains("FATAL") && log.contains("shard"), "{log}");
+
+        // Unknown means: there once or not at all. The same id settles it.
+        let server = site.start(&[]);
+        let mut wire = server.connect();
+        let balance = wire.ask("CREDIT.BALANCE a").number("balance");
+        assert!(balance == 5 || balance == 12, "{balance}");
+        wire.ask("CREDIT.GRANT a lost 7");
+        assert_eq!(wire.ask("CREDIT.BALANCE a").number("balance"), 12);
+    }
+}
+
+#[test]
+fn while_the_disk_is_slow_replies_stay_right_and_reads_that_show_nothing_new_do_not_wait() {
+    let site = Site::new();
+    let server = site.start(&["--cores", "2", "--shards", "2"]);
+    let mut wire = server.connect();
+    assert!(wire.ask("CREDIT.GRANT a g0 1000").line().contains("granted"));
+    let Some(_fault) = Fault::inject(&server, "fdatasync", "delay_enter=30000") else { return };
+    for round in 0..8 {
+        let lines: Vec<_> = (0..100).map(|n| format!("CREDIT.DEBIT a d{round}:{n} 1")).collect();
+        wire.send(&lines.iter().flat_map(|line| request(line)).collect::<Vec<_>>());
+        wire.send(&request("CREDIT.BALANCE a"));
+        for n in 1..=100 {
+            assert_eq!(wire.reply().number("balance"), 1000 - 100 * round - n);
+        }
+        assert_eq!(wire.reply().number("balance"), 900 - 100 * round, "a read waits for what it shows");
+    }
+    let figure = |wire: &mut crate::wire::Wire, name| info(wire, "persistence", name).parse::<u64>().expect("a number");
+    let (commits, inline) = (figure(&mut wire, "log_commits"), figure(&mut wire, "log_inline_commits"));
+    assert!(commits > inline, "slow syncs are the journal thread's: {inline} of {commits} commits inline");
+
+    // The disk sleeps over this debit; an account that has nothing to do with it is shown at once.
+    let mut other = server.connect();
+    wire.send(&request("CREDIT.DEBIT a last 1"));
+    assert_eq!(other.ask("CREDIT.BALANCE nobody").number("balance"), 0);
+    assert!(wire.reply().line().contains("debited"));
+}
+
+#[test]
+fn no_room_for_the_next_segment_ends_with_28_and_loses_nothing() {
+    let site = Site::new();
+    let server = site.start(&["--cores", "1", "--shards", "1"]);
+    let mut wire = server.connect();
+    let Some(_fault) = Fault::inject(&server, "fallocate", "error=ENOSPC") else { return };
+    let meta = "m".repeat(1000);
+    let mut acknowledged = 0;
+    // Three segments of 4 MiB: the spare that may be there already is not enough.
+    'full: for round in 0..120 {
+        let lines = (0..100).map(|n| request(&format!("CREDIT.GRANT a t{round}:{n} 1 META {meta}")));
+        if wire.try_send(&lines.flatten().collect::<Vec<_>>()).is_err() {
+            break;
+        }
+        for _ in 0..100 {
+            let Some(reply) = wire.next() else { break 'full };
+            acknowledged = reply.number("balance");
+        }
+    }
+    let log = server.log();
+    assert_eq!(server.exit_code(), Some(28), "after {acknowledged} grants\n{log}");
+    assert!(acknowledged > 0 && log.contains("disk full"), "{log}");
+    let server = site.start(&[]);
+    let balance = server.connect().ask("CREDIT.BALANCE a").number("balance");
+    assert!(balance >= acknowledged, "{balance} < {acknowledged}");
+}

@@ -1,0 +1,28 @@
+//! The built server, as a process, at its socket.
+//!
+//! ```text
+//!  test ──bytes──▶ creditd (a child process, a free port, its own data directory) ──▶ disk
+//!       ◀─bytes──
+//! ```
+//!
+//! Every test starts its own server and waits for events, never for time: replies, the end of a stream, the end of a
+//! process; all waits are bounded. Absent on purpose: anything that looks into the server past its replies, its exit
+//! code and its standard error.
+
+mod clients;
+mod disk;
+mod hostile;
+mod kill;
+mod lifecycle;
+mod pipelines;
+mod replies;
+mod server;
+mod session;
+mod wire;
+
+/// The judge of the kill tests speaks in the ledger's words.
+use creditd::ledger;
+
+#[allow(dead_code, reason = "shared with the unit tests and the simulator, which use more of it")]
+#[path = "../model/mod.rs"]
+mod model;

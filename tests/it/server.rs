@@ -1,0 +1,163 @@
+//! A creditd process and the directory that it lives in.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use crate::wire::Wire;
+
+/// How long a start or an end may take: far more than any needs, so that only a hang fails.
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// A place on disk for one server after the other.
+pub struct Site {
+    dir: tempfile::TempDir,
+}
+
+impl Site {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a directory for the test") }
+    }
+
+    /// Where the server keeps its log.
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Makes the data directory with these permissions.
+    pub fn make_data_dir(&self, mode: u32) {
+        fs::create_dir(self.data_dir()).expect("the directory is new");
+        fs::set_permissions(self.data_dir(), fs::Permissions::from_mode(mode)).expect("it is ours");
+    }
+
+    /// A path beside the data directory.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Starts a server that must come to serve.
+    pub fn start(&self, flags: &[&str]) -> Server {
+        self.start_under(&[], flags)
+    }
+
+    /// Starts it as the last words of another program's command line.
+    pub fn start_under(&self, wrapper: &[&str], flags: &[&str]) -> Server {
+        self.launch(wrapper, flags).unwrap_or_else(|(status, log)| panic!("no start with {flags:?}: {status}\n{log}"))
+    }
+
+    /// Starts a server that must not come to serve. Its exit code, and what it said.
+    pub fn refusal(&self, flags: &[&str]) -> (Option<i32>, String) {
+        match self.launch(&[], flags) {
+            Ok(_) => panic!("started with {flags:?}"),
+            Err((status, log)) => (status.code(), log),
+        }
+    }
+
+    fn launch(&self, wrapper: &[&str], flags: &[&str]) -> Result<Server, (ExitStatus, String)> {
+        let log = self.path("stderr");
+        let program = wrapper.iter().copied().chain([env!("CARGO_BIN_EXE_creditd")]).collect::<Vec<_>>();
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).args(flags).current_dir(self.dir.path());
+        // Flags win over variables, so a test can have its own.
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env("CREDITD_PORT", "0").env("CREDITD_SEGMENT_SIZE", "4MiB").env("CREDITD_DATA_DIR", self.data_dir());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+        command.stderr(fs::File::options().create(true).append(true).open(&log).expect("a file for its log"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program[0]));
+        let output = lines(&mut child);
+        let banner = match output.recv_timeout(WITHIN) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Disconnected) => return Err((child.wait().expect("a child"), read(&log))),
+            Err(RecvTimeoutError::Timeout) => {
+                child.kill().expect("a child");
+                panic!("it neither serves nor ends\n{}", read(&log));
+            }
+        };
+        let port = banner.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = port.unwrap_or_else(|| panic!("no port at the end of the banner's first line: {banner:?}"));
+        Ok(Server { child, port, output, log })
+    }
+}
+
+/// A running server; it is killed when the value goes.
+pub struct Server {
+    child: Child,
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
+    output: Receiver<String>,
+    log: PathBuf,
+}
+
+impl Server {
+    /// A connection to it.
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.port)
+    }
+
+    /// The number of the process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it, and those before it in the same place, said on standard error.
+    pub fn log(&self) -> String {
+        read(&self.log)
+    }
+
+    /// Ends it as a power-loving operator would: SIGKILL.
+    pub fn kill9(mut self) {
+        self.child.kill().expect("it runs");
+        let status = self.child.wait().expect("a child");
+        assert_eq!(status.signal(), Some(9), "it had ended before: {status}\n{}", self.log());
+    }
+
+    /// Asks it to end (SIGTERM) and returns its exit code.
+    pub fn terminate(self) -> Option<i32> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.exit_code()
+    }
+
+    /// Waits for its end.
+    pub fn exit_code(mut self) -> Option<i32> {
+        loop {
+            match self.output.recv_timeout(WITHIN) {
+                Ok(_) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.child.wait().expect("a child").code(),
+                Err(RecvTimeoutError::Timeout) => panic!("it does not end\n{}", self.log()),
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The child's standard output, line by line; the channel ends with the process.
+fn lines(child: &mut Child) -> Receiver<String> {
+    let output = BufReader::new(child.stdout.take().expect("it is piped"));
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in output.lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn read(log: &Path) -> String {
+    fs::read_to_string(log).unwrap_or_default()
+}
