@@ -13,6 +13,8 @@
 //! more input ([`Need::Room`]): back-pressure, not an error.
 
 mod session;
+#[cfg(test)]
+mod tests;
 
 use super::replies::{Answer, Failure, MadeTx, ReplyRing};
 use super::resp::{Parser, ProtocolError};

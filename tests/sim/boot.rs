@@ -2,11 +2,18 @@
 
 use super::world::{Down, Flight, Home, Mail, Outbox, Process, World};
 use creditd::clock::{Clock, ShardClock};
-use creditd::journal::{BlockKind, Entry, LogId, Lsn, Opened, RecoveryOptions, SimStorage, recover};
+use creditd::journal::storage::{SegmentSource, Storage};
+use creditd::journal::{
+    BlockKind, Entry, JournalError, LogId, Lsn, Opened, PAGE, RecoveryOptions, SegmentName, SimStorage, SyncPolicy,
+    recover,
+};
 use creditd::ledger::invariants::check_trail;
 use creditd::ledger::{Ledger, Limits, Seeds, codec};
 use creditd::shard::{Rebuild, Shard};
 use std::collections::BTreeMap;
+
+/// Of 100 boots, how many find a flipped bit.
+const ROT_PERCENT: u64 = 20;
 
 /// Faults in a row that boots may meet.
 const BOOTS_AT_RISK: u32 = 4;
@@ -22,6 +29,9 @@ pub fn log_id(shard: u16) -> LogId {
 impl World {
     /// Recovers all shards and starts a process, however many attempts that takes.
     pub fn boot(&mut self) {
+        if self.knobs.policy == SyncPolicy::Always && self.chance.percent(ROT_PERCENT) {
+            self.rot();
+        }
         for attempt in 0.. {
             if attempt < BOOTS_AT_RISK && self.chance.percent(self.knobs.boot_risk_percent) {
                 self.endanger();
@@ -43,7 +53,51 @@ impl World {
         (0..self.knobs.shards).map(|shard| self.recover_shard(shard)).collect()
     }
 
+    /// One bit of what was durable is wrong: the start is refused, or the bit meant nothing. Then it is right again.
+    fn rot(&mut self) {
+        let shard = self.chance.below(u64::from(self.knobs.shards)) as u16;
+        let proven = self.judge.proven(shard);
+        if proven == 0 {
+            return;
+        }
+        let lsn = self.chance.below(proven);
+        let disk = self.disks[usize::from(shard)].clone();
+        let names = disk.file_names();
+        let segment = names.iter().filter_map(|name| SegmentName::parse(name)).rfind(|segment| segment.base <= lsn);
+        let segment = segment.expect("what was durable is in some segment");
+        // Half of the bits fall on headers, of the segment or of the block: most of a page is padding.
+        let offset =
+            segment.offset_of(if self.chance.percent(50) { lsn / PAGE as u64 * PAGE as u64 + lsn % 96 } else { lsn });
+        let offset = if self.chance.percent(10) { lsn % 96 } else { offset };
+        let mut right = [0];
+        disk.storage().source().read_at(segment, offset, &mut right).expect("a segment is read");
+        disk.patch(&segment.to_string(), offset, &[right[0] ^ 1 << self.chance.below(8)]);
+        match self.attempt(shard) {
+            Ok((opened, ledger)) => {
+                self.judge.recovered(shard, opened.recovered.next_lsn, &ledger);
+                self.counts.rot_harmless += 1;
+            }
+            Err(JournalError::Refused(refusal)) => {
+                self.trace.note(format_args!("{refusal}"));
+                self.counts.rot_refused += 1;
+            }
+            Err(JournalError::Format { .. }) => self.counts.rot_refused += 1,
+            Err(error) => panic!("a flipped bit is refused, not {error}"),
+        }
+        disk.patch(&segment.to_string(), offset, &right);
+        disk.kill();
+    }
+
     fn recover_shard(&mut self, shard: u16) -> Result<Recovered, Down> {
+        let (opened, ledger) = self.attempt(shard).map_err(|error| self.down_of(&error))?;
+        let end = opened.recovered.next_lsn;
+        self.judge.recovered(shard, end, &ledger);
+        self.trace.note(format_args!("recovered {shard} to {end}, epoch {}", opened.recovered.epoch));
+        Ok((opened, ledger))
+    }
+
+    /// Reads a shard's log.
+    fn attempt(&mut self, shard: u16) -> Result<Recovered, JournalError> {
         let limits = Limits {
             holds_per_account_max: self.knobs.holds_max,
             accounts_max: 1_000,
@@ -67,12 +121,9 @@ impl World {
             rebuild.take(entry)
         };
         let storage = self.disks[usize::from(shard)].storage();
-        let opened = recover(storage, &options, &mut sink, &mut |_, _| {}).map_err(|error| self.down_of(&error))?;
+        let opened = recover(storage, &options, &mut sink, &mut |_, _| {})?;
         check_trails(&records);
-        let (ledger, end) = (rebuild.into_ledger(), opened.recovered.next_lsn);
-        self.judge.recovered(shard, end, &ledger);
-        self.trace.note(format_args!("recovered {shard} to {end}, epoch {}", opened.recovered.epoch));
-        Ok((opened, ledger))
+        Ok((opened, rebuild.into_ledger()))
     }
 
     /// The process runs: on any number of cores, with time as the logs and the wall have it.

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// Commands that a connection has sent and that no core has read.
 const UNREAD_MAX: usize = 12;
 
+/// Commands of a flood, 1 KiB each: more than a block.
+const FLOOD: u64 = 1_100;
+
 /// Answered writes of one process run that a client asks again in the next.
 const PROOFS: u64 = 12;
 
@@ -133,6 +136,20 @@ impl Clients {
         }
         self.connections[number].unread.push_back(request);
         self.connections[number].unread.back()
+    }
+
+    /// A client sends more than a block holds, all at once.
+    pub fn flood(&mut self, number: usize) {
+        // An account of its own: the model is naive, thousands of ids would make the others slow.
+        let account = format!("flood:{}:{number}", self.life).into_bytes();
+        let flood = (0..FLOOD).map(|n| Request {
+            account: account.clone(),
+            tx: format!("f{n}").into_bytes(),
+            reason: Vec::new(),
+            meta: vec![b'f'; 1024],
+            op: if n % 3 == 2 { Op::Debit { amount: n % 2 + 1 } } else { Op::Grant { amount: 1 } },
+        });
+        self.connections[number].unread.extend(flood);
     }
 
     /// A core reads at most `count` commands of a connection: each gets the slot of its answer.

@@ -24,6 +24,8 @@ pub struct Judge {
     digests: Vec<BTreeMap<Lsn, u128>>,
     /// Per shard: what it was told is durable.
     durable: Vec<Lsn>,
+    /// Per shard: the same one block earlier, which the newest block proves.
+    proven: Vec<Lsn>,
     /// Effects that crashes took back, none of them acknowledged.
     pub lost: u64,
     /// Effects that survived a crash.
@@ -74,6 +76,7 @@ impl Judge {
             owed: BTreeMap::new(),
             digests: vec![BTreeMap::new(); usize::from(shards)],
             durable: vec![0; usize::from(shards)],
+            proven: vec![0; usize::from(shards)],
             lost: 0,
             survived: 0,
         }
@@ -110,7 +113,12 @@ impl Judge {
 
     /// A shard hears that its log is durable up to `lsn`.
     pub fn durable(&mut self, shard: u16, lsn: Lsn) {
-        self.durable[usize::from(shard)] = lsn;
+        self.proven[usize::from(shard)] = std::mem::replace(&mut self.durable[usize::from(shard)], lsn);
+    }
+
+    /// Below this the log of a shard itself proves that all was durable.
+    pub fn proven(&self, shard: u16) -> Lsn {
+        self.proven[usize::from(shard)]
     }
 
     /// A shard's state at the end of a block.

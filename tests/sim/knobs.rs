@@ -78,6 +78,8 @@ pub struct Knobs {
     pub twice_percent: u64,
     /// Of 100 boots, how many meet a fault themselves.
     pub boot_risk_percent: u64,
+    /// Once a process run, a client sends more than a block holds.
+    pub floods: bool,
     pub lives: u64,
     pub steps_max: u64,
     weights: Vec<(Action, u64)>,
@@ -106,6 +108,7 @@ impl Knobs {
             long_percent: one_of(chance, &[0, 5, 60]),
             twice_percent: one_of(chance, &[0, 10, 40]),
             boot_risk_percent: one_of(chance, &[10, 50, 80]),
+            floods: chance.percent(3),
             lives: 4 + chance.below(6),
             steps_max: one_of(chance, &[60, 400, 1_500]),
             weight: weights.iter().map(|(_, weight)| weight).sum(),

@@ -34,7 +34,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use world::{Counts, Life};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 800;
+const SEEDS: u64 = 700;
 
 #[test]
 fn nothing_acknowledged_is_lost_or_done_twice() {

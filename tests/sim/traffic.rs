@@ -20,8 +20,7 @@ impl World {
     }
 
     /// A core reads some commands of one connection, and runs or forwards them.
-    pub fn read(&mut self, number: usize) {
-        let count = 1 + self.chance.below(8);
+    pub fn read(&mut self, number: usize, count: u64) {
         let core = self.clients.connections[number].core;
         let mut own = Batch::default();
         for (ticket, request) in self.clients.read(number, count) {

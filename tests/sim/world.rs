@@ -104,6 +104,9 @@ pub struct Counts {
     pub boots: u64,
     /// Boots that met a fault themselves.
     pub nested: u64,
+    /// Boots refused for a flipped bit, and those that it did not concern.
+    pub rot_refused: u64,
+    pub rot_harmless: u64,
     pub power_cuts: u64,
     pub kills: u64,
     /// Ends by an error that the process met.
@@ -124,6 +127,8 @@ impl Counts {
         self.commits += other.commits;
         self.boots += other.boots;
         self.nested += other.nested;
+        self.rot_refused += other.rot_refused;
+        self.rot_harmless += other.rot_harmless;
         self.power_cuts += other.power_cuts;
         self.kills += other.kills;
         self.faults += other.faults;
@@ -136,7 +141,7 @@ impl Counts {
     pub fn check(&self, seeds: u64) {
         let often = [self.commands / 100, self.answers / 50, self.replays, self.commits / 10, self.lost, self.survived];
         assert!(often.into_iter().all(|count| count >= seeds), "too little happens: {self:?}");
-        let ends = [self.nested, self.power_cuts, self.kills, self.faults, self.clean_stops];
+        let ends = [self.nested, self.power_cuts, self.kills, self.faults, self.clean_stops, self.rot_refused];
         assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");
     }
 }
@@ -189,7 +194,13 @@ impl World {
     fn run(&mut self) -> Result<(), Down> {
         let steps = 1 + self.chance.below(self.knobs.steps_max);
         let danger_at = self.chance.below(2 * steps);
+        let flood_at = if self.knobs.floods { self.chance.below(steps) } else { u64::MAX };
         for step in 0..steps {
+            if step == flood_at {
+                let number = self.chance.below(self.clients.connections.len() as u64) as usize;
+                self.clients.flood(number);
+                self.read(number, u64::MAX);
+            }
             if step == danger_at {
                 self.endanger();
             }
@@ -222,7 +233,10 @@ impl World {
         let connection = self.chance.below(self.clients.connections.len() as u64) as usize;
         match action {
             Action::Send => self.send(),
-            Action::Read => self.read(connection),
+            Action::Read => {
+                let count = 1 + self.chance.below(8);
+                self.read(connection, count);
+            }
             Action::Flush => self.flush(core),
             Action::Deliver => {
                 let pair = self.chance.below(self.process.mail.len() as u64) as usize;
@@ -266,7 +280,7 @@ impl World {
     /// Everything that was sent is executed, committed and answered, and the shards are what they must be.
     pub fn drain(&mut self) -> Result<(), Down> {
         for _ in 0..10_000 {
-            (0..self.clients.connections.len()).for_each(|number| self.read(number));
+            (0..self.clients.connections.len()).for_each(|number| self.read(number, u64::MAX));
             (0..self.process.cores).for_each(|core| self.flush(core));
             (0..self.process.mail.len()).for_each(|pair| self.deliver(pair));
             for shard in 0..self.knobs.shards {

@@ -1,0 +1,186 @@
+//! A conversation with a host that answers when told to.
+
+use super::*;
+use crate::ledger::outcome::{Figures, Outcome};
+
+struct Desk {
+    limits: Limits,
+    defaults: Defaults,
+    loading: bool,
+    congested: bool,
+    password: Option<&'static [u8]>,
+    submitted: Vec<(Ticket, Vec<u8>)>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self {
+            limits: Limits {
+                slots_max: 4,
+                args_max: 64,
+                frame_bytes_max: 4096,
+                frame_timeout_ms: 1000,
+                idle_timeout_ms: None,
+            },
+            defaults: Defaults { reserve_ttl_ms: 300_000, allow_auto_tx: true },
+            loading: false,
+            congested: false,
+            password: None,
+            submitted: Vec::new(),
+        }
+    }
+}
+
+impl Host for Desk {
+    fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
+        self.submitted.push((ticket, command.tx.to_vec()));
+    }
+    fn ask(&mut self, _: Ticket, _: Proto, _: &ServerRequest<'_>) -> Option<Answer> {
+        Some(Answer::Integer(42))
+    }
+    fn make_tx(&mut self) -> MadeTx {
+        *b"01ARZ3NDEKTSV4RRFFQ69G5FAV"
+    }
+    fn loading(&self) -> Option<String> {
+        self.loading.then(|| "LOADING 12% done, about 3 s left".to_owned())
+    }
+    fn is_congested(&self) -> bool {
+        self.congested
+    }
+    fn needs_password(&self) -> bool {
+        self.password.is_some()
+    }
+    fn is_password(&self, given: &[u8]) -> bool {
+        self.password == Some(given)
+    }
+    fn redis_version(&self) -> &'static str {
+        "7.2.4"
+    }
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+    fn defaults(&self) -> &Defaults {
+        &self.defaults
+    }
+    fn now_ms(&self) -> u64 {
+        1000
+    }
+    fn called(&mut self, _: u16) {}
+    fn refused(&mut self, _: Option<&'static CommandSpec>, _: &str) {}
+}
+
+fn connect() -> Connection {
+    let address = SocketAddr::from(([127, 0, 0, 1], 7));
+    Connection::new(9, Ticket { core: 0, connection: 0, generation: 0, slot: 0 }, address, address, 1000)
+}
+
+/// What the client reads next.
+fn told(connection: &mut Connection) -> String {
+    let text = String::from_utf8_lossy(connection.output()).replace("\r\n", " ");
+    connection.sent(connection.output().len());
+    text
+}
+
+fn balance(balance: u64) -> Answer {
+    Answer::Outcome(Outcome::Balance(Figures { balance, ..Figures::default() }))
+}
+
+#[test]
+fn answers_come_in_any_order_and_leave_in_the_order_of_requests() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"CREDIT.BALANCE a\r\nPING\r\nCREDIT.BALANCE b\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "");
+    let slots: Vec<u32> = desk.submitted.iter().map(|(ticket, _)| ticket.slot).collect();
+    connection.fill(slots[1], balance(2), |_| {});
+    assert_eq!(told(&mut connection), "");
+    connection.fill(slots[0], balance(1), |_| {});
+    let text = told(&mut connection);
+    let places = [":1 ", "+PONG", ":2 "].map(|part| text.find(part).expect(part));
+    assert!(places.is_sorted(), "{text}");
+}
+
+#[test]
+fn a_full_ring_stops_reading_and_goes_on_when_a_reply_has_left() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(&b"CREDIT.BALANCE a\r\n".repeat(6), &mut desk);
+    assert_eq!((desk.submitted.len(), connection.need()), (4, Need::Resume), "four slots");
+    connection.receive(b"", &mut desk);
+    assert_eq!(desk.submitted.len(), 4, "still full");
+    connection.fill(desk.submitted[0].0.slot, balance(1), |_| {});
+    connection.receive(b"", &mut desk);
+    assert_eq!(desk.submitted.len(), 5);
+    desk.congested = true;
+    connection.fill(desk.submitted[1].0.slot, balance(1), |_| {});
+    connection.receive(b"", &mut desk);
+    assert_eq!(desk.submitted.len(), 5, "shards are too far behind");
+    desk.congested = false;
+    connection.receive(b"", &mut desk);
+    assert_eq!((desk.submitted.len(), connection.need()), (6, Need::Input));
+}
+
+#[test]
+fn while_loading_only_what_needs_no_accounts_is_answered() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    desk.loading = true;
+    connection.receive(b"PING\r\nCREDIT.BALANCE a\r\nDBSIZE\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "-LOADING 12% done, about 3 s left ".repeat(3));
+    connection.receive(b"INFO\r\nCLIENT ID\r\n", &mut desk);
+    assert_eq!(told(&mut connection), ":42 :9 ");
+    assert!(desk.submitted.is_empty());
+}
+
+#[test]
+fn exec_runs_the_queue_in_order_under_one_array() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"MULTI\r\nCREDIT.GRANT a * 5\r\nPING\r\nEXEC\r\nPING x\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "+OK +QUEUED +QUEUED *2 ");
+    assert_eq!(desk.submitted[0].1, b"01ARZ3NDEKTSV4RRFFQ69G5FAV", "the server made the id");
+    connection.fill(desk.submitted[0].0.slot, balance(5), |_| {});
+    assert!(told(&mut connection).ends_with("+PONG $1 x "));
+    connection.receive(b"MULTI\r\nNONSENSE\r\nEXEC\r\nEXEC\r\n", &mut desk);
+    let text = told(&mut connection);
+    assert!(text.contains("-EXECABORT") && text.ends_with("-ERR EXEC without MULTI "), "{text}");
+}
+
+#[test]
+fn three_wrong_passwords_end_it_after_their_replies() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    desk.password = Some(b"secret");
+    connection.receive(b"PING\r\nAUTH a\r\nAUTH b\r\nAUTH c\r\nAUTH secret\r\n", &mut desk);
+    let text = told(&mut connection);
+    assert_eq!((text.matches("-NOAUTH").count(), text.matches("-WRONGPASS").count()), (1, 3), "{text}");
+    assert!(!text.contains("+OK") && connection.must_shut());
+    let mut connection = connect();
+    connection.receive(b"AUTH secret\r\nPING\r\nRESET\r\nPING\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "+OK +PONG +RESET -NOAUTH Authentication required. ");
+}
+
+#[test]
+fn the_last_replies_leave_before_the_end() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"CREDIT.BALANCE a\r\nQUIT\r\nPING\r\n", &mut desk);
+    assert!(!connection.must_shut(), "a reply is owed");
+    connection.fill(desk.submitted[0].0.slot, balance(1), |_| {});
+    assert!(!connection.must_shut(), "a reply is unsent");
+    assert!(told(&mut connection).ends_with("+OK "));
+    assert!(connection.must_shut());
+    connection.was_shut();
+    connection.receive(&[b'x'; DRAIN_BYTES_MAX], &mut desk);
+    assert_eq!(connection.need(), Need::End, "what still comes is thrown away, not for ever");
+
+    let mut connection = connect();
+    connection.receive(b"CREDIT.BALANCE a\r\nCREDIT.BAL", &mut desk);
+    connection.end_of_input();
+    assert_eq!(connection.need(), Need::Room, "half closed: what came is answered");
+    connection.fill(desk.submitted[1].0.slot, balance(1), |_| {});
+    told(&mut connection);
+    assert_eq!(connection.need(), Need::End);
+}
+
+#[test]
+fn an_incomplete_request_has_its_time() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"*2\r\n$4\r\nPI", &mut desk);
+    assert!(!connection.sweep(2000, &desk.limits));
+    assert!(connection.sweep(2001, &desk.limits));
+}
