@@ -50,16 +50,19 @@ fn kill_minus_9_loses_and_doubles_nothing() {
     let site = Site::new();
     let mut steady: Vec<_> = (0..STEADY).map(|number| Steady::new(number, chance.next())).collect();
     let mut hasty = Hasty::new(chance.next());
-    let mut answered = 0;
+    let (mut answered, mut end) = (0, End::Kill);
     for cycle in 0..cycles {
         let cores = ["1", "2"][chance.below(2) as usize];
         let inline = ["0", "1ms"][chance.below(2) as usize];
         let appendfsync = ["always", "always", "no"][chance.below(3) as usize];
         let flags = ["--cores", cores, "--inline-sync-max", inline, "--appendfsync", appendfsync, "--shards", "2"];
         let server = site.start(&flags);
+        if end == End::Stop {
+            assert_eq!(info(&mut server.connect(), "persistence", "log_clean_start"), "1");
+        }
         check(&server, &mut steady, &mut hasty);
         let batches = chance.below(150);
-        let end = [End::Kill, End::Kill, End::Kill, End::Stop][chance.below(4) as usize];
+        end = [End::Kill, End::Kill, End::Kill, End::Stop][chance.below(4) as usize];
         (steady, hasty) = load_until_the_end(server, steady, hasty, batches, end);
         answered = steady.iter().map(|client| client.answered.len()).sum();
         let unanswered: usize = steady.iter().map(|client| client.unanswered.len()).sum();
@@ -72,7 +75,7 @@ fn kill_minus_9_loses_and_doubles_nothing() {
 }
 
 /// How a life of the server ends.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
     /// SIGKILL.
     Kill,
