@@ -58,7 +58,7 @@ fn kill_minus_9_loses_and_doubles_nothing() {
         let flags = ["--cores", cores, "--inline-sync-max", inline, "--appendfsync", appendfsync, "--shards", "2"];
         let server = site.start(&flags);
         if end == End::Stop {
-            assert_eq!(info(&mut server.connect(), "persistence", "log_clean_start"), "1");
+            assert_eq!(info(&mut server.connect(), "persistence", "log_clean_start"), "1", "{}", server.log());
         }
         check(&server, &mut steady, &mut hasty);
         let batches = chance.below(150);
