@@ -313,7 +313,7 @@ fn command_info_has_the_shape_of_redis_7() {
                  *6|$5|flags|*3|+RW|+access|+update|$12|begin_search|*4|$4|type|$5|index|$4|spec|*2|$5|index|:1|\
                  $9|find_keys|*4|$4|type|$5|range|$4|spec|*6|$7|lastkey|:0|$7|keystep|:1|$5|limit|:0|*0|";
     assert_eq!(catalog_reply("COMMAND INFO CREDIT.DEBIT nope", Proto::Resp2), format!("*2|{resp2}$-1|"));
-    let ping = "*10|$4|ping|:-1|~3|+loading|+stale|+fast|:0|:0|:0|~2|+@fast|+@connection|\
+    let ping = "*10|$4|ping|:-1|~1|+fast|:0|:0|:0|~2|+@fast|+@connection|\
                 ~2|$25|request_policy:all_shards|$29|response_policy:all_succeeded|~0|~0|";
     assert_eq!(catalog_reply("COMMAND INFO ping nope", Proto::Resp3), format!("*2|{ping}_|"));
     let all = catalog_reply("COMMAND", Proto::Resp2);

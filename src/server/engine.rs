@@ -209,6 +209,9 @@ impl Engine {
 
     /// Expires due holds of idle accounts, a slice per shard. Returns whether more are due.
     pub(super) fn expire(&mut self) -> bool {
+        if self.stop_marked {
+            return false; // CLEAN_STOP is the log's last block; what is due then expires at the next start
+        }
         let now_ms = self.now_ms;
         let mut more = false;
         for home in &mut self.homes {

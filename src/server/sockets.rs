@@ -37,6 +37,8 @@ pub(super) struct Socket {
     dirty: bool,
     /// The kernel's buffer is full: the task waits until the socket is writable.
     blocked: bool,
+    /// The task waits for room and has not asked for input: whoever makes room wakes it.
+    parked: bool,
     /// Its write side has been shut down.
     shut: bool,
 }
@@ -81,6 +83,7 @@ impl Sockets {
                 waker: None,
                 dirty: false,
                 blocked: false,
+                parked: false,
                 shut: false,
             });
             key
@@ -178,7 +181,7 @@ impl Socket {
         self.blocked = !self.connection.output().is_empty() && !self.connection.is_over();
         // The task has to see: room that must be waited for, requests that waited for room, or an end. It sees by itself
         // what it has written itself.
-        if !by_task && (self.blocked || !matches!(self.connection.need(), Need::Input)) {
+        if !by_task && (self.blocked || self.parked || !matches!(self.connection.need(), Need::Input)) {
             self.wake();
         }
         written
@@ -217,6 +220,7 @@ fn poll(core: &Rc<RefCell<Core>>, key: usize, cx: &mut Context<'_>) -> Poll<()> 
 /// Reads while there is something and the connection may go on. Returns whether the connection is over.
 fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [u8], cx: &mut Context<'_>) -> bool {
     let mut reads = 0;
+    socket.parked = false;
     loop {
         if socket.connection.must_shut() && !socket.shut {
             socket.shut = true;
@@ -225,13 +229,17 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
         }
         match socket.connection.need() {
             Need::End => return true,
-            Need::Room => return false,
+            Need::Room => {
+                socket.parked = true;
+                return false;
+            }
             Need::Resume => {
                 engine.begin();
                 socket.connection.receive(&[], engine);
                 engine.received();
                 if matches!(socket.connection.need(), Need::Resume) {
-                    return false; // congested: the turn wakes all
+                    socket.parked = true;
+                    return false;
                 }
                 continue;
             }

@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::server::{Server, Site};
-use crate::wire::{info, request};
+use crate::wire::{Wire, info, request};
 
 /// strace at work; it lets go when the value goes.
 struct Fault {
@@ -89,7 +89,7 @@ fn while_the_disk_is_slow_replies_stay_right_and_reads_that_show_nothing_new_do_
         }
         assert_eq!(wire.reply().number("balance"), 900 - 100 * round, "a read waits for what it shows");
     }
-    let figure = |wire: &mut crate::wire::Wire, name| info(wire, "persistence", name).parse::<u64>().expect("a number");
+    let figure = |wire: &mut Wire, name| info(wire, "persistence", name).parse::<u64>().expect("a number");
     let (commits, inline) = (figure(&mut wire, "log_commits"), figure(&mut wire, "log_inline_commits"));
     assert!(commits > inline, "slow syncs are the journal thread's: {inline} of {commits} commits inline");
 
@@ -125,4 +125,36 @@ fn no_room_for_the_next_segment_ends_with_28_and_loses_nothing() {
     let server = site.start(&[]);
     let balance = server.connect().ask("CREDIT.BALANCE a").number("balance");
     assert!(balance >= acknowledged, "{balance} < {acknowledged}");
+}
+
+#[test]
+fn while_the_log_is_read_clients_hear_how_long_it_will_take() {
+    let site = Site::new();
+    let server = site.start(&["--shards", "1"]);
+    let mut wire = server.connect();
+    let meta = "m".repeat(1000);
+    for round in 0..30 {
+        let lines = (0..100).map(|n| request(&format!("CREDIT.GRANT a t{round}:{n} 1 META {meta}")));
+        wire.send(&lines.flatten().collect::<Vec<_>>());
+        (0..100).for_each(|_| drop(wire.reply()));
+    }
+    let Some(fault) = Fault::inject(&server, "fdatasync", "delay_enter=1") else { return };
+    drop(fault);
+    server.kill9();
+
+    // -D: the server is this process' own child, strace hangs on to it.
+    let slow =
+        ["strace", "-D", "-f", "-o", "/dev/null", "-e", "trace=pread64", "-e", "inject=pread64:delay_enter=150000"];
+    let starting = site.begin(&slow, &["--shards", "1"]);
+    let port = (0..10_000_000).find_map(|_| starting.listening_port()).expect("it listens before it serves");
+    let mut wire = Wire::connect(port);
+    let early = wire.ask("CREDIT.BALANCE a").line();
+    let facts = early.strip_prefix("-LOADING creditd is reading its log: ").unwrap_or_else(|| panic!("{early}"));
+    assert!(facts.contains("% done, about ") && facts.ends_with(" s left"), "{early}");
+    assert_eq!(info(&mut wire, "persistence", "loading"), "1");
+    assert!(wire.ask("CREDIT.GRANT a early 1").line().starts_with("-LOADING "));
+    let server = starting.ready().unwrap_or_else(|(status, log)| panic!("{status}\n{log}"));
+    assert_eq!(wire.ask("CREDIT.BALANCE a").number("balance"), 3000, "the same connection goes on");
+    assert_eq!(info(&mut wire, "persistence", "loading"), "0");
+    assert_eq!(server.terminate(), Some(0));
 }

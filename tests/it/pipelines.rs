@@ -104,3 +104,18 @@ fn many_clients_that_send_the_same_id_debit_once() {
     assert_eq!(first, 1);
     assert_eq!(server.connect().ask("CREDIT.BALANCE a").number("balance"), 993);
 }
+
+/// A connection that has more output than it may has to ask for input again once that is written, whoever wrote it.
+#[test]
+fn a_flood_of_output_does_not_end_the_conversation() {
+    let site = Site::new();
+    let server = site.start(&[]);
+    let mut wire = server.connect();
+    for requests in [1, 2, 4, 8, 16, 32, 64] {
+        wire.send(&request("COMMAND DOCS").repeat(requests));
+        for _ in 0..requests {
+            wire.reply();
+        }
+        assert_eq!(wire.ask("PING").line(), "+PONG", "after {requests} at once");
+    }
+}

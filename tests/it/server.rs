@@ -43,23 +43,20 @@ impl Site {
 
     /// Starts a server that must come to serve.
     pub fn start(&self, flags: &[&str]) -> Server {
-        self.start_under(&[], flags)
-    }
-
-    /// Starts it as the last words of another program's command line.
-    pub fn start_under(&self, wrapper: &[&str], flags: &[&str]) -> Server {
-        self.launch(wrapper, flags).unwrap_or_else(|(status, log)| panic!("no start with {flags:?}: {status}\n{log}"))
+        let started = self.begin(&[], flags).ready();
+        started.unwrap_or_else(|(status, log)| panic!("no start with {flags:?}: {status}\n{log}"))
     }
 
     /// Starts a server that must not come to serve. Its exit code, and what it said.
     pub fn refusal(&self, flags: &[&str]) -> (Option<i32>, String) {
-        match self.launch(&[], flags) {
+        match self.begin(&[], flags).ready() {
             Ok(_) => panic!("started with {flags:?}"),
             Err((status, log)) => (status.code(), log),
         }
     }
 
-    fn launch(&self, wrapper: &[&str], flags: &[&str]) -> Result<Server, (ExitStatus, String)> {
+    /// Starts a server, as the last words of `wrapper`'s command line if that has any, and waits for nothing.
+    pub fn begin(&self, wrapper: &[&str], flags: &[&str]) -> Starting {
         let log = self.path("stderr");
         let program = wrapper.iter().copied().chain([env!("CARGO_BIN_EXE_creditd")]).collect::<Vec<_>>();
         let mut command = Command::new(program[0]);
@@ -71,17 +68,40 @@ impl Site {
         command.stderr(fs::File::options().create(true).append(true).open(&log).expect("a file for its log"));
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program[0]));
         let output = lines(&mut child);
-        let banner = match output.recv_timeout(WITHIN) {
+        Starting(Server { child, port: 0, output, log })
+    }
+}
+
+/// A server that may not serve yet.
+pub struct Starting(Server);
+
+impl Starting {
+    /// Waits until it serves, or has ended: then its status, and what it said.
+    pub fn ready(self) -> Result<Server, (ExitStatus, String)> {
+        let mut server = self.0;
+        let banner = match server.output.recv_timeout(WITHIN) {
             Ok(line) => line,
-            Err(RecvTimeoutError::Disconnected) => return Err((child.wait().expect("a child"), read(&log))),
-            Err(RecvTimeoutError::Timeout) => {
-                child.kill().expect("a child");
-                panic!("it neither serves nor ends\n{}", read(&log));
-            }
+            Err(RecvTimeoutError::Disconnected) => return Err((server.child.wait().expect("a child"), server.log())),
+            Err(RecvTimeoutError::Timeout) => panic!("it neither serves nor ends\n{}", server.log()),
         };
         let port = banner.rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.unwrap_or_else(|| panic!("no port at the end of the banner's first line: {banner:?}"));
-        Ok(Server { child, port, output, log })
+        server.port = port.unwrap_or_else(|| panic!("no port at the end of the banner's first line: {banner:?}"));
+        Ok(server)
+    }
+
+    /// Where it listens, which it may do before it serves; `None`: not yet.
+    pub fn listening_port(&self) -> Option<u16> {
+        let process = PathBuf::from(format!("/proc/{}", self.0.child.id()));
+        let links = fs::read_dir(process.join("fd")).ok()?.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        let sockets: Vec<_> =
+            links.filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.to_owned())).collect();
+        let table = fs::read_to_string(process.join("net/tcp")).ok()?;
+        table.lines().find_map(|line| {
+            let fields: Vec<_> = line.split_whitespace().collect();
+            let (address, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
+            let is_ours = *state == "0A" && sockets.contains(&format!("{inode}]"));
+            is_ours.then(|| u16::from_str_radix(address.rsplit(':').next()?, 16).ok())?
+        })
     }
 }
 

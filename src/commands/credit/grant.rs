@@ -1,10 +1,7 @@
 //! `CREDIT.GRANT account tx amount [REASON s] [META s]`: adds credits; opens the account.
 
-use crate::commands::args::Args;
-use crate::commands::refusal::Refusal;
 use crate::commands::spec::{ArgSpec, CommandSpec, KeyUse};
-use crate::commands::{Defaults, Request};
-use crate::ledger::command::{Command, Op};
+use crate::ledger::command::Op;
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {
@@ -15,20 +12,6 @@ pub static SPEC: CommandSpec = CommandSpec {
     categories: &["granter"],
     summary: "Adds credits to an account, which it opens if needed",
     args: &[ArgSpec::ACCOUNT, super::TX, super::AMOUNT, super::REASON, super::META],
-    parse,
+    parse: |args, defaults| super::parse_amount(args, defaults, |amount| Op::Grant { amount }),
     ..super::BASE
 };
-
-fn parse<'a>(args: &mut Args<'a>, defaults: &Defaults) -> Result<Request<'a>, Refusal> {
-    let account = args.account()?;
-    let (tx, made_tx) = args.starting_tx(defaults)?;
-    let amount = args.amount()?;
-    let (mut reason, mut meta) = (&b""[..], &b""[..]);
-    while let Some(option) = args.option(&["REASON", "META"])? {
-        match option {
-            "REASON" => reason = args.reason()?,
-            _ => meta = args.meta()?,
-        }
-    }
-    Ok(Request::Ledger { command: Command { account, tx, reason, meta, op: Op::Grant { amount } }, made_tx })
-}

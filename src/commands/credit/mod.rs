@@ -8,7 +8,11 @@ pub mod holds;
 pub mod release;
 pub mod reserve;
 
+use super::args::Args;
+use super::refusal::Refusal;
 use super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use super::{Defaults, Request};
+use crate::ledger::command::{Command, Op};
 
 /// What all entries of the group share.
 const BASE: CommandSpec = CommandSpec { group: "credit", since: "0.1.0", ..CommandSpec::BASE };
@@ -20,3 +24,18 @@ const TX: ArgSpec = ArgSpec::new("tx", ArgKind::String);
 const AMOUNT: ArgSpec = ArgSpec::new("amount", ArgKind::Integer);
 const REASON: ArgSpec = ArgSpec::option("REASON", "text", ArgKind::String);
 const META: ArgSpec = ArgSpec::option("META", "text", ArgKind::String);
+
+/// `account tx amount [REASON s] [META s]`: the grammar of GRANT and DEBIT.
+fn parse_amount<'a>(args: &mut Args<'a>, defaults: &Defaults, op: fn(u64) -> Op) -> Result<Request<'a>, Refusal> {
+    let account = args.account()?;
+    let (tx, made_tx) = args.starting_tx(defaults)?;
+    let amount = args.amount()?;
+    let (mut reason, mut meta) = (&b""[..], &b""[..]);
+    while let Some(option) = args.option(&["REASON", "META"])? {
+        match option {
+            "REASON" => reason = args.reason()?,
+            _ => meta = args.meta()?,
+        }
+    }
+    Ok(Request::Ledger { command: Command { account, tx, reason, meta, op: op(amount) }, made_tx })
+}
