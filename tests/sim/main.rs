@@ -21,6 +21,7 @@ mod model;
 mod boot;
 mod clients;
 mod commits;
+mod counts;
 mod judge;
 mod knobs;
 mod trace;
@@ -28,10 +29,10 @@ mod traffic;
 mod witness;
 mod world;
 
+use counts::{Counts, Life};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use world::{Counts, Life};
 
 /// Seeds of an ordinary test run.
 const SEEDS: u64 = 700;

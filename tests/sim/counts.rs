@@ -1,0 +1,61 @@
+//! What happened how often: so that nobody takes a simulation in which nothing happens for a proof.
+
+/// A life as a number, and what was in it.
+#[derive(Debug)]
+pub struct Life {
+    pub hash: u64,
+    pub counts: Counts,
+}
+
+/// What happened how often.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub commands: u64,
+    pub answers: u64,
+    pub retries: u64,
+    pub replays: u64,
+    pub commits: u64,
+    pub boots: u64,
+    /// Boots that met a fault themselves.
+    pub nested: u64,
+    /// Boots refused for a flipped bit, and those that it did not concern.
+    pub rot_refused: u64,
+    pub rot_harmless: u64,
+    pub power_cuts: u64,
+    pub kills: u64,
+    /// Ends by an error that the process met.
+    pub faults: u64,
+    pub clean_stops: u64,
+    /// Unacknowledged effects that a crash took back, and that survived one.
+    pub lost: u64,
+    pub survived: u64,
+}
+
+impl Counts {
+    /// Sums up.
+    pub fn add(&mut self, other: &Counts) {
+        self.commands += other.commands;
+        self.answers += other.answers;
+        self.retries += other.retries;
+        self.replays += other.replays;
+        self.commits += other.commits;
+        self.boots += other.boots;
+        self.nested += other.nested;
+        self.rot_refused += other.rot_refused;
+        self.rot_harmless += other.rot_harmless;
+        self.power_cuts += other.power_cuts;
+        self.kills += other.kills;
+        self.faults += other.faults;
+        self.clean_stops += other.clean_stops;
+        self.lost += other.lost;
+        self.survived += other.survived;
+    }
+
+    /// A simulation in which nothing happens proves nothing.
+    pub fn check(&self, seeds: u64) {
+        let often = [self.commands / 100, self.answers / 50, self.replays, self.commits / 10, self.lost, self.survived];
+        assert!(often.into_iter().all(|count| count >= seeds), "too little happens: {self:?}");
+        let ends = [self.nested, self.power_cuts, self.kills, self.faults, self.clean_stops, self.rot_refused];
+        assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");
+    }
+}
