@@ -11,12 +11,12 @@
 //! ```
 //!
 //! The two fences make it impossible that the core misses the message *and* the sender misses the flag: in the single
-//! order of the fences one comes first, and the other side sees what was written before it. Checked exhaustively by loom:
-//! `RUSTFLAGS="--cfg creditd_loom" cargo test --release --lib doorbell`.
+//! order of the fences one comes first, and the other side sees what was written before it. The tests below go through
+//! every interleaving with loom, whose atomics stand in for the real ones in unit tests, and nowhere else.
 
-#[cfg(creditd_loom)]
+#[cfg(test)]
 use loom::sync::atomic::{AtomicBool, Ordering, fence};
-#[cfg(not(creditd_loom))]
+#[cfg(not(test))]
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// One per core; shared with all who send to it.
@@ -54,42 +54,50 @@ impl Doorbell {
     }
 }
 
-#[cfg(all(test, creditd_loom))]
+#[cfg(test)]
 mod tests {
     use super::*;
+    use loom::model::Builder;
     use loom::sync::Arc;
     use loom::sync::atomic::AtomicUsize;
     use loom::thread;
 
-    /// Two senders, one core: if the core sleeps, a message that it did not see has rung.
-    #[test]
-    fn no_message_is_slept_over() {
-        loom::model(|| {
+    /// `senders` threads send `messages` each while the core goes to sleep: if it sleeps, a message that it did not see
+    /// has rung.
+    fn check(builder: Builder, senders: usize, messages: usize) {
+        builder.check(move || {
             let bell = Arc::new(Doorbell::new());
             let inbox = Arc::new(AtomicUsize::new(0));
             let rings = Arc::new(AtomicUsize::new(0));
-            let senders: Vec<_> = (0..2)
-                .map(|_| {
-                    let (bell, inbox, rings) = (bell.clone(), inbox.clone(), rings.clone());
-                    thread::spawn(move || {
+            let send = |_| {
+                let (bell, inbox, rings) = (bell.clone(), inbox.clone(), rings.clone());
+                thread::spawn(move || {
+                    for _ in 0..messages {
                         inbox.fetch_add(1, Ordering::Relaxed);
-                        if bell.must_ring() {
-                            rings.fetch_add(1, Ordering::Relaxed);
-                        }
-                    })
+                        rings.fetch_add(usize::from(bell.must_ring()), Ordering::Relaxed);
+                    }
                 })
-                .collect();
-            let mut seen = 0;
-            let sleeps = bell.may_sleep(|| {
-                seen = inbox.load(Ordering::Relaxed);
-                seen == 0
-            });
+            };
+            let senders: Vec<_> = (0..senders).map(send).collect();
+            let sleeps = bell.may_sleep(|| inbox.load(Ordering::Relaxed) == 0);
             for sender in senders {
                 sender.join().expect("a sender does not panic");
             }
-            if sleeps {
-                assert!(rings.load(Ordering::Relaxed) >= 1, "asleep with messages and nobody rang");
-            }
+            let rings = rings.load(Ordering::Relaxed);
+            assert!(!sleeps || rings == 1, "asleep with messages: one sender rings, and only one; {rings} did");
         });
+    }
+
+    #[test]
+    fn no_message_is_slept_over() {
+        check(Builder::new(), 1, 2);
+    }
+
+    #[test]
+    fn one_of_two_senders_wakes_the_sleeper() {
+        // All interleavings with at most three preemptions: all of them take minutes.
+        let mut builder = Builder::new();
+        builder.preemption_bound = Some(3);
+        check(builder, 2, 1);
     }
 }
