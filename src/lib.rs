@@ -1,4 +1,35 @@
-//! creditd
+//! creditd: a sharded in-memory store of credit accounts that speaks the Redis protocol.
+//!
+//! # The house
+//! ```text
+//! cli ──▶ server ──▶ net ──▶ commands ──▶ ledger (types)
+//!            │        └────▶ shard (batches)
+//!            ├─────▶ shard ──▶ ledger, journal
+//!            └─────▶ telemetry, config, clock
+//! ```
+//! - [`ledger`]: the rules. Pure.
+//! - [`journal`]: the disk. Records are bytes to it.
+//! - [`shard`]: the joint of both, and the replies that wait for durability.
+//! - [`commands`]: the language. One table, one argument cursor, one reply encoder.
+//! - [`net`]: the wire. Parser, conversation, listener.
+//! - [`server`]: the threads.
+//! - [`telemetry`], [`config`], [`clock`], [`cli`].
+//!
+//! # The life of `CREDIT.DEBIT tradie:42 txn-9 5`
+//! 1. The socket's task on its core reads what is there; the parser yields words as slices of the read buffer
+//!    ([`net::resp`]).
+//! 2. The table finds the command, its file parses it ([`commands`]). A slot of the reply ring is taken
+//!    ([`net::replies`]).
+//! 3. The account's hash slot names shard and core; the command is copied into the batch of that core
+//!    ([`shard::batch`]), which may be this one.
+//! 4. The core's turn runs the batch: settle what is due on the account, recall what the id means, decide, append the
+//!    event to the open block, apply it ([`shard::Shard::execute`]). The outcome waits under its log position.
+//! 5. The turn commits the block, inline or through the journal thread ([`journal`]). What is durable now is released.
+//! 6. Outcomes fill their slots, here or on the core that has the connection; what is ready in order is encoded and
+//!    leaves in one write.
+//!
+//! A crash before 5: the client got no reply and sends txn-9 again: the same outcome or a fresh one, never two debits.
+
 pub mod cli;
 pub mod clock;
 pub mod commands;

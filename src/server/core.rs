@@ -1,9 +1,9 @@
 //! One core: a pinned thread with one tokio runtime, its connections and its shards.
 //!
 //! ```text
-//!   sockets' tasks (read, run)        the turn (one task, woken by them, by the mailbox, by its timer)
-//!   ─────────────────────────         ────────────────────────────────────────────────────────────────
-//!   c1 ── c2 ── c3 ── ... ──────────▶ take mail ▸ expire ▸ commit ▸ fill reply rings ▸ send batches ▸ write sockets
+//!   sockets' tasks (read, parse)    the turn (one task, woken by them, by the mailbox, by its timer)
+//!   ────────────────────────────    ───────────────────────────────────────────────────────────────────────────
+//!   c1 ── c2 ── c3 ── ... ────────▶ run own and others' batches ▸ expire ▸ commit ▸ fill rings ▸ send ▸ write sockets
 //! ```
 //!
 //! The turn stands behind the tasks that were ready with it, so one commit covers them all: group commit without a timer.

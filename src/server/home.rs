@@ -110,8 +110,9 @@ impl Home {
         self.stats.records += u64::from(block.record_count());
         self.stats.bytes += durable - block.first_lsn();
         drop(block); // the log recycles the buffer of a block that nobody else holds
+        let before = done.released.len();
         self.shard.committed(durable, done.released);
-        done.synced(sync_ns);
+        done.syncs.push((sync_ns, (done.released.len() - before) as u64));
     }
 
     /// Tells the super what is durable, once traffic has stopped for [`IDLE_AFTER_MS`].
@@ -171,12 +172,6 @@ pub(super) struct Done<'a> {
     pub(super) released: &'a mut Vec<Reply>,
     /// Duration and number of released outcomes of each commit, for the histograms.
     pub(super) syncs: &'a mut Vec<(u64, u64)>,
-}
-
-impl Done<'_> {
-    fn synced(&mut self, sync_ns: u64) {
-        self.syncs.push((sync_ns, self.released.len() as u64));
-    }
 }
 
 impl Job {

@@ -1,7 +1,7 @@
 //! The sockets of a core: one task each, which only reads; the core's turn writes.
 //!
 //! ```text
-//!  readable ─▶ task: one read ─▶ Connection::receive ─▶ commands run inline or go to an outbox ─▶ turn wanted
+//!  readable ─▶ task: one read ─▶ Connection::receive ─▶ commands join the batch of their core ─▶ turn wanted
 //!  turn ─▶ answers fill reply rings ─▶ one write a socket; what does not fit waits for the task to see it writable
 //! ```
 //!
