@@ -87,8 +87,8 @@ pub struct Config {
     pub requirepass: Option<Secret>,
     /// Accounts per shard.
     pub accounts_max: u64,
-    /// Bytes of the transaction index per shard.
-    pub tx_index_bytes_max: u64,
+    /// Bytes of the transaction index per shard; `None` = a share of the machine's memory.
+    pub tx_index_bytes_max: Option<u64>,
     /// Active reservations per account.
     pub holds_per_account_max: u32,
     /// Commands of one connection that may wait for their reply.
@@ -158,7 +158,7 @@ impl Config {
             maxclients: s.count("maxclients") as usize,
             requirepass: s.secret("requirepass"),
             accounts_max: s.count("accounts-max"),
-            tx_index_bytes_max: s.count("tx-index-memory"),
+            tx_index_bytes_max: some_if_positive(s.count("tx-index-memory")),
             holds_per_account_max: s.count("holds-per-account-max") as u32,
             slots_per_connection: s.count("slots-per-connection") as usize,
             output_bytes_max: s.count("output-bytes-max") as usize,

@@ -100,7 +100,7 @@ fn flag(knob: &'static Knob) -> Arg {
 fn placeholder(kind: Kind) -> &'static str {
     match kind {
         Kind::Count { .. } | Kind::CountOrAuto { .. } => "N",
-        Kind::Size { .. } => "SIZE",
+        Kind::Size { .. } | Kind::SizeOrAuto { .. } => "SIZE",
         Kind::Duration { .. } => "TIME",
         Kind::Switch => "yes|no",
         Kind::Choice(_) => "WORD",

@@ -39,6 +39,13 @@ pub enum Kind {
         /// Every value is a multiple of this, in bytes.
         step: u64,
     },
+    /// Bytes, or `auto` (= 0).
+    SizeOrAuto {
+        /// Smallest, in bytes.
+        min: u64,
+        /// Largest, in bytes.
+        max: u64,
+    },
     /// Time: `250us`, `500ms`, `30s`, `5m`, `24h`, `7d`.
     Duration {
         /// Shortest, in microseconds.
@@ -165,9 +172,9 @@ pub const KNOBS: &[Knob] = &[
     },
     Knob {
         name: "tx-index-memory",
-        kind: Kind::Size { min: MIB, max: 1024 * GIB, step: 1 },
-        default: "1GiB",
-        help: "memory per shard for remembered transaction ids, about 32 bytes each; then writes get OOM",
+        kind: Kind::SizeOrAuto { min: MIB, max: 1024 * GIB },
+        default: "auto",
+        help: "memory per shard for remembered ids, 32 bytes each, then OOM; auto = a quarter of the machine's",
     },
     Knob {
         name: "holds-per-account-max",

@@ -75,6 +75,7 @@ fn the_nearest_layer_wins_and_is_named() {
 #[test]
 fn units_are_read_and_shown() {
     let size = Kind::Size { min: 0, max: u64::MAX, step: 1 };
+    let auto = Kind::SizeOrAuto { min: 1, max: u64::MAX };
     let time = Kind::Duration { min_us: 0, max_us: u64::MAX, bare_us: 1_000_000, forever: true };
     for (kind, text, shown) in [
         (size, "64mb", "64MiB"),
@@ -84,6 +85,8 @@ fn units_are_read_and_shown() {
         (size, "1536kb", "1536KiB"),
         (size, "100", "100"),
         (size, "2GB", "2GiB"),
+        (auto, "2GB", "2GiB"),
+        (auto, "AUTO", "auto"),
         (time, "300", "5m"),
         (time, "300s", "5m"),
         (time, "300000ms", "5m"),

@@ -54,6 +54,8 @@ impl Value {
                 let bytes = within(with_unit(text, SIZE_UNITS, 1)?, min, max)?;
                 bytes.is_multiple_of(step).then_some(Self::Number(bytes))
             }
+            Kind::SizeOrAuto { .. } if text.eq_ignore_ascii_case("auto") => Some(Self::Number(0)),
+            Kind::SizeOrAuto { min, max } => Self::parse(Kind::Size { min, max, step: 1 }, text),
             Kind::Duration { forever: true, .. } if text.eq_ignore_ascii_case("forever") => Some(Self::Forever),
             Kind::Duration { min_us, max_us, bare_us, .. } => {
                 within(with_unit(text, DURATION_UNITS, bare_us)?, min_us, max_us).map(Self::Number)
@@ -76,13 +78,15 @@ impl Value {
     pub fn display(&self, kind: Kind) -> String {
         match self {
             Self::Number(n) => match kind {
-                Kind::Size { .. } => shortest(*n, &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)], ""),
+                Kind::CountOrAuto { .. } | Kind::SizeOrAuto { .. } if *n == 0 => "auto".into(),
+                Kind::Size { .. } | Kind::SizeOrAuto { .. } => {
+                    shortest(*n, &[("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)], "")
+                }
                 Kind::Duration { .. } => shortest(
                     *n,
                     &[("d", 86_400_000_000), ("h", 3_600_000_000), ("m", 60_000_000), ("s", 1_000_000), ("ms", 1_000)],
                     "us",
                 ),
-                Kind::CountOrAuto { .. } if *n == 0 => "auto".into(),
                 _ => n.to_string(),
             },
             Self::Forever => "forever".into(),
@@ -103,6 +107,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::CountOrAuto { max, power_of_two: false } => format!("a whole number from 1 to {max}, or auto"),
         Kind::CountOrAuto { max, power_of_two: true } => format!("a power of two from 1 to {max}, or auto"),
         Kind::Size { min, max, step: 1 } => format!("a size from {} to {}", show(min), show(max)),
+        Kind::SizeOrAuto { min, max } => format!("a size from {} to {}, or auto", show(min), show(max)),
         Kind::Size { min, max, step } => {
             format!("a size from {} to {}, a multiple of {}, such as 64MiB", show(min), show(max), show(step))
         }

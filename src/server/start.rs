@@ -15,6 +15,7 @@ use crate::journal::{
 use crate::ledger::{Limits, Seeds};
 use crate::net::listener::{self, ListenError};
 use crate::shard::{Rebuild, Shard};
+use crate::telemetry::ProcessFigures;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -28,6 +29,9 @@ const CLOCK_JUMP_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
 
 /// Most shards of a data directory: its slot map is one page.
 const SHARDS_MAX: usize = 256;
+
+/// Least memory of a shard's transaction index: what the setting `tx-index-memory` allows.
+const INDEX_BYTES_MIN: u64 = 1 << 20;
 
 /// What a server that serves can tell of itself.
 #[derive(Clone, Debug)]
@@ -252,7 +256,7 @@ fn recover_shard(
     let limits = Limits {
         holds_per_account_max: config.holds_per_account_max,
         accounts_max: u32::try_from(config.accounts_max).unwrap_or(u32::MAX),
-        tx_index_bytes_max: config.tx_index_bytes_max,
+        tx_index_bytes_max: config.tx_index_bytes_max.unwrap_or_else(|| default_index_bytes(shared.router.shards())),
         tx_retention_ms: config.tx_retention_ms.unwrap_or(u64::MAX),
     };
     let options = RecoveryOptions {
@@ -294,6 +298,11 @@ fn recover_shard(
     }
     tracing::info!(shard, records = found.records, end_lsn = found.next_lsn, clean = found.clean, "log read");
     Ok(RecoveredShard { number: shard, opened, rebuild })
+}
+
+/// A shard's part of the memory for transaction ids, a quarter of the machine's (security.md 2).
+fn default_index_bytes(shards: u16) -> u64 {
+    (ProcessFigures::now().machine_bytes / 4 / u64::from(shards)).max(INDEX_BYTES_MIN)
 }
 
 /// Starts the shard clock and brings every shard home, in order; then commands are taken.
