@@ -25,7 +25,9 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A wall clock further ahead of the log than this is taken for wrong (journal.md 9): 30 days.
-const CLOCK_JUMP_MS_MAX: u64 = 30 * 24 * 3600 * 1000;
+const CLOCK_JUMP_MS_MAX: u64 = 30 * DAY_MS;
+
+const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// Most shards of a data directory: its slot map is one page.
 const SHARDS_MAX: usize = 256;
@@ -300,6 +302,15 @@ fn recover_shard(
     Ok(RecoveredShard { number: shard, opened, rebuild })
 }
 
+/// Whether the wall clock can be believed, given the newest time in the log (0: an empty log).
+fn check_clock(wall_ms: u64, last_ms: u64) -> Result<(), StartError> {
+    let ahead_ms = wall_ms.saturating_sub(last_ms);
+    if last_ms > 0 && ahead_ms > CLOCK_JUMP_MS_MAX {
+        return Err(StartError::ClockJump { days: ahead_ms / DAY_MS });
+    }
+    Ok(())
+}
+
 /// A shard's part of the memory for transaction ids, a quarter of the machine's (security.md 2).
 fn default_index_bytes(shards: u16) -> u64 {
     (ProcessFigures::now().machine_bytes / 4 / u64::from(shards)).max(INDEX_BYTES_MIN)
@@ -309,9 +320,8 @@ fn default_index_bytes(shards: u16) -> u64 {
 async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &mut Signals) -> Result<(), StartError> {
     recovered.sort_unstable_by_key(|shard| shard.number);
     let last_ms = recovered.iter().map(|shard| shard.opened.recovered.last_now_ms).max().unwrap_or(0);
-    let ahead_ms = shared.clock.wall_ms().saturating_sub(last_ms);
-    if last_ms > 0 && ahead_ms > CLOCK_JUMP_MS_MAX && !shared.config.accept_clock_jump {
-        return Err(StartError::ClockJump { days: ahead_ms / (24 * 3600 * 1000) });
+    if !shared.config.accept_clock_jump {
+        check_clock(shared.clock.wall_ms(), last_ms)?;
     }
     shared.start_shard_clock(last_ms);
     let clean = recovered.iter().all(|shard| shard.opened.recovered.clean);
@@ -328,4 +338,20 @@ async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &
     shared.loading_over(clean);
     tell_all(shared, signals, Phase::Serving).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wall_clock_far_ahead_of_the_log_is_not_believed() {
+        let last_ms = 1_790_000_000_000;
+        for wall_ms in [0, last_ms, last_ms + 30 * DAY_MS] {
+            check_clock(wall_ms, last_ms).expect("the log's time wins over a clock behind it");
+        }
+        check_clock(last_ms, 0).expect("an empty log knows no time");
+        let refused = check_clock(last_ms + 31 * DAY_MS, last_ms).expect_err("it would expire every hold");
+        assert_eq!((refused.exit(), refused.to_string().contains("31 days")), (Exit::Config, true));
+    }
 }

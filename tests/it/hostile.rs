@@ -216,3 +216,44 @@ fn noise_of_every_kind_does_not_end_the_server() {
     server.connect().expect("PING", "+PONG");
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn a_connection_that_is_silent_too_long_is_closed() {
+    let site = Site::new();
+    let server = site.start(&["--frame-timeout", "100ms"]);
+    let mut patient = server.connect();
+    let mut half = server.connect();
+    half.send(b"*2\r\n$4\r\nECHO\r\n$5\r\nhel");
+    assert_eq!(half.rest(), b"", "half a request is not waited for");
+    assert_eq!(patient.ask("PING").line(), "+PONG", "silence between requests is no fault");
+    drop(server);
+    let server = Site::new().start(&["--timeout", "1s"]);
+    assert_eq!(server.connect().rest(), b"", "unless --timeout says so");
+}
+
+#[test]
+fn a_full_server_says_oom_forgets_nothing_and_still_ends_holds() {
+    let site = Site::new();
+    let server = site.start(&["--shards", "1", "--accounts-max", "2", "--tx-index-memory", "1MiB"]);
+    let mut wire = server.connect();
+    wire.ask("CREDIT.GRANT a g 1000000");
+    wire.ask("CREDIT.GRANT b g 1");
+    assert!(wire.ask("CREDIT.GRANT c g 1").line().starts_with("-OOM "), "two accounts are all");
+    wire.ask("CREDIT.RESERVE a hold 10");
+    let mut filled = 0;
+    for chunk in 0..60 {
+        wire.send(&(0..1000).flat_map(|n| request(&format!("CREDIT.DEBIT a d{chunk}.{n} 1"))).collect::<Vec<_>>());
+        let debited = (0..1000).filter(|_| !wire.reply().line().starts_with("-OOM ")).count() as u64;
+        filled += debited;
+        if debited < 1000 {
+            break;
+        }
+    }
+    assert!((20_000..60_000).contains(&filled), "{filled} ids took 1 MiB, not some 30,000");
+    for refused in ["CREDIT.GRANT a g2 1", "CREDIT.RESERVE a r2 1", "CREDIT.RELEASE a unknown"] {
+        assert!(wire.ask(refused).line().starts_with("-OOM "), "{refused}");
+    }
+    assert_eq!(wire.ask("CREDIT.DEBIT a d0.0 1").number("replayed"), 1, "no id is forgotten early");
+    assert_eq!(wire.ask("CREDIT.CAPTURE a hold").number("captured"), 10, "a hold ends all the same");
+    assert_eq!(wire.ask("CREDIT.BALANCE a").number("balance"), 1_000_000 - 10 - filled);
+}
