@@ -11,6 +11,9 @@ const BACKLOG: i32 = 4096;
 /// Pause after a failed accept: descriptors are used up, or memory is; both pass.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
+/// Pause before a socket is offered again.
+const PLACE_RETRY: Duration = Duration::from_millis(1);
+
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}")]
@@ -49,8 +52,13 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts for ever and hands each socket, ready for use, to `place`.
-pub async fn accept(listener: TcpListener, keepalive: Option<Duration>, mut place: impl FnMut(TcpStream, SocketAddr)) {
+/// Accepts for ever and hands each socket, ready for use, to `place`. A socket that it gives back is tried again before
+/// the next is accepted: meanwhile the kernel holds the others.
+pub async fn accept(
+    listener: TcpListener,
+    keepalive: Option<Duration>,
+    mut place: impl FnMut(TcpStream, SocketAddr) -> Result<(), TcpStream>,
+) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "a listening socket could not be used"),
@@ -63,7 +71,11 @@ pub async fn accept(listener: TcpListener, keepalive: Option<Duration>, mut plac
                 if let Some(every) = keepalive {
                     let _ = socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(every));
                 }
-                place(stream, peer);
+                let mut unplaced = place(stream, peer);
+                while let Err(stream) = unplaced {
+                    tokio::time::sleep(PLACE_RETRY).await;
+                    unplaced = place(stream, peer);
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "accept failed; trying again");

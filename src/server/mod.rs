@@ -12,6 +12,7 @@
 //! Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
 
 mod core;
+mod descriptors;
 mod doorbell;
 mod engine;
 mod fatal;

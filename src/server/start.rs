@@ -1,6 +1,7 @@
 //! From a configuration to a serving server, and back.
 
 use super::core;
+use super::descriptors;
 use super::home::Home;
 use super::mailbox::{Accepted, Phase, Request};
 use super::quota;
@@ -88,6 +89,7 @@ impl StartError {
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
 pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
     journal::segment::exit_on_bus_error()?;
+    descriptors::provide(config.maxclients);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
     let cores = config.cores.unwrap_or_else(|| quota::default_cores(cpus.len()));
@@ -156,7 +158,7 @@ async fn serve(
         .map(|listener| {
             let shared = shared.clone();
             tokio::task::spawn_local(listener::accept(listener, keepalive, move |stream, peer| {
-                place(&shared, stream, peer);
+                place(&shared, stream, peer)
             }))
         })
         .collect();
@@ -185,17 +187,24 @@ async fn serve(
     Ok(())
 }
 
-/// Gives a fresh socket to the core with the fewest.
-fn place(shared: &Shared, stream: TcpStream, peer: SocketAddr) {
+/// Gives a fresh socket to the core with the fewest; gives it back if that core is too far behind.
+fn place(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Result<(), TcpStream> {
     let Some((core, id)) = shared.place_connection() else {
         use std::io::Write;
         let _ = (&stream).write_all(b"-ERR max number of clients reached\r\n"); // a courtesy, if it fits
-        return;
+        return Ok(());
     };
-    let accepted = stream.local_addr().map(|local| Accepted { stream, peer, local, id });
-    let placed = accepted.ok().and_then(|a| shared.mailboxes[usize::from(core)].request(Request::Connection(a)).ok());
-    if placed.is_none() {
-        shared.closed_connection(core); // gone already, or the core is far behind: the client tries again
+    let Ok(local) = stream.local_addr() else {
+        shared.closed_connection(core);
+        return Ok(()); // gone already
+    };
+    let request = Request::Connection(Accepted { stream, peer, local, id });
+    match shared.mailboxes[usize::from(core)].request(request) {
+        Err(Request::Connection(accepted)) => {
+            shared.closed_connection(core);
+            Err(accepted.stream)
+        }
+        _ => Ok(()),
     }
 }
 
