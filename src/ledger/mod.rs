@@ -193,7 +193,12 @@ impl Ledger {
         self.index.sweep(budget);
     }
 
-    /// Sums over the shard.
+    /// How many accounts there are.
+    pub fn account_count(&self) -> u64 {
+        u64::from(self.accounts.len())
+    }
+
+    /// Sums over the shard. Looks at every table for its memory: for reports, not for every command.
     pub fn totals(&self) -> Totals {
         self.sums.totals(&self.accounts, &self.holds, &self.index)
     }

@@ -108,7 +108,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     core.engine.run_own();
     let more_mail = core.take_requests(shared_core);
     let more_due = core.engine.expire();
-    core.engine.commit();
+    let more_blocks = core.engine.commit();
     let may_leave_ns = core.engine.shared.clock.boot_ns();
     let replies = core.deliver();
     let stuck = core.engine.flush();
@@ -123,7 +123,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     if core.step_phase() {
         return Poll::Ready(());
     }
-    if more_due || (more_mail && !holding) {
+    if more_due || more_blocks || (more_mail && !holding) {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }

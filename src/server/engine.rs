@@ -222,8 +222,9 @@ impl Engine {
         more
     }
 
-    /// Commits what is open wherever no commit is under way, and takes back what the journal thread has done.
-    pub(super) fn commit(&mut self) {
+    /// Commits what is open wherever no commit is under way, and takes back what the journal thread has done. Returns
+    /// whether there is more to commit at once: a turn can fill several blocks, and a commit takes one.
+    pub(super) fn commit(&mut self) -> bool {
         while let Some(committed) = self.mailbox().next_commit() {
             let place = committed.place();
             self.with_home(place, |home, _, _, done| home.finish(committed, done));
@@ -236,6 +237,7 @@ impl Engine {
         for (sync_ns, outcomes) in self.syncs.drain(..) {
             self.counters.latencies.record(Stage::Sync, sync_ns, outcomes);
         }
+        self.homes.iter().any(Home::has_waiting_block)
     }
 
     fn with_home(&mut self, place: usize, act: impl FnOnce(&mut Home, &JournalThread, u64, &mut Done<'_>)) {

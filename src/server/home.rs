@@ -133,7 +133,7 @@ impl Home {
 
     /// The shard's figures, for INFO.
     pub(super) fn facts(&self) -> ShardFacts {
-        let totals = self.shard.totals();
+        let totals = self.shard.ledger().totals();
         ShardFacts {
             shard: self.shard.id(),
             totals: CreditTotals {
@@ -157,6 +157,11 @@ impl Home {
             commit_bytes: self.stats.bytes,
             inline_commits: self.stats.inline,
         }
+    }
+
+    /// Whether a block waits that the next turn can commit: more than one was filled since the last commit.
+    pub(super) fn has_waiting_block(&self) -> bool {
+        self.committer.is_some() && self.shard.is_dirty()
     }
 
     /// Whether nothing is in flight and nothing waits.

@@ -122,7 +122,7 @@ pub(super) fn part(question: Question, engine: &Engine, sockets: &Sockets) -> Pa
         Question::Clients => Part::Clients(
             sockets.iter().map(|connection| (connection.id(), connection.describe(engine.now_ms()))).collect(),
         ),
-        Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.totals().accounts).sum()),
+        Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.ledger().account_count()).sum()),
     }
 }
 

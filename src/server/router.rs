@@ -3,31 +3,33 @@
 //! `account -> CRC16 of its hash tag -> slot 0..16383 -> shard -> core`. The step from slot to shard is fixed when the
 //! directory is made; the step from shard to core is arithmetic, so the same directory runs on any number of cores.
 
-/// Hash slots, as in Redis Cluster.
-pub const SLOTS: u32 = 16_384;
+use crate::journal::manifest::{Manifest, SLOTS};
+use std::sync::Arc;
 
 /// The way from an account to its owner.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Router {
+    /// By slot.
+    shard_of: Arc<[u16]>,
     shards: u16,
     cores: u16,
 }
 
 impl Router {
-    /// `shards` is a power of two.
-    pub fn new(shards: u16, cores: u16) -> Self {
-        assert!(shards.is_power_of_two() && u32::from(shards) <= SLOTS, "a power of two of shards, at most one a slot");
+    /// The way through the directory of `manifest`, on `cores` cores.
+    pub fn new(manifest: &Manifest, cores: u16) -> Self {
+        let shard_of: Arc<[u16]> = manifest.slot_map().into();
+        assert_eq!(shard_of.len(), usize::from(SLOTS), "every slot has a shard");
         assert!(cores > 0, "at least one core");
-        Self { shards, cores }
+        Self { shard_of, shards: manifest.shards, cores }
     }
 
-    /// The shard that owns `account`: contiguous ranges of slots.
+    /// The shard that owns `account`.
     pub fn shard(&self, account: &[u8]) -> u16 {
         if self.shards == 1 {
             return 0;
         }
-        let slot = u32::from(redis_protocol::redis_keyslot(account));
-        (slot * u32::from(self.shards) / SLOTS) as u16
+        self.shard_of[usize::from(redis_protocol::redis_keyslot(account))]
     }
 
     /// The core that runs `shard`.
@@ -55,10 +57,14 @@ impl Router {
 mod tests {
     use super::*;
 
+    fn router(shards: u16, cores: u16) -> Router {
+        Router::new(&Manifest::new([1; 16], shards, [0; 2]), cores)
+    }
+
     #[test]
     fn every_shard_has_one_core_and_a_place_of_its_own() {
         for (shards, cores) in [(1, 1), (1, 4), (8, 3), (16, 2), (2, 2)] {
-            let router = Router::new(shards, cores);
+            let router = router(shards, cores);
             let mut next_place = vec![0; usize::from(cores)];
             for shard in 0..shards {
                 let core = usize::from(router.core(shard));
@@ -70,8 +76,12 @@ mod tests {
 
     #[test]
     fn hash_tags_keep_accounts_together() {
-        let router = Router::new(64, 1);
+        let router = router(64, 1);
         assert_eq!(router.shard(b"{tradie:7}:promo"), router.shard(b"tradie:7"));
-        assert_eq!(router.shard(b"123456789"), (0x31c3_u32 * 64 / SLOTS) as u16, "CRC16/XMODEM of the check string");
+        assert_eq!(
+            router.shard(b"123456789"),
+            (0x31c3_u32 * 64 / u32::from(SLOTS)) as u16,
+            "CRC16/XMODEM of the check string"
+        );
     }
 }

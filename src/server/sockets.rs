@@ -65,7 +65,6 @@ impl Sockets {
     /// Takes a fresh socket in and starts its task.
     pub(super) fn add(core: &Rc<RefCell<Core>>, accepted: Accepted) -> Result<()> {
         let Accepted { stream, peer, local, id } = accepted;
-        stream.set_nonblocking(true)?;
         let stream = TcpStream::from_std(stream)?;
         let key = {
             let core = &mut *core.borrow_mut();
@@ -106,7 +105,8 @@ impl Sockets {
 
     /// Writes what is ready, one write a socket.
     pub(super) fn write(&mut self) {
-        for key in std::mem::take(&mut self.dirty) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for key in dirty.drain(..) {
             let Some(socket) = self.slab.get_mut(key) else { continue };
             socket.dirty = false;
             self.written += socket.write(None) as u64;
@@ -116,6 +116,7 @@ impl Sockets {
                 socket.wake();
             }
         }
+        self.dirty = dirty; // nothing was added meanwhile; its memory serves the next turn
     }
 
     /// Wakes the tasks of all sockets: what held them back is over, or the phase has changed.

@@ -9,6 +9,7 @@ use super::router::Router;
 use super::shared::{Shared, Signals};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Appendfsync, Config, Exit};
+use crate::journal::manifest::SHARDS_MAX;
 use crate::journal::mmap::MmapStorage;
 use crate::journal::{
     self, BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
@@ -29,9 +30,6 @@ use tokio::signal::unix::{SignalKind, signal};
 const CLOCK_JUMP_MS_MAX: u64 = 30 * DAY_MS;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
-
-/// Most shards of a data directory: its slot map is one page.
-const SHARDS_MAX: usize = 256;
 
 /// Least memory of a shard's transaction index: what the setting `tx-index-memory` allows.
 const INDEX_BYTES_MIN: u64 = 1 << 20;
@@ -95,8 +93,8 @@ pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartErr
     let cores = config.cores.unwrap_or_else(|| quota::default_cores(cpus.len()));
     let dir = open_directory(&config, cores)?;
     let listeners = listener::listen(&config.bind, config.port)?;
-    let router = Router::new(dir.manifest().shards, cores as u16);
-    let (shared, signals) = Shared::new(config, clock, router, run_id()?);
+    let router = Router::new(dir.manifest(), cores as u16);
+    let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?);
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
     shared.port.store(addresses.first().map_or(0, SocketAddr::port), Ordering::Relaxed);
 
@@ -130,7 +128,7 @@ fn open_directory(config: &Config, cores: usize) -> Result<DataDir, StartError> 
     let key = |at: usize| u64::from_le_bytes(keys[at..at + 8].try_into().expect("eight bytes"));
     let new = NewDir {
         instance: instance.try_into().expect("sixteen bytes"),
-        shards: config.shards.unwrap_or_else(|| cores.next_power_of_two().min(SHARDS_MAX) as u16),
+        shards: config.shards.unwrap_or_else(|| cores.next_power_of_two().min(usize::from(SHARDS_MAX)) as u16),
         hash_keys: [key(0), key(8)],
     };
     Ok(DataDir::open_or_create(&config.data_dir, new)?)
@@ -230,19 +228,19 @@ async fn recover_all(shared: &Arc<Shared>, dir: &DataDir) -> Result<Vec<Recovere
     let shards = shared.router.shards();
     let next = Arc::new(AtomicU16::new(0));
     let (results, mut arrived) = tokio::sync::mpsc::channel(usize::from(shards));
-    let (instance, hash_keys) = (dir.manifest().instance, dir.manifest().hash_keys);
+    let manifest = Arc::new(dir.manifest().clone());
     let storages = (0..shards).map(|shard| dir.storage(shard).map(Some)).collect::<Result<Vec<_>, _>>()?;
     let storages = Arc::new(Mutex::new(storages));
     for _ in 0..shared.router.cores() {
         let (shared, next, results) = (shared.clone(), next.clone(), results.clone());
-        let storages = storages.clone();
+        let (manifest, storages) = (manifest.clone(), storages.clone());
         std::thread::Builder::new().name("recovery".to_owned()).spawn(move || {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let storage = storages.lock().ok().and_then(|mut all| all.get_mut(usize::from(number))?.take());
                 let Some(storage) = storage else { return };
-                let id = LogId { instance, shard: number };
-                if results.blocking_send(recover_shard(&shared, storage, id, hash_keys)).is_err() {
+                let recovered = recover_shard(&shared, storage, manifest.log_id(number), manifest.hash_keys);
+                if results.blocking_send(recovered).is_err() {
                     return; // another shard has refused
                 }
             }

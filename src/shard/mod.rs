@@ -21,7 +21,7 @@ use crate::ledger::command::{Command, Op};
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
 use crate::ledger::outcome::Outcome;
-use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Seeds, Totals, TxKey, outcome_of};
+use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Seeds, TxKey, outcome_of};
 use batch::{Reply, Ticket};
 use pending::Pending;
 use std::sync::Arc;
@@ -45,7 +45,8 @@ pub struct Shard<R: SegmentSource> {
 #[derive(Clone, Copy)]
 pub struct Prepared {
     at: Located,
-    key: TxKey,
+    /// Of writes: reads have no id.
+    key: Option<TxKey>,
 }
 
 /// A fault of the disk under a running shard: the process must end (journal.md 1.2).
@@ -82,8 +83,8 @@ impl<R: SegmentSource> Shard<R> {
     /// Finds the account and the id of a command that will run soon, which brings them into the CPU's caches: looked
     /// up one after the other they cost a main memory access each, looked up side by side about one together.
     pub fn prepare(&self, command: &Command<'_>) -> Prepared {
-        let key = self.ledger.key(command.account, command.tx);
-        std::hint::black_box(self.ledger.lookup(key));
+        let key = command.op.is_write().then(|| self.ledger.key(command.account, command.tx));
+        std::hint::black_box(key.map(|key| self.ledger.lookup(key)));
         Prepared { at: self.ledger.locate(command.account), key }
     }
 
@@ -105,11 +106,12 @@ impl<R: SegmentSource> Shard<R> {
         // A command in between may have opened the account; an account that is there stays where it is.
         let at = if at.is_known() { at } else { self.ledger.locate(command.account) };
         self.settle(at, now_ms);
-        let prior = if command.op.is_write() { self.ledger.lookup(key) } else { Prior::Unknown };
+        let prior = key.map_or(Prior::Unknown, |key| self.ledger.lookup(key));
         let past = recall(self.id, &self.log, &self.reader, &mut self.recalled, prior, command)?;
         match self.ledger.decide(at, command, &past, now_ms) {
             Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
             Decision::Commit(event) => {
+                let key = key.expect("only writes make events");
                 let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
                 self.ledger.apply(at, key, &event, lsn);
                 self.pending.hold_write(lsn, ticket, outcome_of(&event));
@@ -157,12 +159,12 @@ impl<R: SegmentSource> Shard<R> {
 
     /// Whether everything that was executed is durable and answered.
     pub fn is_quiet(&self) -> bool {
-        self.pending.is_empty() && self.log.undurable_bytes() == 0
+        self.pending.is_empty() && !self.is_dirty()
     }
 
     /// Whether something is executed that is not durable.
     pub fn is_dirty(&self) -> bool {
-        self.log.next_lsn() > self.log.durable_lsn()
+        self.log.undurable_bytes() > 0
     }
 
     /// Bytes that are executed and not durable.
@@ -183,11 +185,6 @@ impl<R: SegmentSource> Shard<R> {
     /// The log, for figures.
     pub fn log(&self) -> &Log {
         &self.log
-    }
-
-    /// Sums over the shard's accounts.
-    pub fn totals(&self) -> Totals {
-        self.ledger.totals()
     }
 
     fn advance_clock(&mut self, now_ms: u64) -> u64 {
@@ -233,9 +230,6 @@ fn recall<'a, R: SegmentSource>(
     };
     let [latest, first] = buffers;
     let event = recall_event(shard, log, reader, latest, lsn)?;
-    if event.account != command.account || event.tx != command.tx {
-        return Ok(Past::Unknown); // another transaction with the same 128-bit key
-    }
     let opened = match (command.op, event.change) {
         (Op::Reserve { .. }, Change::Capture { opened_lsn, .. }) => {
             Some(recall_event(shard, log, reader, first, opened_lsn)?)
