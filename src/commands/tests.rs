@@ -44,7 +44,7 @@ const AMOUNT_RULE: &str = "ERR amount must be a whole number from 1 to 900719925
 fn writes_are_understood_in_any_case_and_option_order() {
     with_words(&[b"Credit.Reserve", b"t:1", b"r1", b"5", b"meta", b"m", b"ttl", b"1", b"REASON", b"why"], |request| {
         let op = Op::Reserve { amount: 5, ttl_ms: 1 };
-        let command = Command { account: b"t:1", tx: b"r1", reason: b"why", meta: b"m", op };
+        let command = Command { reason: b"why", meta: b"m", ..Command::new(b"t:1", b"r1", op) };
         assert_eq!(request, Ok(Request::Ledger { command, made_tx: false }));
     });
     assert_eq!(op("CREDIT.GRANT a t 9007199254740991"), Op::Grant { amount: CREDITS_MAX });
@@ -91,7 +91,7 @@ fn ids_are_bytes_of_bounded_length() {
     let odd: &[(&[u8], &[u8])] = &[(&longest.0, &longest.1), (b"\0\xff", b"\r\n"), (b"{a}:b", b"**"), (b"*", b"'")];
     for &(account, tx) in odd {
         with_words(&[b"CREDIT.RELEASE", account, tx], |request| {
-            let command = Command { account, tx, reason: b"", meta: b"", op: Op::Release };
+            let command = Command::new(account, tx, Op::Release);
             assert_eq!(request, Ok(Request::Ledger { command, made_tx: false }));
         });
     }

@@ -130,7 +130,7 @@ impl Ledger {
                 rule(has_amount && expires_at_ms > event.time_ms, "a hold holds something for a while")
             }
             Change::Void => rule(!has_amount, "a burned id moves nothing"),
-            Change::Decline { op, code } => {
+            Change::Decline { op, code, .. } => {
                 let available = event.balance - event.reserved;
                 let holds = self.account(at).map_or(0, |account| u64::from(account.hold_count));
                 let is_true = match (op, code) {
@@ -141,6 +141,7 @@ impl Ledger {
                 };
                 rule(has_amount && is_true, "a decline has its reason in the account's state")
             }
+            Change::Refund { .. } => todo!(),
             Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => Ok(()),
         }
     }

@@ -6,11 +6,12 @@
 //!  at  size  field
 //!   0   2    len
 //!   2   1    type         1 GRANT  2 DEBIT  3 RESERVE  4 CAPTURE  5 RELEASE  6 EXPIRE  7 DECLINE  8 VOID
-//!                         kept free: 9 REFUND  16 LEAD.OPEN  17 LEAD.CLAIM  18 LEAD.CLOSE  19 LEAD.EXPIRE
+//!                         9 REFUND     kept free: 16 LEAD.OPEN  17 LEAD.CLAIM  18 LEAD.CLOSE  19 LEAD.EXPIRE
 //!   3   1    flags        1 = skip_lsn is there   2 = meta is there
 //!   4   1    account length, 1..=128
 //!   5   1    tx length, 1..=64
-//!   6   1    lead length, 0..=128      (RESERVE, CAPTURE, RELEASE)
+//!   6   1    length of the other id:   lead, 0..=128 (RESERVE, CAPTURE, RELEASE)
+//!                                      of, 1..=64 (REFUND, DECLINE of a REFUND)
 //!   7   1    reason length, 0..=64
 //!   8   8    prev_lsn
 //!  16   8    time_ms
@@ -21,9 +22,10 @@
 //!  56        by type      RESERVE: expires_at_ms u64
 //!                         CAPTURE: captured u64, opened_lsn u64
 //!                         RELEASE, EXPIRE: opened_lsn u64
+//!                         REFUND: opened_lsn u64, refunded_total u64, refundable u64
 //!                         DECLINE: op u8 (type number of the verb), code u8, 0 u16, holds u32 (LIMIT, else 0)
 //!            skip_lsn u64 (flag 1)
-//!            account, tx, lead, reason; meta length u16 (1..=1024) and meta (flag 2)
+//!            account, tx, lead or of, reason; meta length u16 (1..=1024) and meta (flag 2)
 //!            zeros up to len
 //! ```
 //! One event has one encoding, and decoding accepts no other: records that differ in bytes differ in meaning. Amounts
@@ -43,6 +45,7 @@ const RELEASE: u8 = 5;
 const EXPIRE: u8 = 6;
 const DECLINE: u8 = 7;
 const VOID: u8 = 8;
+const REFUND: u8 = 9;
 
 const INSUFFICIENT: u8 = 1;
 const OVERFLOW: u8 = 2;
@@ -77,13 +80,13 @@ pub enum DecodeError {
 /// Appends the record of `event`: a multiple of 8 bytes, at most [`RECORD_LEN_MAX`].
 pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
     let start = out.len();
-    let lead = lead_of(&event.change);
+    let other = other_id(&event.change);
     assert!((1..=ACCOUNT_LEN_MAX).contains(&event.account.len()) && (1..=TX_LEN_MAX).contains(&event.tx.len()));
-    assert!(event.reason.len() <= REASON_LEN_MAX && event.meta.len() <= META_LEN_MAX && lead.len() <= ACCOUNT_LEN_MAX);
+    assert!(event.reason.len() <= REASON_LEN_MAX && event.meta.len() <= META_LEN_MAX && other.len() <= ACCOUNT_LEN_MAX);
     let skip_flag = if event.skip_lsn == NO_LSN { 0 } else { HAS_SKIP };
     let flags = skip_flag | if event.meta.is_empty() { 0 } else { HAS_META };
     out.extend_from_slice(&[0, 0, type_of(&event.change), flags]);
-    out.extend_from_slice(&[event.account.len(), event.tx.len(), lead.len(), event.reason.len()].map(|len| len as u8));
+    out.extend_from_slice(&[event.account.len(), event.tx.len(), other.len(), event.reason.len()].map(|len| len as u8));
     for word in [event.prev_lsn, event.time_ms, event.seq, event.amount, event.balance, event.reserved] {
         out.extend_from_slice(&word.to_le_bytes());
     }
@@ -91,7 +94,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
     if event.skip_lsn != NO_LSN {
         out.extend_from_slice(&event.skip_lsn.to_le_bytes());
     }
-    for bytes in [event.account, event.tx, lead, event.reason] {
+    for bytes in [event.account, event.tx, other, event.reason] {
         out.extend_from_slice(bytes);
     }
     if !event.meta.is_empty() {
@@ -104,6 +107,16 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
     out[start..start + 2].copy_from_slice(&(len as u16).to_le_bytes());
 }
 
+/// The records of a run of records, as [`encode`] wrote them one after the other. Ends where none can start.
+pub fn records(mut run: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let len = usize::from(u16::from_le_bytes(*run.first_chunk()?));
+        let (record, rest) = run.split_at_checked(len).filter(|(record, _)| !record.is_empty())?;
+        run = rest;
+        Some(record)
+    })
+}
+
 /// The event of one record: exactly its bytes, padding included.
 ///
 /// # Errors
@@ -111,7 +124,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
 pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     let length = DecodeError::Length { found: record.len() };
     let mut rest = Rest { bytes: record, length };
-    let [len_low, len_high, kind, flags, account_len, tx_len, lead_len, reason_len] = rest.array()?;
+    let [len_low, len_high, kind, flags, account_len, tx_len, other_len, reason_len] = rest.array()?;
     let len = usize::from(u16::from_le_bytes([len_low, len_high]));
     if len != record.len() || !len.is_multiple_of(8) || len > RECORD_LEN_MAX {
         return Err(length);
@@ -124,7 +137,7 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     check(flags & HAS_SKIP == 0 || skip_lsn != NO_LSN, "skip_lsn")?;
     let account = rest.text(usize::from(account_len), 1, ACCOUNT_LEN_MAX, "account")?;
     let tx = rest.text(usize::from(tx_len), 1, TX_LEN_MAX, "tx")?;
-    let lead = rest.text(usize::from(lead_len), 0, ACCOUNT_LEN_MAX, "lead")?;
+    let other = rest.text(usize::from(other_len), 0, ACCOUNT_LEN_MAX, "other id")?;
     let reason = rest.text(usize::from(reason_len), 0, REASON_LEN_MAX, "reason")?;
     let meta: &[u8] = if flags & HAS_META == 0 {
         &[]
@@ -133,7 +146,7 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
         rest.text(usize::from(meta_len), 1, META_LEN_MAX, "meta")?
     };
     check(rest.bytes.len() < 8 && rest.bytes.iter().all(|&byte| byte == 0), "padding")?;
-    let change = with_lead(change, lead)?;
+    let change = with_other_id(change, other)?;
     Ok(Event { account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn, change })
 }
 
@@ -147,13 +160,16 @@ fn type_of(change: &Change<'_>) -> u8 {
         Change::Expire { .. } => EXPIRE,
         Change::Decline { .. } => DECLINE,
         Change::Void => VOID,
+        Change::Refund { .. } => REFUND,
     }
 }
 
-fn lead_of<'a>(change: &Change<'a>) -> &'a [u8] {
+/// The lead or the transaction that the change names beside its own.
+fn other_id<'a>(change: &Change<'a>) -> &'a [u8] {
     match *change {
         Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => lead,
-        _ => &[],
+        Change::Refund { of, .. } | Change::Decline { of, .. } => of,
+        Change::Grant | Change::Debit | Change::Expire { .. } | Change::Void => &[],
     }
 }
 
@@ -168,8 +184,14 @@ fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) {
         Change::Release { opened_lsn, .. } | Change::Expire { opened_lsn } => {
             out.extend_from_slice(&opened_lsn.to_le_bytes());
         }
-        Change::Decline { op, code } => {
+        Change::Refund { opened_lsn, refunded_total, refundable, .. } => {
+            for word in [opened_lsn, refunded_total, refundable] {
+                out.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        Change::Decline { op, code, .. } => {
             let op = match op {
+                DeclinedOp::Refund => REFUND,
                 DeclinedOp::Grant => GRANT,
                 DeclinedOp::Debit => DEBIT,
                 DeclinedOp::Reserve => RESERVE,
@@ -185,7 +207,7 @@ fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The change, its lead still missing.
+/// The change, its other id still missing.
 fn decode_change(kind: u8, rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
     Ok(match kind {
         GRANT => Change::Grant,
@@ -196,6 +218,9 @@ fn decode_change(kind: u8, rest: &mut Rest<'_>) -> Result<Change<'static>, Decod
         EXPIRE => Change::Expire { opened_lsn: rest.word()? },
         DECLINE => decode_decline(rest)?,
         VOID => Change::Void,
+        REFUND => {
+            Change::Refund { opened_lsn: rest.word()?, refunded_total: rest.word()?, refundable: rest.word()?, of: &[] }
+        }
         found => return Err(DecodeError::Type { found }),
     })
 }
@@ -208,6 +233,7 @@ fn decode_decline(rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
         GRANT => DeclinedOp::Grant,
         DEBIT => DeclinedOp::Debit,
         RESERVE => DeclinedOp::Reserve,
+        REFUND => DeclinedOp::Refund,
         _ => return Err(DecodeError::Field { field: "declined op" }),
     };
     let code = match code {
@@ -216,19 +242,19 @@ fn decode_decline(rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
         LIMIT => DeclineCode::Limit { holds },
         _ => return Err(DecodeError::Field { field: "decline code" }),
     };
-    Ok(Change::Decline { op, code })
+    Ok(Change::Decline { op, code, of: &[] })
 }
 
-fn with_lead<'a>(change: Change<'a>, lead: &'a [u8]) -> Result<Change<'a>, DecodeError> {
-    Ok(match change {
-        Change::Reserve { expires_at_ms, .. } => Change::Reserve { expires_at_ms, lead },
-        Change::Capture { captured, opened_lsn, .. } => Change::Capture { captured, opened_lsn, lead },
-        Change::Release { opened_lsn, .. } => Change::Release { opened_lsn, lead },
-        other => {
-            check(lead.is_empty(), "lead")?;
-            other
+fn with_other_id<'a>(mut change: Change<'a>, other: &'a [u8]) -> Result<Change<'a>, DecodeError> {
+    match &mut change {
+        Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => *lead = other,
+        Change::Refund { of, .. } | Change::Decline { op: DeclinedOp::Refund, of, .. } => {
+            check((1..=TX_LEN_MAX).contains(&other.len()), "of")?;
+            *of = other;
         }
-    })
+        _ => check(other.is_empty(), "other id")?,
+    }
+    Ok(change)
 }
 
 fn check(holds: bool, field: &'static str) -> Result<(), DecodeError> {

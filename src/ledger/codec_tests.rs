@@ -23,9 +23,11 @@ fn build<'a>((kind, a, b): (u8, u64, u64), lead: &'a [u8]) -> Change<'a> {
         CAPTURE => Change::Capture { captured: a, opened_lsn: b, lead },
         RELEASE => Change::Release { opened_lsn: a, lead },
         EXPIRE => Change::Expire { opened_lsn: a },
-        DECLINE => {
-            Change::Decline { op, code: [DeclineCode::Insufficient, DeclineCode::Overflow, limit][b as usize % 3] }
-        }
+        DECLINE => Change::Decline {
+            op,
+            code: [DeclineCode::Insufficient, DeclineCode::Overflow, limit][b as usize % 3],
+            of: b"",
+        },
         _ => Change::Void,
     }
 }

@@ -79,16 +79,149 @@ pub enum Change<'a> {
         op: DeclinedOp,
         /// Why.
         code: DeclineCode,
+        /// What a refused REFUND would have refunded; empty otherwise.
+        of: &'a [u8],
     },
     /// A RELEASE of an unknown id: the id is burned (commands.md C.2).
     Void,
+    /// `balance += amount`, back from a debit or a capture.
+    Refund {
+        /// The transaction that is refunded.
+        of: &'a [u8],
+        /// The DEBIT or CAPTURE of `of`.
+        opened_lsn: Lsn,
+        /// Sum of all refunds of `of`, this one included.
+        refunded_total: u64,
+        /// What is left of `of` to refund after this: with `refunded_total` all that it took (I10).
+        refundable: u64,
+    },
+}
+
+/// The kind of an entry, by itself. In the order of their names on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EntryType {
+    /// GRANT
+    Grant,
+    /// DEBIT
+    Debit,
+    /// RESERVE
+    Reserve,
+    /// CAPTURE
+    Capture,
+    /// RELEASE
+    Release,
+    /// EXPIRE
+    Expire,
+    /// REFUND
+    Refund,
+    /// DECLINE
+    Decline,
+    /// VOID
+    Void,
+}
+
+impl EntryType {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Grant,
+        Self::Debit,
+        Self::Reserve,
+        Self::Capture,
+        Self::Release,
+        Self::Expire,
+        Self::Refund,
+        Self::Decline,
+        Self::Void,
+    ];
+
+    /// The word on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Grant => "GRANT",
+            Self::Debit => "DEBIT",
+            Self::Reserve => "RESERVE",
+            Self::Capture => "CAPTURE",
+            Self::Release => "RELEASE",
+            Self::Expire => "EXPIRE",
+            Self::Refund => "REFUND",
+            Self::Decline => "DECLINE",
+            Self::Void => "VOID",
+        }
+    }
+}
+
+/// A set of [`EntryType`]s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryTypes(u16);
+
+impl EntryTypes {
+    /// All types.
+    pub const ALL: Self = Self((1 << EntryType::ALL.len()) - 1);
+    /// No type.
+    pub const NONE: Self = Self(0);
+
+    /// This set and `entry_type`.
+    #[must_use]
+    pub fn with(self, entry_type: EntryType) -> Self {
+        Self(self.0 | 1 << entry_type as u16)
+    }
+
+    /// Whether `entry_type` is in the set.
+    pub fn has(self, entry_type: EntryType) -> bool {
+        self.0 >> entry_type as u16 & 1 == 1
+    }
+}
+
+/// Names an entry of an account, as `<time>-<seq>` on the wire. Both grow along a trail, so ids order it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EntryId {
+    /// Unix milliseconds.
+    pub time_ms: u64,
+    /// The account's sequence number.
+    pub seq: u64,
+}
+
+impl EntryId {
+    /// Before every entry.
+    pub const MIN: Self = Self { time_ms: 0, seq: 0 };
+    /// After every entry.
+    pub const MAX: Self = Self { time_ms: u64::MAX, seq: u64::MAX };
 }
 
 impl Event<'_> {
+    /// The entry's name in its account's trail.
+    pub fn id(&self) -> EntryId {
+        EntryId { time_ms: self.time_ms, seq: self.seq }
+    }
+
+    /// The entry that this one ends or refunds.
+    pub fn opened_lsn(&self) -> Option<Lsn> {
+        match self.change {
+            Change::Capture { opened_lsn, .. } | Change::Release { opened_lsn, .. } => Some(opened_lsn),
+            Change::Expire { opened_lsn } | Change::Refund { opened_lsn, .. } => Some(opened_lsn),
+            _ => None,
+        }
+    }
+
+    /// The kind of entry.
+    pub fn entry_type(&self) -> EntryType {
+        match self.change {
+            Change::Grant => EntryType::Grant,
+            Change::Debit => EntryType::Debit,
+            Change::Reserve { .. } => EntryType::Reserve,
+            Change::Capture { .. } => EntryType::Capture,
+            Change::Release { .. } => EntryType::Release,
+            Change::Expire { .. } => EntryType::Expire,
+            Change::Decline { .. } => EntryType::Decline,
+            Change::Void => EntryType::Void,
+            Change::Refund { .. } => EntryType::Refund,
+        }
+    }
+
     /// Signed change of the balance (`delta` of the trail): before = after - delta.
     pub fn delta(&self) -> i64 {
         match self.change {
-            Change::Grant => self.amount as i64,
+            Change::Grant | Change::Refund { .. } => self.amount as i64,
             Change::Debit => -(self.amount as i64),
             Change::Capture { captured, .. } => -(captured as i64),
             _ => 0,
@@ -114,6 +247,8 @@ pub enum DeclinedOp {
     Debit,
     /// CREDIT.RESERVE
     Reserve,
+    /// CREDIT.REFUND
+    Refund,
 }
 
 /// Why a command was declined, with the facts that its reply shows and that the event does not carry already.

@@ -135,6 +135,7 @@ impl<'a> Story<'a> {
                 same("time of the expiry (I7)", opened.expires_at_ms, event.time_ms)?;
                 rule(due == Some((opened.expires_at_ms, opened.seq)), "holds expire by deadline, then age (R4)")
             }
+            Change::Refund { .. } => todo!(),
             Change::Void => same("amount of a burned id", 0u64, event.amount),
             Change::Grant | Change::Debit | Change::Decline { .. } => {
                 rule(event.amount > 0 && !self.active.contains_key(event.tx), "an id has one effect (I5)")

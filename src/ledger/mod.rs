@@ -38,7 +38,7 @@ mod transactions;
 mod tests;
 
 pub use reservation::HoldSlot;
-pub use rules::{Decision, Past, outcome_of};
+pub use rules::{Decision, Past, Recorded, outcome_of};
 pub use totals::Totals;
 pub use transactions::{Prior, TxKey};
 
@@ -191,6 +191,11 @@ impl Ledger {
             self.next_sweep_ms = now_ms.saturating_add(self.limits.tx_retention_ms / SWEEPS_PER_RETENTION);
         }
         self.index.sweep(budget);
+    }
+
+    /// Where the RESERVE of an active hold stands.
+    pub fn opened_lsn(&self, slot: HoldSlot) -> Lsn {
+        self.holds.get(slot).opened_lsn
     }
 
     /// How many accounts there are.

@@ -1,6 +1,8 @@
 //! What a command answers: numbers, not bytes. Encoding is the language's business.
 
-use super::rejection::Rejection;
+use super::codec;
+use super::event::{DeclineCode, EntryId, Event};
+use super::rejection::{Rejection, Verb};
 
 /// The answer to one [`Command`](super::command::Command).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,12 @@ pub enum Outcome {
     Balance(Figures),
     /// The figures and holds of CREDIT.HOLDS.
     Holds(Box<HoldsView>),
+    /// What CREDIT.TX knows of an id; `None`: it is unknown.
+    Tx(Option<Box<TxView>>),
+    /// The entries of CREDIT.HISTORY, in the order of the reply.
+    History(Entries),
+    /// CREDIT.AUDIT of an account whose trail and figures agree.
+    Audit(AuditView),
     /// A "no".
     Rejected(Rejection),
 }
@@ -46,6 +54,8 @@ pub enum Detail {
         /// Returned to the account.
         returned: u64,
     },
+    /// REFUND: what is left to refund.
+    Refundable(u64),
 }
 
 /// The word after `status`.
@@ -65,6 +75,108 @@ pub enum Status {
     Expired,
     /// RELEASE of an id that held nothing
     Void,
+    /// REFUND
+    Refunded,
+}
+
+/// Everything that is known of one transaction id (CREDIT.TX). Fields that do not apply are `None` or empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxView {
+    /// The verb that used the id first.
+    pub op: Verb,
+    /// What became of it.
+    pub state: TxState,
+    /// Asked for by the first use: granted, debited, held, refunded; 0 for a burned id.
+    pub amount: u64,
+    /// What a capture took.
+    pub captured: Option<u64>,
+    /// Sum of refunds of a debit or capture that has any.
+    pub refunded: Option<u64>,
+    /// The entry of the first use.
+    pub first: EntryId,
+    /// The entry that ended a reservation.
+    pub last: Option<EntryId>,
+    /// Deadline of a reservation, unix milliseconds.
+    pub expires_at_ms: Option<u64>,
+    /// The lead of a claim.
+    pub lead: Box<[u8]>,
+    /// What a refund refunds.
+    pub of: Box<[u8]>,
+    /// Why it was declined.
+    pub code: Option<DeclineCode>,
+    /// The first use's REASON.
+    pub reason: Box<[u8]>,
+    /// The first use's META.
+    pub meta: Box<[u8]>,
+}
+
+/// The word after `state`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TxState {
+    /// A grant
+    Granted,
+    /// A debit, refunded or not
+    Debited,
+    /// A hold that holds
+    Active,
+    /// A hold that was captured, refunded or not
+    Captured,
+    /// A hold that was released
+    Released,
+    /// A hold that ran out
+    Expired,
+    /// A command that was declined
+    Declined,
+    /// A burned id
+    Void,
+    /// A refund
+    Refunded,
+    /// A claim that runs
+    Pending,
+}
+
+/// CREDIT.AUDIT: what the trail gives, and the account's figures are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AuditView {
+    /// Entries that were read.
+    pub entries: u64,
+    /// Balance after the last.
+    pub balance: u64,
+    /// Reserved after the last.
+    pub reserved: u64,
+    /// The first entry that is kept, if the trail was cut before it.
+    pub starts: Option<EntryId>,
+}
+
+/// Entries of a trail, as their records: one buffer, whatever they hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entries {
+    records: Vec<u8>,
+    len: usize,
+}
+
+impl Entries {
+    /// Adds the entry of a whole record ([`codec::encode`]'s bytes).
+    pub fn push(&mut self, record: &[u8]) {
+        assert!(codec::decode(record).is_ok(), "an entry is a whole record");
+        self.records.extend_from_slice(record);
+        self.len += 1;
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The entries, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Event<'_>> {
+        codec::records(&self.records).map(|record| codec::decode(record).expect("checked when it was pushed"))
+    }
 }
 
 /// An account's figures at one moment. Zeros for an unknown account (commands.md C.3).

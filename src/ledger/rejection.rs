@@ -1,7 +1,11 @@
 //! The business "no": expected, cheap, without strings; one RESP error code each (commands.md C.9).
 
+use super::event::EntryId;
+use super::id::Lsn;
+use super::outcome::TxState;
+
 /// Why a command changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rejection {
     /// Fewer credits available than asked for. Bound to the id.
     Insufficient {
@@ -50,19 +54,59 @@ pub enum Rejection {
         /// Entry that captured it.
         seq: u64,
     },
-    /// More than the hold.
+    /// More than the hold, or than is left to refund.
     Exceeds {
-        /// The hold.
+        /// The hold, or what is left.
         limit: u64,
-        /// Asked for.
-        given: u64,
+        /// Asked for; `None`: all that is left, and nothing is.
+        given: Option<u64>,
     },
+    /// The id that is to be refunded is unknown, as far back as history is kept.
+    NoTx,
+    /// The id that is to be refunded took nothing.
+    NotRefundable {
+        /// The verb that used it.
+        op: Verb,
+        /// What became of it.
+        state: TxState,
+    },
+    /// CREDIT.AUDIT: the trail contradicts itself, or the account.
+    Corrupt {
+        /// The entry at which it does.
+        seq: u64,
+        /// Which figure, or which rule, in a word.
+        field: &'static str,
+    },
+    /// A moment or an entry was asked for that is older than what is kept.
+    HistoryStarts {
+        /// The first entry that is kept.
+        at: EntryId,
+    },
+    /// A moment was asked for that is not past.
+    NotPast {
+        /// The moment, unix milliseconds.
+        at_ms: u64,
+        /// Shard time, unix milliseconds.
+        now_ms: u64,
+    },
+    /// The trail had to be followed further than one command may.
+    WalkTooLong {
+        /// Entries that were looked at (`history-walk-max`).
+        entries: u64,
+    },
+    /// An old record cannot be read; nothing was executed.
+    Unreadable {
+        /// Where it stands in the shard's log.
+        lsn: Lsn,
+    },
+    /// A queue is full; nothing was executed.
+    TryAgain(Busy),
     /// A table of the shard is full; nothing was executed.
     OutOfMemory(Table),
 }
 
 /// The first difference between a command and what its id already means (commands.md C.11, 6).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// Another verb.
     Op {
@@ -71,6 +115,8 @@ pub enum Conflict {
         /// The verb of this command.
         given: Verb,
     },
+    /// A REFUND of another transaction.
+    Of(Box<OfConflict>),
     /// The same verb with another amount.
     Amount {
         /// The remembered amount.
@@ -78,6 +124,24 @@ pub enum Conflict {
         /// The amount of this command.
         given: u64,
     },
+}
+
+/// Two transactions that one REFUND's id names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfConflict {
+    /// What the id refunded.
+    pub have: Box<[u8]>,
+    /// What this command names.
+    pub given: Box<[u8]>,
+}
+
+/// A queue whose length is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Busy {
+    /// Commands behind a REFUND of the same account whose transaction is being looked for.
+    Refund,
+    /// Commands that wait for old records to be read.
+    Readers,
 }
 
 /// A verb's name in facts, lower case on the wire.
@@ -93,6 +157,8 @@ pub enum Verb {
     Capture,
     /// `release`
     Release,
+    /// `refund`
+    Refund,
     /// `claim`
     Claim,
 }

@@ -7,7 +7,7 @@ use super::account::Account;
 use super::command::{Command, Op};
 use super::credits::CREDITS_MAX;
 use super::event::{Change, DeclineCode, DeclinedOp, Event};
-use super::id::NO_LSN;
+use super::id::{Lsn, NO_LSN};
 use super::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Receipt, Status};
 use super::rejection::{Conflict, Rejection, Table, Verb};
 use super::reservation::{Hold, HoldSlot};
@@ -22,12 +22,20 @@ pub enum Past<'a> {
     /// The id is an active reservation.
     Active(HoldSlot),
     /// The id was decided.
-    Recorded {
-        /// By this record.
-        event: Event<'a>,
-        /// The RESERVE at the `opened_lsn` of `event`; needed when that is a CAPTURE and the command a RESERVE.
-        opened: Option<Event<'a>>,
-    },
+    Recorded(Recorded<'a>),
+}
+
+/// An id's past, from its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    /// The entry that decided the id, or ended its reservation.
+    pub event: Event<'a>,
+    /// Where that stands.
+    pub lsn: Lsn,
+    /// The RESERVE that `event` ended; needed when that is a CAPTURE and the command a RESERVE.
+    pub opened: Option<Event<'a>>,
+    /// Sum of the refunds of it.
+    pub refunded: u64,
 }
 
 /// What becomes of a command.
@@ -52,12 +60,20 @@ pub fn outcome_of(event: &Event<'_>) -> Outcome {
 }
 
 impl Ledger {
-    /// Decides a command on the account at `at`, which is settled at `now_ms`. `past` is what its id answers now;
-    /// for reads it is not looked at.
+    /// Decides a command on the account at `at`, which is settled at `now_ms`. `past` is what its id answers now, `of`
+    /// what the id answers that a REFUND is of; where there is none, they are not looked at. Reads of the trail are not
+    /// for the ledger, which does not have it.
     ///
     /// # Panics
     /// If a hold is due, or the RESERVE behind a CAPTURE is missing: the caller left a step out.
-    pub fn decide<'c>(&self, at: Located, command: &Command<'c>, past: &Past<'_>, now_ms: u64) -> Decision<'c> {
+    pub fn decide<'c>(
+        &self,
+        at: Located,
+        command: &Command<'c>,
+        past: &Past<'_>,
+        of: &Past<'_>,
+        now_ms: u64,
+    ) -> Decision<'c> {
         let account = self.account(at);
         assert!(account.is_none_or(|a| a.next_deadline_ms > now_ms), "settle first (R3)");
         let Some(account) = account else { return self.decide_unknown(command, now_ms) };
@@ -71,6 +87,8 @@ impl Ledger {
             Op::Release => draft.release(account, &known),
             Op::Balance => Decision::Answer(Outcome::Balance(figures(account, now_ms))),
             Op::Holds => Decision::Answer(Outcome::Holds(Box::new(self.holds_view(account, now_ms)))),
+            Op::Refund { amount } => todo!("{amount:?} {of:?}"),
+            Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
         }
     }
 
@@ -85,7 +103,10 @@ impl Ledger {
             }
             Op::Balance => Decision::Answer(Outcome::Balance(figures)),
             Op::Holds => Decision::Answer(Outcome::Holds(Box::new(HoldsView { figures, holds: Vec::new() }))),
-            Op::Debit { .. } | Op::Reserve { .. } | Op::Capture { .. } | Op::Release => reject(Rejection::NoAccount),
+            Op::Debit { .. } | Op::Reserve { .. } | Op::Capture { .. } | Op::Release | Op::Refund { .. } => {
+                reject(Rejection::NoAccount)
+            }
+            Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
         }
     }
 
@@ -96,12 +117,14 @@ impl Ledger {
                 let is_same = Some(hold.account) == at.number && hold.tx() == command.tx;
                 if is_same { Known::Held(hold) } else { Known::Nothing }
             }
-            Past::Recorded { event, opened } if event.account == command.account && event.tx == command.tx => {
+            Past::Recorded(Recorded { event, opened, .. })
+                if event.account == command.account && event.tx == command.tx =>
+            {
                 let is_open = matches!(event.change, Change::Reserve { .. });
                 assert!(!is_open, "an active reservation answers from memory, an ended one from its end");
                 Known::Entry(event, opened.as_ref())
             }
-            Past::Unknown | Past::Recorded { .. } => Known::Nothing,
+            Past::Unknown | Past::Recorded(_) => Known::Nothing,
         }
     }
 
@@ -169,7 +192,7 @@ impl<'c> Draft<'_, '_, 'c> {
             Known::Held(hold) => {
                 let captured = amount.unwrap_or(hold.amount);
                 if captured > hold.amount {
-                    return reject(Rejection::Exceeds { limit: hold.amount, given: captured });
+                    return reject(Rejection::Exceeds { limit: hold.amount, given: Some(captured) });
                 }
                 let change = Change::Capture { captured, opened_lsn: hold.opened_lsn, lead: b"" };
                 return self.end(hold, account.balance - captured, account.reserved - hold.amount, change);
@@ -217,7 +240,7 @@ impl<'c> Draft<'_, '_, 'c> {
 
     fn decline(&self, amount: u64, op: DeclinedOp, code: DeclineCode) -> Decision<'c> {
         let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
-        self.enter(amount, balance, reserved, Change::Decline { op, code })
+        self.enter(amount, balance, reserved, Change::Decline { op, code, of: b"" })
     }
 
     /// An entry that brings a new id into the index.
@@ -296,6 +319,7 @@ fn outcome(event: &Event<'_>, replayed: bool) -> Outcome {
         Change::Release { .. } => (Status::Released, Detail::None),
         Change::Expire { .. } => (Status::Expired, Detail::None),
         Change::Void => (Status::Void, Detail::None),
+        Change::Refund { refundable, .. } => (Status::Refunded, Detail::Refundable(refundable)),
         Change::Decline { code, .. } => return Outcome::Rejected(declined(event, code)),
     };
     Outcome::Written(receipt(event, status, detail, replayed))
@@ -342,6 +366,7 @@ fn first_verb(event: &Event<'_>) -> Verb {
         Change::Grant | Change::Decline { op: DeclinedOp::Grant, .. } => Verb::Grant,
         Change::Debit | Change::Decline { op: DeclinedOp::Debit, .. } => Verb::Debit,
         Change::Void => Verb::Release,
+        Change::Refund { .. } | Change::Decline { op: DeclinedOp::Refund, .. } => Verb::Refund,
         _ => Verb::Reserve,
     }
 }

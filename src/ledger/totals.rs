@@ -70,6 +70,7 @@ impl Sums {
                 self.expired += 1;
             }
             Change::Decline { .. } => self.declined += 1,
+            Change::Refund { .. } => todo!(),
             Change::Void => {}
         }
     }

@@ -228,7 +228,8 @@ impl Core {
                 Outcome::Written(receipt) => replays += u64::from(receipt.replayed),
                 Outcome::Balance(figures) if figures.seq > 0 => read_hits += 1,
                 Outcome::Balance(_) => read_misses += 1,
-                Outcome::Holds(_) | Outcome::Rejected(_) => {}
+                Outcome::Holds(_) | Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) | Outcome::Rejected(_) => {
+                }
             }
             if let Some(connection) = sockets.connection(reply.ticket) {
                 connection.fill(reply.ticket.slot, replies::Answer::Outcome(reply.outcome), |failure| {

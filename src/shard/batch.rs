@@ -45,6 +45,7 @@ struct Item {
     shard: u16,
     account_len: u8,
     tx_len: u8,
+    of_len: u8,
     reason_len: u8,
     meta_len: u16,
     start: u32,
@@ -55,7 +56,7 @@ impl Batch {
     /// Copies `command` in, for `shard`. Its outcome is owed to `ticket`.
     pub fn push(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
         let start = u32::try_from(self.arena.len()).expect("a batch is flushed long before 4 GiB");
-        for part in [command.account, command.tx, command.reason, command.meta] {
+        for part in [command.account, command.tx, command.of, command.reason, command.meta] {
             self.arena.extend_from_slice(part);
         }
         self.items.push(Item {
@@ -63,6 +64,7 @@ impl Batch {
             shard,
             account_len: u8::try_from(command.account.len()).expect("account ids are at most 128 bytes"),
             tx_len: u8::try_from(command.tx.len()).expect("transaction ids are at most 64 bytes"),
+            of_len: u8::try_from(command.of.len()).expect("transaction ids are at most 64 bytes"),
             reason_len: u8::try_from(command.reason.len()).expect("reasons are at most 64 bytes"),
             meta_len: u16::try_from(command.meta.len()).expect("metas are at most 1,024 bytes"),
             start,
@@ -100,9 +102,10 @@ impl Batch {
         };
         let account = take(item.account_len as usize);
         let tx = take(item.tx_len as usize);
+        let of = take(item.of_len as usize);
         let reason = take(item.reason_len as usize);
         let meta = take(item.meta_len as usize);
-        Command { account, tx, reason, meta, op: item.op }
+        Command { account, tx, of, reason, meta, op: item.op }
     }
 }
 
@@ -113,8 +116,8 @@ mod tests {
     #[test]
     fn commands_come_out_as_they_went_in() {
         let ticket = Ticket { core: 1, connection: 2, generation: 3, slot: 4 };
-        let debit = Command { account: b"tradie:1", tx: b"t1", reason: b"", meta: b"{}", op: Op::Debit { amount: 5 } };
-        let read = Command { account: b"tradie:2", tx: b"", reason: b"", meta: b"", op: Op::Balance };
+        let debit = Command { meta: b"{}", ..Command::new(b"tradie:1", b"t1", Op::Debit { amount: 5 }) };
+        let read = Command { of: b"t1", ..Command::new(b"tradie:2", b"f1", Op::Refund { amount: None }) };
         let mut batch = Batch::default();
         batch.push(7, ticket, &debit);
         batch.push(0, ticket, &read);

@@ -12,6 +12,7 @@
 //! the simulator's).
 
 pub mod batch;
+pub mod errand;
 mod pending;
 
 use crate::journal::storage::SegmentSource;
@@ -23,6 +24,7 @@ use crate::ledger::id::Lsn;
 use crate::ledger::outcome::Outcome;
 use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Seeds, TxKey, outcome_of};
 use batch::{Reply, Ticket};
+use errand::Errand;
 use pending::Pending;
 use std::sync::Arc;
 
@@ -47,6 +49,17 @@ pub struct Prepared {
     at: Located,
     /// Of writes: reads have no id.
     key: Option<TxKey>,
+}
+
+/// What became of a command that a shard was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Executed {
+    /// It was decided at its place; its outcome has left, or waits for the disk or for an old record.
+    Decided,
+    /// A REFUND whose transaction must be looked for first, or a command behind one: nothing is decided yet, and
+    /// [`Shard::returned`] gives it back to be executed again.
+    Aside,
 }
 
 /// A fault of the disk under a running shard: the process must end (journal.md 1.2).
@@ -108,7 +121,7 @@ impl<R: SegmentSource> Shard<R> {
         self.settle(at, now_ms);
         let prior = key.map_or(Prior::Unknown, |key| self.ledger.lookup(key));
         let past = recall(self.id, &self.log, &self.reader, &mut self.recalled, prior, command)?;
-        match self.ledger.decide(at, command, &past, now_ms) {
+        match self.ledger.decide(at, command, &past, &Past::Unknown, now_ms) {
             Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
             Decision::Commit(event) => {
                 let key = key.expect("only writes make events");
@@ -118,6 +131,29 @@ impl<R: SegmentSource> Shard<R> {
             }
         }
         Ok(())
+    }
+
+    /// The errands of commands that wait for a record at a known place, which is one or two reads each. To be run
+    /// together, on a reader thread, and given back by [`Shard::returned`]. Empty: there are none, or some are under
+    /// way.
+    pub fn take_recalls(&mut self) -> Vec<Errand> {
+        Vec::new()
+    }
+
+    /// The next errand that follows a trail, which can take long. `None`: there is none, or enough are under way.
+    pub fn take_walk(&mut self) -> Option<Errand> {
+        None
+    }
+
+    /// Where errands read.
+    pub fn reader(&self) -> &Reader<R> {
+        &self.reader
+    }
+
+    /// An errand is back. Its outcome goes to `released`, as that of [`Shard::execute`] does; or it gives commands
+    /// that were [`Executed::Aside`] and now are to be executed, in this order, before anything else.
+    pub fn returned(&mut self, _errand: Errand, _released: &mut Vec<Reply>) -> Option<batch::Batch> {
+        None
     }
 
     /// Expires at most `budget` holds of accounts that nobody asks about. Returns whether more are due.
@@ -236,7 +272,7 @@ fn recall<'a, R: SegmentSource>(
         }
         _ => None,
     };
-    Ok(Past::Recorded { event, opened })
+    Ok(Past::Recorded(crate::ledger::Recorded { event, lsn, opened, refunded: 0 }))
 }
 
 fn recall_event<'a, R: SegmentSource>(

@@ -255,11 +255,12 @@ impl Steady {
 
 impl Order {
     fn command(&self) -> Command<'_> {
-        Command { account: self.account.as_bytes(), tx: self.tx.as_bytes(), reason: b"", meta: b"", op: self.op }
+        Command::new(self.account.as_bytes(), self.tx.as_bytes(), self.op)
     }
 
     fn bytes(&self) -> Vec<u8> {
         let (verb, options) = match self.op {
+            Op::Refund { .. } | Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => todo!(),
             Op::Grant { amount } => ("CREDIT.GRANT", vec![amount.to_string()]),
             Op::Debit { amount } => ("CREDIT.DEBIT", vec![amount.to_string()]),
             Op::Reserve { amount, ttl_ms } => {

@@ -78,6 +78,7 @@ impl Model {
             }
             Op::Capture { amount } => account.capture(command.tx, amount, now),
             Op::Release => account.release(command.tx),
+            Op::Refund { .. } | Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => todo!(),
             Op::Balance => Outcome::Balance(account.figures(now)),
             Op::Holds => Outcome::Holds(Box::new(HoldsView { figures: account.figures(now), holds: account.holds() })),
         }
@@ -169,7 +170,9 @@ impl Account {
         };
         let given = amount.unwrap_or(id.amount);
         match id.state {
-            State::Active if given > id.amount => Outcome::Rejected(Rejection::Exceeds { limit: id.amount, given }),
+            State::Active if given > id.amount => {
+                Outcome::Rejected(Rejection::Exceeds { limit: id.amount, given: Some(given) })
+            }
             State::Active => {
                 (self.balance, self.debited) = (self.balance - given, self.debited + given);
                 let detail = Detail::Captured { captured: given, returned: id.amount - given };

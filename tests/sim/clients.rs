@@ -24,6 +24,7 @@ const PROOFS: u64 = 12;
 pub struct Request {
     pub account: Vec<u8>,
     pub tx: Vec<u8>,
+    pub of: Vec<u8>,
     reason: Vec<u8>,
     meta: Vec<u8>,
     pub op: Op,
@@ -60,13 +61,27 @@ pub struct Clients {
 impl Request {
     /// Copies a command's bytes.
     pub fn copy(command: &Command<'_>) -> Self {
-        let Command { account, tx, reason, meta, op } = *command;
-        Self { account: account.to_vec(), tx: tx.to_vec(), reason: reason.to_vec(), meta: meta.to_vec(), op }
+        let Command { account, tx, of, reason, meta, op } = *command;
+        Self {
+            account: account.to_vec(),
+            tx: tx.to_vec(),
+            of: of.to_vec(),
+            reason: reason.to_vec(),
+            meta: meta.to_vec(),
+            op,
+        }
     }
 
     /// As the shard sees it.
     pub fn command(&self) -> Command<'_> {
-        Command { account: &self.account, tx: &self.tx, reason: &self.reason, meta: &self.meta, op: self.op }
+        Command {
+            account: &self.account,
+            tx: &self.tx,
+            of: &self.of,
+            reason: &self.reason,
+            meta: &self.meta,
+            op: self.op,
+        }
     }
 }
 
@@ -145,6 +160,7 @@ impl Clients {
         let flood = (0..FLOOD).map(|n| Request {
             account: account.clone(),
             tx: format!("f{n}").into_bytes(),
+            of: Vec::new(),
             reason: Vec::new(),
             meta: vec![b'f'; 1024],
             op: if n % 3 == 2 { Op::Debit { amount: n % 2 + 1 } } else { Op::Grant { amount: 1 } },
@@ -227,7 +243,7 @@ impl Clients {
         let reason = if chance.percent(10) { b"because".to_vec() } else { Vec::new() };
         let meta =
             if chance.percent(knobs.long_percent) { vec![b'm'; 1 + chance.below(1024) as usize] } else { Vec::new() };
-        Request { account, tx: tx.into_bytes(), reason, meta, op }
+        Request { account, tx: tx.into_bytes(), of: Vec::new(), reason, meta, op }
     }
 }
 

@@ -183,7 +183,7 @@ impl Judge {
     pub fn audit(&mut self, ledger: &Ledger, now_ms: u64, mut is_here: impl FnMut(&[u8]) -> bool) {
         let mut sums = [0; 4];
         for (account, case) in self.cases.iter_mut().filter(|(account, _)| is_here(account)) {
-            let command = Command { account, tx: b"", reason: b"", meta: b"", op: Op::Holds };
+            let command = Command::new(account, b"", Op::Holds);
             let expected = case.now.model.execute(&command, now_ms);
             assert_eq!(view(ledger, account, Op::Holds, now_ms), expected, "{}", account.escape_ascii());
             if let Some(account) = case.now.model.accounts.get(account) {
@@ -245,8 +245,8 @@ impl Belief {
 
 /// What a ledger shows of an account as it is, nothing settled before.
 fn view(ledger: &Ledger, account: &[u8], op: Op, now_ms: u64) -> Outcome {
-    let command = Command { account, tx: b"", reason: b"", meta: b"", op };
-    match ledger.decide(ledger.locate(account), &command, &Past::Unknown, now_ms) {
+    let command = Command::new(account, b"", op);
+    match ledger.decide(ledger.locate(account), &command, &Past::Unknown, &Past::Unknown, now_ms) {
         Decision::Answer(outcome) => outcome,
         Decision::Commit(event) => panic!("a read changes nothing: {event:?}"),
     }

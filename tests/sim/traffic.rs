@@ -84,7 +84,7 @@ impl World {
         self.judge.execute(home.shard.ledger(), ticket, command, now_ms);
         let mut released = Vec::new();
         let result = home.shard.execute(now_ms, ticket, command, prepared, &mut released);
-        result.unwrap_or_else(|fault| panic!("no disk is broken: {fault}"));
+        let _ = result.unwrap_or_else(|fault| panic!("no disk is broken: {fault}"));
         let (account, tx, next) =
             (command.account.escape_ascii(), command.tx.escape_ascii(), home.shard.log().next_lsn());
         self.trace.note(format_args!("do {account} {tx} {:?} at {now_ms} to {next}", command.op));
@@ -138,7 +138,7 @@ impl World {
                 self.process.audits += 1;
                 let (core, slot) = (self.process.core(shard), self.process.audits);
                 let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
-                let command = Command { account: &account, tx: b"", reason: b"", meta: b"", op: Op::Holds };
+                let command = Command::new(&account, b"", Op::Holds);
                 batch.push(shard, ticket, &command);
             }
         }

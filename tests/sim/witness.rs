@@ -51,6 +51,6 @@ pub fn shown_seq(outcome: &Outcome) -> Option<(u64, bool)> {
         Outcome::Written(receipt) => (!receipt.replayed).then_some((receipt.seq, true)),
         Outcome::Balance(figures) => Some((figures.seq, false)),
         Outcome::Holds(view) => Some((view.figures.seq, false)),
-        Outcome::Rejected(_) => None,
+        Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) | Outcome::Rejected(_) => None,
     }
 }

@@ -22,8 +22,5 @@ pub static SPEC: CommandSpec = CommandSpec {
 fn parse<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
     let account = args.account()?;
     args.end()?;
-    Ok(Request::Ledger {
-        command: Command { account, tx: b"", reason: b"", meta: b"", op: Op::Balance },
-        made_tx: false,
-    })
+    Ok(Request::Ledger { command: Command::new(account, b"", Op::Balance), made_tx: false })
 }

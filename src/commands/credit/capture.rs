@@ -35,6 +35,6 @@ fn parse<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> 
             _ => meta = args.meta()?,
         }
     }
-    let command = Command { account, tx, reason, meta, op: Op::Capture { amount } };
+    let command = Command { reason, meta, ..Command::new(account, tx, Op::Capture { amount }) };
     Ok(Request::Ledger { command, made_tx: false })
 }

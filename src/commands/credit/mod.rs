@@ -37,5 +37,5 @@ fn parse_amount<'a>(args: &mut Args<'a>, defaults: &Defaults, op: fn(u64) -> Op)
             _ => meta = args.meta()?,
         }
     }
-    Ok(Request::Ledger { command: Command { account, tx, reason, meta, op: op(amount) }, made_tx })
+    Ok(Request::Ledger { command: Command { reason, meta, ..Command::new(account, tx, op(amount)) }, made_tx })
 }

@@ -25,5 +25,5 @@ fn parse<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> 
     while args.option(&["REASON"])?.is_some() {
         reason = args.reason()?;
     }
-    Ok(Request::Ledger { command: Command { account, tx, reason, meta: b"", op: Op::Release }, made_tx: false })
+    Ok(Request::Ledger { command: Command { reason, ..Command::new(account, tx, Op::Release) }, made_tx: false })
 }

@@ -38,5 +38,6 @@ fn parse<'a>(args: &mut Args<'a>, defaults: &Defaults) -> Result<Request<'a>, Re
             _ => meta = args.meta()?,
         }
     }
-    Ok(Request::Ledger { command: Command { account, tx, reason, meta, op: Op::Reserve { amount, ttl_ms } }, made_tx })
+    let command = Command { reason, meta, ..Command::new(account, tx, Op::Reserve { amount, ttl_ms }) };
+    Ok(Request::Ledger { command, made_tx })
 }

@@ -15,6 +15,7 @@ impl Encoder<'_> {
                 self.figures(figures);
             }
             Outcome::Holds(view) => self.holds(view),
+            Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) => todo!(),
             Outcome::Rejected(rejection) => self.rejection(rejection),
         }
     }
@@ -22,7 +23,7 @@ impl Encoder<'_> {
     fn receipt(&mut self, receipt: &Receipt, made_tx: Option<&[u8]>) {
         let detail_fields = match receipt.detail {
             Detail::None => 0,
-            Detail::Expires(_) => 1,
+            Detail::Expires(_) | Detail::Refundable(_) => 1,
             Detail::Captured { .. } => 2,
         };
         let fields = 4 + detail_fields + usize::from(made_tx.is_some()) + usize::from(receipt.replayed);
@@ -35,6 +36,7 @@ impl Encoder<'_> {
         match receipt.detail {
             Detail::None => {}
             Detail::Expires(at_ms) => self.fact(b"$7\r\nexpires\r\n:", at_ms),
+            Detail::Refundable(refundable) => self.fact(b"$10\r\nrefundable\r\n:", refundable),
             Detail::Captured { captured, returned } => {
                 self.fact(b"$8\r\ncaptured\r\n:", captured);
                 self.fact(b"$8\r\nreturned\r\n:", returned);
@@ -74,7 +76,7 @@ impl Encoder<'_> {
     }
 
     fn rejection(&mut self, rejection: &Rejection) {
-        match *rejection {
+        match rejection.clone() {
             Rejection::Insufficient { available, required } => {
                 self.facts("INSUFFICIENT", &[("available", available), ("required", required)]);
             }
@@ -94,8 +96,12 @@ impl Encoder<'_> {
             }
             Rejection::Released { amount, seq } => self.facts("RELEASED", &[("amount", amount), ("seq", seq)]),
             Rejection::Captured { amount, seq } => self.facts("CAPTURED", &[("amount", amount), ("seq", seq)]),
-            Rejection::Exceeds { limit, given } => self.facts("EXCEEDS", &[("limit", limit), ("given", given)]),
+            Rejection::Exceeds { limit, given: Some(given) } => {
+                self.facts("EXCEEDS", &[("limit", limit), ("given", given)])
+            }
+            Rejection::Exceeds { limit, given: None } => self.facts("EXCEEDS", &[("limit", limit)]),
             Rejection::OutOfMemory(table) => self.words(&[out_of_memory(table)]),
+            _ => todo!(),
         }
     }
 
@@ -145,6 +151,7 @@ fn status(status: Status) -> &'static [u8] {
         Status::Captured => b"$6\r\nstatus\r\n$8\r\ncaptured\r\n",
         Status::Released => b"$6\r\nstatus\r\n$8\r\nreleased\r\n",
         Status::Expired => b"$6\r\nstatus\r\n$7\r\nexpired\r\n",
+        Status::Refunded => b"$6\r\nstatus\r\n$8\r\nrefunded\r\n",
         Status::Void => b"$6\r\nstatus\r\n$4\r\nvoid\r\n",
     }
 }
@@ -156,6 +163,7 @@ fn verb(verb: Verb) -> &'static str {
         Verb::Reserve => "reserve",
         Verb::Capture => "capture",
         Verb::Release => "release",
+        Verb::Refund => "refund",
         Verb::Claim => "claim",
     }
 }

@@ -20,7 +20,10 @@ fn check_map(outcome: &Outcome, made_tx: Option<&[u8]>, fields: usize, body: &st
 
 fn check_rejection(rejection: Rejection, text: &str) {
     for proto in [Proto::Resp2, Proto::Resp3] {
-        assert_eq!(encoded(proto, |out| out.outcome(&Outcome::Rejected(rejection), None)), format!("-{text}\r\n"));
+        assert_eq!(
+            encoded(proto, |out| out.outcome(&Outcome::Rejected(rejection.clone()), None)),
+            format!("-{text}\r\n")
+        );
     }
 }
 
@@ -114,7 +117,7 @@ fn every_rejection() {
     check_rejection(expired, "EXPIRED expires=1790000300000 now=1790000300412");
     check_rejection(Rejection::Released { amount: 0, seq: 3 }, "RELEASED amount=0 seq=3");
     check_rejection(Rejection::Captured { amount: 5, seq: 12 }, "CAPTURED amount=5 seq=12");
-    check_rejection(Rejection::Exceeds { limit: 5, given: 7 }, "EXCEEDS limit=5 given=7");
+    check_rejection(Rejection::Exceeds { limit: 5, given: Some(7) }, "EXCEEDS limit=5 given=7");
     for (table, knob) in [(Table::Accounts, "accounts-max"), (Table::Transactions, "tx-index-memory")] {
         let bytes = encoded(Proto::Resp3, |out| out.outcome(&Outcome::Rejected(Rejection::OutOfMemory(table)), None));
         assert!(bytes.starts_with("-OOM ") && bytes.contains(knob) && bytes.ends_with("\r\n"), "{bytes}");

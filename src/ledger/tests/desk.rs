@@ -6,7 +6,7 @@ use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
 use crate::ledger::invariants::check_trail;
 use crate::ledger::outcome::Outcome;
-use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Seeds, outcome_of};
+use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Recorded, Seeds, outcome_of};
 use std::collections::BTreeMap;
 
 pub(super) const SEEDS: Seeds = Seeds { index_key: [1, 2], map_seed: 3 };
@@ -49,11 +49,11 @@ impl Desk {
                     Change::Capture { opened_lsn, .. } => Some(record(&self.log, opened_lsn)),
                     _ => None,
                 };
-                Past::Recorded { event, opened }
+                Past::Recorded(Recorded { event, lsn, opened, refunded: 0 })
             }
         };
         let before = self.ledger.last_lsn(at);
-        match self.ledger.decide(at, command, &past, self.now_ms) {
+        match self.ledger.decide(at, command, &past, &Past::Unknown, self.now_ms) {
             Decision::Answer(outcome) => outcome,
             Decision::Commit(event) => {
                 assert!(command.op.is_write(), "reads commit nothing");

@@ -7,10 +7,10 @@ use crate::ledger::event::{Change, Event, SKIP_EVERY};
 use crate::ledger::id::NO_LSN;
 use crate::ledger::outcome::Outcome;
 use crate::ledger::rejection::{Rejection, Table};
-use crate::ledger::{Decision, Ledger, Limits, Past, Prior};
+use crate::ledger::{Decision, Ledger, Limits, Past, Prior, Recorded};
 
 fn command<'a>(tx: &'a [u8], op: Op) -> Command<'a> {
-    Command { account: b"t1", tx, reason: b"", meta: b"", op }
+    Command::new(b"t1", tx, op)
 }
 
 #[test]
@@ -111,9 +111,9 @@ fn the_past_of_another_id_is_no_past() {
     let (ledger, event) = (&desk.ledger, desk.trail(b"t1")[0].1);
     let Prior::Active(slot) = ledger.lookup(ledger.key(b"t1", b"r")) else { panic!("r is active") };
     // As if the hashes of "g", "r" and "d" were equal.
-    for past in [Past::Recorded { event, opened: None }, Past::Active(slot)] {
+    for past in [Past::Recorded(Recorded { event, lsn: 4096, opened: None, refunded: 0 }), Past::Active(slot)] {
         let debit = command(b"d", Op::Debit { amount: 1 });
-        let decision = ledger.decide(ledger.locate(b"t1"), &debit, &past, desk.now_ms);
+        let decision = ledger.decide(ledger.locate(b"t1"), &debit, &past, &Past::Unknown, desk.now_ms);
         assert!(matches!(decision, Decision::Commit(event) if event.change == Change::Debit));
     }
 }

@@ -45,7 +45,7 @@ proptest! {
                 Step::Do { account, tx, op } => {
                     let (account, tx) = ([b'a' + account; 30], [b'0' + tx; 3]);
                     let tx = if op.is_write() { &tx[..] } else { b"" };
-                    let command = Command { account: &account, tx, reason: b"", meta: b"", op };
+                    let command = Command::new(&account, tx, op);
                     prop_assert_eq!(desk.execute(&command), model.execute(&command, desk.now_ms), "{:?}", command);
                     if replay {
                         // Whatever the answer was, the same command again is answered without a new entry.

@@ -67,7 +67,7 @@ fn run(desk: &mut Desk, words: &[&str]) -> String {
     let text = |name| option(name).unwrap_or_default().as_bytes();
     let tx = words.get(2).map_or(&b""[..], |tx| tx.as_bytes());
     let (reason, meta) = (text("reason"), text("meta"));
-    show(&desk.execute(&Command { account: words[1].as_bytes(), tx, reason, meta, op }))
+    show(&desk.execute(&Command { reason, meta, ..Command::new(words[1].as_bytes(), tx, op) }))
 }
 
 fn number(word: &str) -> u64 {
@@ -102,6 +102,7 @@ fn show(outcome: &Outcome) -> String {
             });
             show_figures(&view.figures) + &holds.collect::<String>()
         }
+        Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) => todo!(),
         Outcome::Rejected(rejection) => show_rejection(rejection),
     }
 }
@@ -110,6 +111,7 @@ fn show_receipt(receipt: &Receipt) -> String {
     let Receipt { status, balance, available, seq, detail, replayed } = receipt;
     let detail = match detail {
         Detail::None => String::new(),
+        Detail::Refundable(refundable) => format!(" refundable={refundable}"),
         Detail::Expires(at) => format!(" expires={}", at - START_MS),
         Detail::Captured { captured, returned } => format!(" captured={captured} returned={returned}"),
     };
@@ -126,7 +128,7 @@ fn show_figures(figures: &Figures) -> String {
 
 fn show_rejection(rejection: &Rejection) -> String {
     let verb = |verb| format!("{verb:?}").to_lowercase();
-    match *rejection {
+    match rejection.clone() {
         Rejection::Insufficient { available, required } => {
             format!("INSUFFICIENT available={available} required={required}")
         }
@@ -146,7 +148,8 @@ fn show_rejection(rejection: &Rejection) -> String {
         }
         Rejection::Released { amount, seq } => format!("RELEASED amount={amount} seq={seq}"),
         Rejection::Captured { amount, seq } => format!("CAPTURED amount={amount} seq={seq}"),
-        Rejection::Exceeds { limit, given } => format!("EXCEEDS limit={limit} given={given}"),
+        Rejection::Exceeds { limit, given } => format!("EXCEEDS limit={limit} given={given:?}"),
         Rejection::OutOfMemory(table) => format!("OOM {}", format!("{table:?}").to_lowercase()),
+        _ => todo!(),
     }
 }
