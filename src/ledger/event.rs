@@ -186,6 +186,26 @@ impl EntryId {
     pub const MIN: Self = Self { time_ms: 0, seq: 0 };
     /// After every entry.
     pub const MAX: Self = Self { time_ms: u64::MAX, seq: u64::MAX };
+
+    /// The newest id that is before this one; of [`Self::MIN`] itself.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match (self.time_ms, self.seq) {
+            (0, 0) => self,
+            (time_ms, 0) => Self { time_ms: time_ms - 1, seq: u64::MAX },
+            (time_ms, seq) => Self { time_ms, seq: seq - 1 },
+        }
+    }
+
+    /// The oldest id that is after this one; of [`Self::MAX`] itself.
+    #[must_use]
+    pub fn after(self) -> Self {
+        match (self.time_ms, self.seq) {
+            (u64::MAX, u64::MAX) => self,
+            (time_ms, u64::MAX) => Self { time_ms: time_ms + 1, seq: 0 },
+            (time_ms, seq) => Self { time_ms, seq: seq + 1 },
+        }
+    }
 }
 
 impl Event<'_> {
