@@ -230,7 +230,7 @@ impl<R: SegmentSource> Shard<R> {
             }
             Op::BalanceAt { at_ms } => Question::At(at_ms),
             Op::History(query) => Question::History(query),
-            Op::Audit => Question::Audit(Box::new(super::audit::Audited)),
+            Op::Audit => Question::Audit(Box::new(self.ledger.state(at).unwrap_or_default())),
             _ => {
                 let hint = match self.ledger.lookup(key.expect("TX names an id")) {
                     Prior::Unknown => None,
