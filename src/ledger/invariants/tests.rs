@@ -1,5 +1,6 @@
 //! A trail that is right passes; one change anywhere, and it does not.
 
+use super::super::id::{Lsn, NO_LSN};
 use super::*;
 
 fn entry<'a>(tx: &'a [u8], seq: u64, time_ms: u64, figures: [u64; 3], change: Change<'a>) -> (Lsn, Event<'a>) {
