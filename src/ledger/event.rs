@@ -223,6 +223,23 @@ impl Event<'_> {
         }
     }
 
+    /// The transaction that a REFUND, also a declined one, refunds; empty otherwise.
+    pub fn of(&self) -> &[u8] {
+        match self.change {
+            Change::Refund { of, .. } | Change::Decline { of, .. } => of,
+            _ => b"",
+        }
+    }
+
+    /// What a DEBIT or a CAPTURE took: as much can be refunded. `None`: nothing of this can.
+    pub fn taken(&self) -> Option<u64> {
+        match self.change {
+            Change::Debit => Some(self.amount),
+            Change::Capture { captured, .. } => Some(captured),
+            _ => None,
+        }
+    }
+
     /// The kind of entry.
     pub fn entry_type(&self) -> EntryType {
         match self.change {
@@ -238,21 +255,24 @@ impl Event<'_> {
         }
     }
 
-    /// Signed change of the balance (`delta` of the trail): before = after - delta.
+    /// Signed change of the balance (`delta` of the trail): before = after - delta. Nonsense, but no panic, where the
+    /// figures are beyond all limits: damaged records are judged by it.
     pub fn delta(&self) -> i64 {
         match self.change {
             Change::Grant | Change::Refund { .. } => self.amount as i64,
-            Change::Debit => -(self.amount as i64),
-            Change::Capture { captured, .. } => -(captured as i64),
+            Change::Debit => (self.amount as i64).wrapping_neg(),
+            Change::Capture { captured, .. } => (captured as i64).wrapping_neg(),
             _ => 0,
         }
     }
 
-    /// Signed change of the reserved sum (`rdelta` of the trail): before = after - rdelta.
+    /// Signed change of the reserved sum (`rdelta` of the trail): before = after - rdelta. As [`Event::delta`].
     pub fn rdelta(&self) -> i64 {
         match self.change {
             Change::Reserve { .. } => self.amount as i64,
-            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => -(self.amount as i64),
+            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => {
+                (self.amount as i64).wrapping_neg()
+            }
             _ => 0,
         }
     }

@@ -143,7 +143,7 @@ impl<R: SegmentSource> Shard<R> {
             Ok(Found::Past(recalled) | Found::PastOf(recalled)) => {
                 let at = self.ledger.locate(command.account);
                 let own = recalled.past();
-                if matches!(own, Past::Unknown) {
+                if !recalled.is_known() {
                     // Two ids with one hash. The command is new, and is executed as such.
                     let mut again = Batch::default();
                     again.push(self.id, ticket, &command);

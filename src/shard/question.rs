@@ -62,7 +62,7 @@ fn transaction(
         recalled.read(trail.source(), account, tx, lsn, &Op::Tx)?;
     }
     // The index forgets; the trail does not.
-    if recalled.view().is_none()
+    if !recalled.is_known()
         && let Some(lsn) = trail.find(from, tx)?
     {
         recalled.read(trail.source(), account, tx, lsn, &Op::Tx)?;
@@ -142,3 +142,7 @@ fn seek<S: Source>(
 ) -> Result<Option<Step>, Stop> {
     if from == NO_LSN { Ok(None) } else { trail.seek(from, bound, passed) }
 }
+
+#[cfg(test)]
+#[path = "question_tests.rs"]
+mod tests;

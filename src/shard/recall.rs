@@ -1,7 +1,7 @@
 //! What an id means already, read back from the records that the index (or a walk) points to.
 
 use super::Fault;
-use super::trail::{Source, Stop, event_at};
+use super::trail::{Source, Stop, decode, event_at};
 use crate::ledger::codec;
 use crate::ledger::command::Op;
 use crate::ledger::event::{Change, EntryType, Event};
@@ -43,17 +43,19 @@ impl Recalled {
         {
             (place, refunded) = (opened_lsn, refunded_total);
         }
-        let event = event_at(source, place)?;
+        let record = source.record(place)?;
+        let event = decode(place, record)?;
         if event.account != account || event.tx != tx {
             return if place == lsn { Ok(()) } else { Err(Stop::Broken(Fault::Foreign { lsn: place })) };
         }
-        codec::encode(&event, &mut self.event);
+        self.event.extend_from_slice(record);
         if let Some(opened_lsn) = reserve_needed(op, &event) {
-            let opened = event_at(source, opened_lsn)?;
+            let record = source.record(opened_lsn)?;
+            let opened = decode(opened_lsn, record)?;
             if opened.account != account || opened.tx != tx || opened.entry_type() != EntryType::Reserve {
                 return Err(Stop::Broken(Fault::Foreign { lsn: opened_lsn }));
             }
-            codec::encode(&opened, &mut self.opened);
+            self.opened.extend_from_slice(record);
         }
         (self.lsn, self.refunded) = (place, refunded);
         Ok(())
@@ -66,9 +68,14 @@ impl Recalled {
         self.opened.clear();
     }
 
+    /// Whether the id means something.
+    pub(super) fn is_known(&self) -> bool {
+        self.lsn != NO_LSN
+    }
+
     /// What was read, for a decision.
     pub(super) fn past(&self) -> Past<'_> {
-        if self.lsn == NO_LSN {
+        if !self.is_known() {
             return Past::Unknown;
         }
         let (event, opened) = self.events();
@@ -77,7 +84,7 @@ impl Recalled {
 
     /// What was read, for CREDIT.TX. `None`: the id is unknown.
     pub(super) fn view(&self) -> Option<TxView> {
-        (self.lsn != NO_LSN).then(|| {
+        self.is_known().then(|| {
             let (event, opened) = self.events();
             tx_view(&event, opened.as_ref(), self.refunded)
         })

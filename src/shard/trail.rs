@@ -53,7 +53,12 @@ impl<R: SegmentSource> Source for Window<R> {
 
 /// The event of the record at `lsn`.
 pub(super) fn event_at(source: &mut impl Source, lsn: Lsn) -> Result<Event<'_>, Stop> {
-    codec::decode(source.record(lsn)?).map_err(|source| Stop::Broken(Fault::Decode { lsn, source }))
+    decode(lsn, source.record(lsn)?)
+}
+
+/// The event of a record that stands at `lsn`.
+pub(super) fn decode(lsn: Lsn, record: &[u8]) -> Result<Event<'_>, Stop> {
+    codec::decode(record).map_err(|source| Stop::Broken(Fault::Decode { lsn, source }))
 }
 
 /// What a walk needs of an entry.
