@@ -54,6 +54,8 @@ pub struct Clients {
     answered: Vec<Vec<Request>>,
     /// Per account: ids made so far.
     ids: Vec<u64>,
+    /// Per account: ids that somebody was told took credits, however long ago.
+    took: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     forgets: bool,
     pub witness: Witness,
     pub told: u64,
@@ -96,6 +98,7 @@ impl Clients {
             again: vec![VecDeque::new(); knobs.clients],
             answered: vec![Vec::new(); knobs.clients],
             ids: vec![1; knobs.accounts as usize],
+            took: BTreeMap::new(),
             forgets: knobs.retention_ms != u64::MAX,
             witness: Witness::default(),
             told: 0,
@@ -225,6 +228,10 @@ impl Clients {
         }
         self.witness.hears(request, outcome, self.forgets);
         self.told += 1;
+        let took = matches!(request.op, Op::Debit { .. } | Op::Capture { .. });
+        if took && matches!(outcome, Outcome::Written(_)) {
+            self.took.entry(request.account.clone()).or_default().push(request.tx.clone());
+        }
         if request.op.is_write() {
             self.answered[connection.client].push(request.clone());
         }
@@ -244,14 +251,19 @@ impl Clients {
         // Ids of all lengths: kept inline, kept in a box, the longest there are.
         let account = format!("tradie:{account:0width$}", width = [1, 1, 20, 121][account as usize % 4]).into_bytes();
         let name = |id: u64| format!("t{id:0width$}", width = [1, 30, 63][id as usize % 3]).into_bytes();
-        // Mostly what was debited or held not long ago, also by others; sometimes anything, however old.
-        let of = id - if chance.percent(80) { 2 + id / 6 % 3 } else { chance.below(id.min(300)) }.min(id - 1);
+        // Also ids that did not take anything, are not known yet, or were forgotten.
+        let took = self.took.get(&account).map_or(&[][..], Vec::as_slice);
+        let back = if chance.percent(50) { 10 } else { 1_000 };
+        let of = match took.len().checked_sub(1 + chance.below(back) as usize) {
+            Some(place) if chance.percent(70) => took[place].clone(),
+            _ => name(id - chance.below(id.min(300))),
+        };
         let reason = if chance.percent(10) { b"because".to_vec() } else { Vec::new() };
         let meta =
             if chance.percent(knobs.long_percent) { vec![b'm'; 1 + chance.below(1024) as usize] } else { Vec::new() };
         let (tx, of) = match op {
-            Op::Refund { .. } => (name(id), name(of)),
-            Op::Tx => (name(of), Vec::new()),
+            Op::Refund { .. } => (name(id), of),
+            Op::Tx => (of, Vec::new()),
             _ if op.is_write() => (name(id), Vec::new()),
             _ => (Vec::new(), Vec::new()),
         };
@@ -266,19 +278,21 @@ fn invent_op(chance: &mut Chance, knobs: &Knobs, id: u64) -> Op {
         2..10 => 1 + chance.below(12),
         _ => 1 + id % 7,
     };
-    let verb = if chance.percent(80) { id % 6 } else { chance.below(6) };
+    // The first one opens the account.
+    let made_for = if id == 1 { 0 } else { id % 6 };
+    let verb = if chance.percent(85) { made_for } else { chance.below(6) };
     match (verb, chance.below(10)) {
         (5, 0..4) => Op::Refund { amount: None },
         (5, 4..8) => Op::Refund { amount: Some(1 + chance.below(3)) },
         (5, _) => Op::Refund { amount: Some(amount) },
-        (0, _) => Op::Grant { amount },
-        (1, _) => Op::Debit { amount },
-        (_, 0..6) => {
+        (0, _) => Op::Grant { amount: CREDITS_MAX.min(3 * amount) },
+        (1 | 4, _) => Op::Debit { amount },
+        (_, 0..5) => {
             let ttl_ms = if chance.percent(5) { TTL_MS_MAX } else { 1 + chance.below(knobs.ttl_ms_max) };
             Op::Reserve { amount, ttl_ms }
         }
-        (_, 6..8) if chance.percent(50) => Op::Capture { amount: None },
-        (_, 6..8) => Op::Capture { amount: Some(1 + chance.below(amount)) },
+        (_, 5..8) if chance.percent(50) => Op::Capture { amount: None },
+        (_, 5..8) => Op::Capture { amount: Some(1 + chance.below(amount)) },
         _ => Op::Release,
     }
 }

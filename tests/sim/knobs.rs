@@ -125,7 +125,7 @@ impl Knobs {
             boot_risk_percent: one_of(chance, &[10, 50, 80]),
             floods: chance.percent(3),
             lives: 4 + chance.below(6),
-            steps_max: one_of(chance, &[60, 400, 1_500]),
+            steps_max: one_of(chance, &[60, 600, 2_500]),
             weight: weights.iter().map(|(_, weight)| weight).sum(),
             weights,
         }

@@ -85,7 +85,7 @@ impl World {
     /// What is ready of a connection's answers is told.
     pub fn write(&mut self, number: usize) {
         for (request, outcome) in self.clients.write(number) {
-            self.trace.note(format_args!("told {} {:?}", request.tx.escape_ascii(), outcome));
+            self.trace.note(format_args!("told {} {:?} {:?}", request.tx.escape_ascii(), request.op, outcome));
         }
     }
 
