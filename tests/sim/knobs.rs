@@ -60,10 +60,10 @@ const ACTIONS: [(Action, u64); 18] = [
     (Action::Idle, 1),
     (Action::Spare, 1),
     (Action::StepWall, 1),
-    (Action::Recall, 3),
-    (Action::Walk, 4),
-    (Action::Run, 5),
-    (Action::Return, 5),
+    (Action::Recall, 4),
+    (Action::Walk, 6),
+    (Action::Run, 8),
+    (Action::Return, 8),
 ];
 
 /// The draw.
