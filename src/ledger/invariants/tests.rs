@@ -1,5 +1,6 @@
 //! A trail that is right passes; one change anywhere, and it does not.
 
+use super::super::id::{Lsn, NO_LSN};
 use super::*;
 use crate::ledger::id::{Lsn, NO_LSN};
 
