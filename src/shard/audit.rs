@@ -3,7 +3,7 @@
 use super::trail::{Source, Stop, Trail, decode, event_at};
 use crate::ledger::event::{Change, EntryId};
 use crate::ledger::id::Lsn;
-use crate::ledger::invariants::{self, AccountState, Violation};
+use crate::ledger::invariants::{AccountState, Story, Violation};
 use crate::ledger::outcome::{AuditView, Outcome};
 use crate::ledger::rejection::Rejection;
 use std::ops::ControlFlow;
@@ -14,7 +14,7 @@ pub(super) fn audit(trail: &mut Trail<'_, impl Source>, memory: &AccountState, f
     let (mut told, mut entries, mut verdict) = (None, 0, Ok(()));
     trail.ascend(from, EntryId::MIN, |source, lsn, record| {
         let event = decode(lsn, record)?;
-        let told = told.get_or_insert_with(|| invariants::Trail::starting_at(lsn, &event));
+        let told = told.get_or_insert_with(|| Story::starting_at(lsn, &event));
         verdict = match event.change {
             Change::Refund { opened_lsn, .. } => match event_at(source, opened_lsn) {
                 Ok(refunded) => told.tell(lsn, &event, Some(&refunded)),
