@@ -282,17 +282,17 @@ fn invent_op(chance: &mut Chance, knobs: &Knobs, id: u64) -> Op {
     let made_for = if id == 1 { 0 } else { id % 6 };
     let verb = if chance.percent(85) { made_for } else { chance.below(6) };
     match (verb, chance.below(10)) {
-        (5, 0..=3) => Op::Refund { amount: None },
-        (5, 4..=7) => Op::Refund { amount: Some(1 + chance.below(3)) },
+        (5, 0..4) => Op::Refund { amount: None },
+        (5, 4..8) => Op::Refund { amount: Some(1 + chance.below(3)) },
         (5, _) => Op::Refund { amount: Some(amount) },
         (0, _) => Op::Grant { amount: CREDITS_MAX.min(3 * amount) },
         (1 | 4, _) => Op::Debit { amount },
-        (_, 0..=4) => {
+        (2 | 3, 0..5) => {
             let ttl_ms = if chance.percent(5) { TTL_MS_MAX } else { 1 + chance.below(knobs.ttl_ms_max) };
             Op::Reserve { amount, ttl_ms }
         }
-        (_, 5..=7) if chance.percent(50) => Op::Capture { amount: None },
-        (_, 5..=7) => Op::Capture { amount: Some(1 + chance.below(amount)) },
+        (2 | 3, 5..8) if chance.percent(50) => Op::Capture { amount: None },
+        (2 | 3, 5..8) => Op::Capture { amount: Some(1 + chance.below(amount)) },
         _ => Op::Release,
     }
 }
