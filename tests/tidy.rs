@@ -27,6 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("commands", &["ledger::command", "ledger::credits", "ledger::event", "ledger::id", "ledger::outcome", "ledger::rejection"]),
     ("shard", &["ledger", "journal"]),
+    ("archive", &["journal", "ledger"]),
     ("feed", &["journal", "ledger::event"]),
     ("ledger", &[]),
     ("journal", &[]),
