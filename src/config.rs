@@ -75,6 +75,10 @@ pub struct Config {
     pub appendfsync: Appendfsync,
     /// Syncs that take no longer may run on the core itself; 0 = none may.
     pub inline_sync_ns_max: u64,
+    /// Most records that one walk along a trail touches.
+    pub history_walk_max: u64,
+    /// Threads that follow trails.
+    pub history_threads: usize,
     /// TTL of a RESERVE that names none.
     pub reserve_ttl_ms: u64,
     /// How long a transaction id is remembered after it was decided; `None` = forever.
@@ -152,6 +156,8 @@ impl Config {
             segment_bytes: s.count("segment-size"),
             appendfsync: if s.choice("appendfsync") == "always" { Appendfsync::Always } else { Appendfsync::No },
             inline_sync_ns_max: s.count("inline-sync-max") * 1_000,
+            history_walk_max: s.count("history-walk-max"),
+            history_threads: s.count("history-threads") as usize,
             reserve_ttl_ms: s.count("reserve-ttl") / US_PER_MS,
             tx_retention_ms: s.duration_us("tx-retention").map(|us| us / US_PER_MS),
             allow_auto_tx: s.switch("allow-auto-tx"),

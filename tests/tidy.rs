@@ -25,7 +25,10 @@ const EDGES: &[(&str, &[&str])] = &[
             "ledger::rejection",
         ],
     ),
-    ("commands", &["ledger::command", "ledger::credits", "ledger::event", "ledger::id", "ledger::outcome", "ledger::rejection"]),
+    (
+        "commands",
+        &["ledger::command", "ledger::credits", "ledger::event", "ledger::id", "ledger::outcome", "ledger::rejection"],
+    ),
     ("shard", &["ledger", "journal"]),
     ("archive", &["journal", "ledger"]),
     ("feed", &["journal", "ledger::event"]),

@@ -183,6 +183,18 @@ pub const KNOBS: &[Knob] = &[
         help: "active reservations of one account; then RESERVE gets LIMIT",
     },
     Knob {
+        name: "history-walk-max",
+        kind: Kind::Count { min: 1_000, max: 1_000_000_000 },
+        default: "100000",
+        help: "entries that one HISTORY, TX, REFUND or BALANCE AT may look at in the log; then ERR. AUDIT reads all",
+    },
+    Knob {
+        name: "history-threads",
+        kind: Kind::Count { min: 1, max: 64 },
+        default: "1",
+        help: "threads that follow trails in the log for HISTORY, TX, AUDIT, BALANCE AT and old REFUNDs",
+    },
+    Knob {
         name: "slots-per-connection",
         kind: Kind::Count { min: 1, max: 65_536 },
         default: "1024",

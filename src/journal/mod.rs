@@ -51,7 +51,7 @@ pub use error::{JournalError, Refusal};
 pub use log::{Log, RECENT_LEN};
 pub use manifest::Manifest;
 pub use mmap::MmapStorage;
-pub use reader::{ReadError, Reader};
+pub use reader::{ReadError, Reader, Window};
 pub use recovery::{Cut, Entry, Opened, Recovered, RecoveryOptions, recover};
 pub use sim::{SimDisk, SimStorage};
 pub use storage::{SegmentName, Storage};

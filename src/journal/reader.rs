@@ -1,7 +1,11 @@
-//! Reads single records of closed and current segments: history, and replays older than what is in memory.
+//! Reads records of closed and current segments: history, and replays older than what is in memory.
 //!
-//! Runs on reader threads, through the page cache. It returns the bytes as stored: a record's block cannot be found
-//! from the record, so checksums are recovery's and `verify`'s business. Ask only for durable records.
+//! ```text
+//!   segment   ....[ window: 4 to 64 KiB ...... record ]......      an account's older records stand to the left
+//! ```
+//! Runs on reader threads, through the page cache, by `pread`: a bad sector is an error of one read, where a mapping
+//! would raise SIGBUS and take the server along. It returns the bytes as stored: a record's block cannot be found from
+//! the record, so checksums are recovery's and `verify`'s business. Ask only for durable records.
 
 use std::sync::{Arc, RwLock};
 
@@ -46,26 +50,117 @@ impl<R: SegmentSource> Reader<R> {
         Self { source, segments }
     }
 
-    /// Reads the record at `lsn` into `buf`, in place of what is there.
-    ///
-    /// # Errors
-    /// [`ReadError`]; `buf` is empty then.
-    pub fn record(&self, lsn: Lsn, buf: &mut Vec<u8>) -> Result<(), ReadError> {
-        buf.clear();
-        let segment = self.segment_of(lsn).ok_or(ReadError::Gone { lsn })?;
-        let offset = segment.offset_of(lsn);
-        buf.resize(RECORD_LEN_MAX, 0);
-        let result = self.source.read_at(segment, offset, buf);
-        let filled = *result.as_ref().unwrap_or(&0);
-        let len = record_at(&buf[..filled]).map_or(0, <[u8]>::len);
-        buf.truncate(len);
-        result?;
-        if len == 0 { Err(ReadError::NoRecord { lsn, segment, offset }) } else { Ok(()) }
+    /// A window to read through, on one thread.
+    pub fn window(&self) -> Window<R> {
+        Window { reader: self.clone(), segment: None, start: 0, bytes: Vec::new(), served: 0 }
     }
 
     fn segment_of(&self, lsn: Lsn) -> Option<SegmentName> {
         let segments = self.segments.read().expect("no panic under this lock");
         let after = segments.partition_point(|segment| segment.base <= lsn);
         segments.get(after.checked_sub(1)?).copied()
+    }
+}
+
+/// Bytes of the smallest read: the longest record fits.
+const WINDOW_LEN_MIN: usize = RECORD_LEN_MAX;
+
+/// Bytes of the longest read.
+const WINDOW_LEN_MAX: usize = 64 * 1024;
+
+/// Records that a window must have given before the next one is longer.
+const SERVED_WELL: usize = 4;
+
+/// Reads records through a piece of a segment, which ends behind the record that was asked for first: whoever follows
+/// an account's trail goes back in the log. It grows while several records come out of each piece, as they do of a
+/// busy account, and is small again when they stop.
+pub struct Window<R> {
+    reader: Reader<R>,
+    segment: Option<SegmentName>,
+    /// Byte of the segment where `bytes` start.
+    start: u64,
+    bytes: Vec<u8>,
+    /// Records that came out of it.
+    served: usize,
+}
+
+impl<R: SegmentSource> Window<R> {
+    /// The record at `lsn`.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn record(&mut self, lsn: Lsn) -> Result<&[u8], ReadError> {
+        let segment = self.reader.segment_of(lsn).ok_or(ReadError::Gone { lsn })?;
+        let offset = segment.offset_of(lsn);
+        if self.find(segment, offset).is_none() {
+            self.fill(segment, offset)?;
+        }
+        self.served += 1;
+        self.find(segment, offset).ok_or(ReadError::NoRecord { lsn, segment, offset })
+    }
+
+    fn find(&self, segment: SegmentName, offset: u64) -> Option<&[u8]> {
+        let at = offset.checked_sub(self.start).filter(|_| self.segment == Some(segment))?;
+        record_at(self.bytes.get(usize::try_from(at).ok()?..)?)
+    }
+
+    fn fill(&mut self, segment: SegmentName, offset: u64) -> Result<(), ReadError> {
+        let len = match self.bytes.len() {
+            len if self.served >= SERVED_WELL => (len * 2).clamp(WINDOW_LEN_MIN, WINDOW_LEN_MAX),
+            _ => WINDOW_LEN_MIN,
+        };
+        (self.segment, self.served) = (None, 0);
+        self.start = (offset + RECORD_LEN_MAX as u64).saturating_sub(len as u64).min(offset);
+        self.bytes.resize(len, 0);
+        let filled = self.reader.source.read_at(segment, self.start, &mut self.bytes)?;
+        self.bytes.truncate(filled);
+        self.segment = Some(segment);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A segment of records of 24 bytes, each naming its offset.
+    #[derive(Clone)]
+    struct Rows(Arc<RwLock<Vec<usize>>>);
+
+    const ROW: u64 = 24;
+    const ROWS: u64 = 100_000;
+
+    impl SegmentSource for Rows {
+        fn read_at(&self, _: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
+            self.0.write().expect("one thread").push(buf.len());
+            let end = ROW * ROWS + super::super::PAGE as u64;
+            let mut filled = 0;
+            for (at, byte) in (offset..end).zip(buf.iter_mut()) {
+                let in_row = (at + ROW - super::super::PAGE as u64 % ROW) % ROW;
+                *byte = if in_row == 0 { ROW as u8 } else { 0 };
+                filled += 1;
+            }
+            Ok(filled)
+        }
+    }
+
+    #[test]
+    fn a_busy_trail_takes_few_reads_and_a_scattered_one_small_ones() {
+        let reads = Rows(Arc::default());
+        let segment = SegmentName { base: 0, epoch: 1 };
+        let reader = Reader::new(reads.clone(), Arc::new(RwLock::new(vec![segment])));
+        let mut window = reader.window();
+        let lsn_of = |row: u64| row * ROW;
+        for row in (0..ROWS).rev() {
+            assert_eq!(window.record(lsn_of(row)).expect("a row").len() as u64, ROW);
+        }
+        let busy = std::mem::take(&mut *reads.0.write().expect("one thread"));
+        assert!(busy.len() < 50 && busy.iter().all(|len| *len <= WINDOW_LEN_MAX), "{busy:?}");
+        for row in (0..ROWS).rev().step_by(1000) {
+            window.record(lsn_of(row)).expect("a row");
+        }
+        let scattered = std::mem::take(&mut *reads.0.write().expect("one thread"));
+        assert!(scattered.iter().skip(2).all(|len| *len == WINDOW_LEN_MIN), "{scattered:?}");
+        assert!(matches!(window.record(lsn_of(ROWS + 5)), Err(ReadError::NoRecord { .. })));
     }
 }

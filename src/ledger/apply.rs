@@ -6,7 +6,7 @@
 use super::credits::CREDITS_MAX;
 use super::event::{Change, DeclineCode, DeclinedOp, Event};
 use super::id::{Lsn, NO_LSN};
-use super::invariants::{Fault, Violation, rule, same};
+use super::invariants::{Fault, Violation, refund, rule, same};
 use super::reservation::{HoldSlot, Opening};
 use super::transactions::{Prior, TxKey};
 use super::{Ledger, Located, skip_lsn};
@@ -56,6 +56,11 @@ impl Ledger {
                 let slot = self.holds.insert(number, account, &opening);
                 self.index.hold(key, slot);
             }
+            (Change::Refund { of, .. }, _) => {
+                // It changes what two ids answer (C.11, 15).
+                self.index.record(key, lsn);
+                self.index.record(self.key(event.account, of), lsn);
+            }
             (_, Some(slot)) => {
                 self.holds.remove(account, slot);
                 self.index.record(key, lsn);
@@ -78,24 +83,40 @@ impl Ledger {
         let account = self.account(at);
         let (seq, last_lsn) = account.map_or((0, NO_LSN), |a| (a.seq, a.last_lsn));
         let (balance, reserved) = account.map_or((0, 0), |a| (a.balance, a.reserved));
-        rule(account.is_some() || event.change == Change::Grant, "an account opens with a grant")?;
+        rule(account.is_some() || event.change == Change::Grant, "account", "an account opens with a grant")?;
         same("seq (I6)", seq + 1, event.seq)?;
         same("prev_lsn", last_lsn, event.prev_lsn)?;
         same("skip_lsn", skip_lsn(seq + 1, account.map_or(NO_LSN, |a| a.anchor_lsn)), event.skip_lsn)?;
-        rule(lsn > last_lsn && lsn >> 63 == 0, "an account's entries stand in order")?;
-        rule(event.amount <= CREDITS_MAX, "amounts are at most 2^53 - 1")?;
-        rule(balance.checked_add_signed(event.delta()) == Some(event.balance), "balance follows from delta (I6)")?;
-        rule(reserved.checked_add_signed(event.rdelta()) == Some(event.reserved), "reserved follows too (I6)")?;
-        rule(event.reserved <= event.balance && event.balance <= CREDITS_MAX, "0 <= reserved <= balance <= max (I1)")?;
+        rule(lsn > last_lsn && lsn >> 63 == 0, "lsn", "an account's entries stand in order")?;
+        rule(event.amount <= CREDITS_MAX, "amount", "amounts are at most 2^53 - 1")?;
+        rule(
+            balance.checked_add_signed(event.delta()) == Some(event.balance),
+            "balance",
+            "balance follows from delta (I6)",
+        )?;
+        rule(
+            reserved.checked_add_signed(event.rdelta()) == Some(event.reserved),
+            "reserved",
+            "reserved follows too (I6)",
+        )?;
+        rule(
+            event.reserved <= event.balance && event.balance <= CREDITS_MAX,
+            "balance",
+            "0 <= reserved <= balance <= max (I1)",
+        )?;
         match event.change {
             Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => {
-                self.judge_end(at, held.ok_or(Fault::Rule("only an active hold ends (I4)"))?, event)?;
+                self.judge_end(
+                    at,
+                    held.ok_or(Fault::Rule { field: "hold", rule: "only an active hold ends (I4)" })?,
+                    event,
+                )?;
             }
-            _ => rule(held.is_none(), "an id has one effect (I5)")?,
+            _ => rule(held.is_none(), "tx", "an id has one effect (I5)")?,
         }
         if !matches!(event.change, Change::Expire { .. }) {
             let is_due = account.is_some_and(|a| a.next_deadline_ms <= event.time_ms);
-            rule(!is_due, "due holds expire before anything else happens (R3)")?;
+            rule(!is_due, "time", "due holds expire before anything else happens (R3)")?;
         }
         self.judge_start(at, event)
     }
@@ -106,7 +127,7 @@ impl Ledger {
         same("amount of the hold", hold.amount, event.amount)?;
         match event.change {
             Change::Capture { captured, opened_lsn, .. } => {
-                rule((1..=event.amount).contains(&captured), "amount = captured + returned (I4)")?;
+                rule((1..=event.amount).contains(&captured), "captured", "amount = captured + returned (I4)")?;
                 same("opened_lsn", hold.opened_lsn, opened_lsn)
             }
             Change::Release { opened_lsn, .. } => same("opened_lsn", hold.opened_lsn, opened_lsn),
@@ -114,7 +135,7 @@ impl Ledger {
                 same("opened_lsn", hold.opened_lsn, opened_lsn)?;
                 same("time of the expiry (I7)", hold.expires_at_ms(), event.time_ms)?;
                 let first = self.account(at).map(|account| account.first_hold);
-                rule(first == Some(slot.0), "holds expire by deadline, then age (R4)")
+                rule(first == Some(slot.0), "hold", "holds expire by deadline, then age (R4)")
             }
             _ => Ok(()),
         }
@@ -124,24 +145,42 @@ impl Ledger {
     fn judge_start(&self, at: Located, event: &Event<'_>) -> Result<(), Fault> {
         let has_amount = event.amount > 0;
         match event.change {
-            Change::Grant | Change::Debit => rule(has_amount, "amounts are at least 1"),
+            Change::Grant | Change::Debit => rule(has_amount, "amount", "amounts are at least 1"),
             Change::Reserve { expires_at_ms, lead } => {
-                rule(lead.is_empty(), "no version has made holds for leads yet")?;
-                rule(has_amount && expires_at_ms > event.time_ms, "a hold holds something for a while")
+                rule(lead.is_empty(), "lead", "no version has made holds for leads yet")?;
+                rule(has_amount && expires_at_ms > event.time_ms, "hold", "a hold holds something for a while")
             }
-            Change::Void => rule(!has_amount, "a burned id moves nothing"),
+            Change::Void => rule(!has_amount, "amount", "a burned id moves nothing"),
             Change::Decline { op, code, .. } => {
                 let available = event.balance - event.reserved;
                 let holds = self.account(at).map_or(0, |account| u64::from(account.hold_count));
                 let is_true = match (op, code) {
                     (DeclinedOp::Debit | DeclinedOp::Reserve, DeclineCode::Insufficient) => event.amount > available,
-                    (DeclinedOp::Grant, DeclineCode::Overflow) => event.amount > CREDITS_MAX - event.balance,
+                    (DeclinedOp::Grant | DeclinedOp::Refund, DeclineCode::Overflow) => {
+                        event.amount > CREDITS_MAX - event.balance
+                    }
                     (DeclinedOp::Reserve, DeclineCode::Limit { holds: then }) => then == holds,
                     _ => false,
                 };
-                rule(has_amount && is_true, "a decline has its reason in the account's state")
+                rule(has_amount && is_true, "decline", "a decline has its reason in the account's state")
             }
-            Change::Refund { .. } => todo!(),
+            Change::Refund { of, opened_lsn, refunded_total, .. } => {
+                refund(event)?;
+                let of = self.key(event.account, of);
+                match self.index.lookup(of) {
+                    // The first REFUND finds what it refunds, a later one the REFUND before it. Forgotten: on trust.
+                    Prior::Recorded(newest) => {
+                        let is_first = refunded_total == event.amount;
+                        rule(
+                            newest >= opened_lsn && is_first == (newest == opened_lsn),
+                            "refund",
+                            "refunds add up (I10)",
+                        )
+                    }
+                    Prior::Active(_) => Err(Fault::Rule { field: "refund", rule: "a hold that holds took nothing" }),
+                    Prior::Unknown => Ok(()),
+                }
+            }
             Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => Ok(()),
         }
     }

@@ -33,6 +33,7 @@
 
 use super::event::{Change, DeclineCode, DeclinedOp, Event};
 use super::id::{ACCOUNT_LEN_MAX, META_LEN_MAX, NO_LSN, REASON_LEN_MAX, TX_LEN_MAX};
+use std::ops::RangeInclusive;
 
 /// No record is longer (journal.md 5). The longest event of today has 1,496 bytes.
 pub const RECORD_LEN_MAX: usize = 4096;
@@ -82,7 +83,8 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
     let start = out.len();
     let other = other_id(&event.change);
     assert!((1..=ACCOUNT_LEN_MAX).contains(&event.account.len()) && (1..=TX_LEN_MAX).contains(&event.tx.len()));
-    assert!(event.reason.len() <= REASON_LEN_MAX && event.meta.len() <= META_LEN_MAX && other.len() <= ACCOUNT_LEN_MAX);
+    assert!(event.reason.len() <= REASON_LEN_MAX && event.meta.len() <= META_LEN_MAX);
+    assert!(other_len(&event.change).contains(&other.len()));
     let skip_flag = if event.skip_lsn == NO_LSN { 0 } else { HAS_SKIP };
     let flags = skip_flag | if event.meta.is_empty() { 0 } else { HAS_META };
     out.extend_from_slice(&[0, 0, type_of(&event.change), flags]);
@@ -124,7 +126,7 @@ pub fn records(mut run: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     let length = DecodeError::Length { found: record.len() };
     let mut rest = Rest { bytes: record, length };
-    let [len_low, len_high, kind, flags, account_len, tx_len, other_len, reason_len] = rest.array()?;
+    let [len_low, len_high, kind, flags, account_len, tx_len, other_id_len, reason_len] = rest.array()?;
     let len = usize::from(u16::from_le_bytes([len_low, len_high]));
     if len != record.len() || !len.is_multiple_of(8) || len > RECORD_LEN_MAX {
         return Err(length);
@@ -135,18 +137,18 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     let change = decode_change(kind, &mut rest)?;
     let skip_lsn = if flags & HAS_SKIP == 0 { NO_LSN } else { rest.word()? };
     check(flags & HAS_SKIP == 0 || skip_lsn != NO_LSN, "skip_lsn")?;
-    let account = rest.text(usize::from(account_len), 1, ACCOUNT_LEN_MAX, "account")?;
-    let tx = rest.text(usize::from(tx_len), 1, TX_LEN_MAX, "tx")?;
-    let other = rest.text(usize::from(other_len), 0, ACCOUNT_LEN_MAX, "other id")?;
-    let reason = rest.text(usize::from(reason_len), 0, REASON_LEN_MAX, "reason")?;
+    let account = rest.text(account_len, 1..=ACCOUNT_LEN_MAX, "account")?;
+    let tx = rest.text(tx_len, 1..=TX_LEN_MAX, "tx")?;
+    let other = rest.text(other_id_len, other_len(&change), "other id")?;
+    let reason = rest.text(reason_len, 0..=REASON_LEN_MAX, "reason")?;
     let meta: &[u8] = if flags & HAS_META == 0 {
         &[]
     } else {
         let meta_len = u16::from_le_bytes(rest.array()?);
-        rest.text(usize::from(meta_len), 1, META_LEN_MAX, "meta")?
+        rest.text(meta_len, 1..=META_LEN_MAX, "meta")?
     };
     check(rest.bytes.len() < 8 && rest.bytes.iter().all(|&byte| byte == 0), "padding")?;
-    let change = with_other_id(change, other)?;
+    let change = with_other_id(change, other);
     Ok(Event { account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn, change })
 }
 
@@ -170,6 +172,15 @@ fn other_id<'a>(change: &Change<'a>) -> &'a [u8] {
         Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => lead,
         Change::Refund { of, .. } | Change::Decline { of, .. } => of,
         Change::Grant | Change::Debit | Change::Expire { .. } | Change::Void => &[],
+    }
+}
+
+/// How long that may be.
+fn other_len(change: &Change<'_>) -> RangeInclusive<usize> {
+    match change {
+        Change::Reserve { .. } | Change::Capture { .. } | Change::Release { .. } => 0..=ACCOUNT_LEN_MAX,
+        Change::Refund { .. } | Change::Decline { op: DeclinedOp::Refund, .. } => 1..=TX_LEN_MAX,
+        _ => 0..=0,
     }
 }
 
@@ -245,16 +256,13 @@ fn decode_decline(rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
     Ok(Change::Decline { op, code, of: &[] })
 }
 
-fn with_other_id<'a>(mut change: Change<'a>, other: &'a [u8]) -> Result<Change<'a>, DecodeError> {
+fn with_other_id<'a>(mut change: Change<'a>, other: &'a [u8]) -> Change<'a> {
     match &mut change {
         Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => *lead = other,
-        Change::Refund { of, .. } | Change::Decline { op: DeclinedOp::Refund, of, .. } => {
-            check((1..=TX_LEN_MAX).contains(&other.len()), "of")?;
-            *of = other;
-        }
-        _ => check(other.is_empty(), "other id")?,
+        Change::Refund { of, .. } | Change::Decline { of, .. } => *of = other,
+        Change::Grant | Change::Debit | Change::Expire { .. } | Change::Void => {}
     }
-    Ok(change)
+    change
 }
 
 fn check(holds: bool, field: &'static str) -> Result<(), DecodeError> {
@@ -278,8 +286,14 @@ impl<'a> Rest<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn text(&mut self, len: usize, min: usize, max: usize, field: &'static str) -> Result<&'a [u8], DecodeError> {
-        check((min..=max).contains(&len), field)?;
+    fn text(
+        &mut self,
+        len: impl Into<usize>,
+        allowed: RangeInclusive<usize>,
+        field: &'static str,
+    ) -> Result<&'a [u8], DecodeError> {
+        let len = len.into();
+        check(allowed.contains(&len), field)?;
         let (text, bytes) = self.bytes.split_at_checked(len).ok_or(self.length)?;
         self.bytes = bytes;
         Ok(text)

@@ -19,11 +19,8 @@ impl Ledger {
     /// under equal [`Seeds`](super::Seeds).
     pub fn digest(&self) -> u128 {
         let totals = self.totals();
-        let mut sum = item(
-            SUMS,
-            &[totals.entries, totals.granted as u64, totals.debited as u64, totals.captured as u64, totals.declined],
-            &[],
-        );
+        let credits = [totals.granted, totals.debited, totals.captured, totals.refunded].map(|sum| sum as u64);
+        let mut sum = item(SUMS, &[&credits[..], &[totals.entries, totals.declined]].concat(), &[]);
         for number in 0..self.accounts.len() {
             let account = self.accounts.get(number);
             let figures = [account.balance, account.reserved, account.seq, account.last_lsn, account.anchor_lsn];

@@ -186,6 +186,26 @@ impl EntryId {
     pub const MIN: Self = Self { time_ms: 0, seq: 0 };
     /// After every entry.
     pub const MAX: Self = Self { time_ms: u64::MAX, seq: u64::MAX };
+
+    /// The newest id that is before this one; of [`Self::MIN`] itself.
+    #[must_use]
+    pub fn before(self) -> Self {
+        match (self.time_ms, self.seq) {
+            (0, 0) => self,
+            (time_ms, 0) => Self { time_ms: time_ms - 1, seq: u64::MAX },
+            (time_ms, seq) => Self { time_ms, seq: seq - 1 },
+        }
+    }
+
+    /// The oldest id that is after this one; of [`Self::MAX`] itself.
+    #[must_use]
+    pub fn after(self) -> Self {
+        match (self.time_ms, self.seq) {
+            (u64::MAX, u64::MAX) => self,
+            (time_ms, u64::MAX) => Self { time_ms: time_ms + 1, seq: 0 },
+            (time_ms, seq) => Self { time_ms, seq: seq + 1 },
+        }
+    }
 }
 
 impl Event<'_> {
@@ -199,6 +219,23 @@ impl Event<'_> {
         match self.change {
             Change::Capture { opened_lsn, .. } | Change::Release { opened_lsn, .. } => Some(opened_lsn),
             Change::Expire { opened_lsn } | Change::Refund { opened_lsn, .. } => Some(opened_lsn),
+            _ => None,
+        }
+    }
+
+    /// The transaction that a REFUND, also a declined one, refunds; empty otherwise.
+    pub fn of(&self) -> &[u8] {
+        match self.change {
+            Change::Refund { of, .. } | Change::Decline { of, .. } => of,
+            _ => b"",
+        }
+    }
+
+    /// What a DEBIT or a CAPTURE took: as much can be refunded. `None`: nothing of this can.
+    pub fn taken(&self) -> Option<u64> {
+        match self.change {
+            Change::Debit => Some(self.amount),
+            Change::Capture { captured, .. } => Some(captured),
             _ => None,
         }
     }
@@ -218,21 +255,24 @@ impl Event<'_> {
         }
     }
 
-    /// Signed change of the balance (`delta` of the trail): before = after - delta.
+    /// Signed change of the balance (`delta` of the trail): before = after - delta. Nonsense, but no panic, where the
+    /// figures are beyond all limits: damaged records are judged by it.
     pub fn delta(&self) -> i64 {
         match self.change {
             Change::Grant | Change::Refund { .. } => self.amount as i64,
-            Change::Debit => -(self.amount as i64),
-            Change::Capture { captured, .. } => -(captured as i64),
+            Change::Debit => (self.amount as i64).wrapping_neg(),
+            Change::Capture { captured, .. } => (captured as i64).wrapping_neg(),
             _ => 0,
         }
     }
 
-    /// Signed change of the reserved sum (`rdelta` of the trail): before = after - rdelta.
+    /// Signed change of the reserved sum (`rdelta` of the trail): before = after - rdelta. As [`Event::delta`].
     pub fn rdelta(&self) -> i64 {
         match self.change {
             Change::Reserve { .. } => self.amount as i64,
-            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => -(self.amount as i64),
+            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => {
+                (self.amount as i64).wrapping_neg()
+            }
             _ => 0,
         }
     }

@@ -11,7 +11,7 @@
 //! recovery is `replay` of the events and yesterday's decisions stand, whatever the rules say today.
 //!
 //! Invariants: I1-I7 of commands.md C.8 ([`invariants`]); equal events give equal states ([`Ledger::digest`]).
-//! Absent on purpose: time other than what the caller hands in, the log (positions are opaque numbers), leads, refunds.
+//! Absent on purpose: time other than what the caller hands in, the log (positions are opaque numbers), leads.
 
 pub mod codec;
 pub mod command;
@@ -33,6 +33,7 @@ mod retention;
 mod rules;
 mod totals;
 mod transactions;
+mod tx_view;
 
 #[cfg(test)]
 mod tests;
@@ -41,6 +42,7 @@ pub use reservation::HoldSlot;
 pub use rules::{Decision, Past, Recorded, outcome_of};
 pub use totals::Totals;
 pub use transactions::{Prior, TxKey};
+pub use tx_view::tx_view;
 
 use account::{Account, Accounts};
 use event::{Change, Event, SKIP_EVERY};
@@ -216,4 +218,8 @@ impl Ledger {
 /// The `skip_lsn` of entry `seq`, where the newest 256th entry of the account stands at `anchor_lsn`.
 fn skip_lsn(seq: u64, anchor_lsn: Lsn) -> Lsn {
     if seq.is_multiple_of(SKIP_EVERY) { anchor_lsn } else { NO_LSN }
+}
+/// stub
+pub fn tx_view(_: &Event<'_>, _: Option<&Event<'_>>, _: u64) -> outcome::TxView {
+    todo!()
 }

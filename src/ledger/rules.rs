@@ -1,17 +1,21 @@
 //! What a command does: the tables of commands.md C.2, C.7 and C.11 as code.
 //!
-//! One function per verb; in each, what the id already means comes first (R2), then the account's state. Pure: reads
-//! the ledger, changes nothing. Settling is done before (R3), so no hold met here is due.
+//! One function per verb; in each, what the id already means comes first (R2; [`answers`]), then the account's state.
+//! Pure: reads the ledger, changes nothing. Settling is done before (R3), so no hold met here is due.
+
+mod answers;
+mod refund;
 
 use super::account::Account;
 use super::command::{Command, Op};
 use super::credits::CREDITS_MAX;
 use super::event::{Change, DeclineCode, DeclinedOp, Event};
 use super::id::{Lsn, NO_LSN};
-use super::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Receipt, Status};
+use super::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Status};
 use super::rejection::{Conflict, Rejection, Table, Verb};
 use super::reservation::{Hold, HoldSlot};
 use super::{Ledger, Located, skip_lsn};
+use answers::{Known, expired, figures, no_reservation, outcome, receipt, reject, released};
 
 /// What the caller found behind a [`Prior`](super::Prior). Ids are compared here; a hash collision is no past.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +29,7 @@ pub enum Past<'a> {
     Recorded(Recorded<'a>),
 }
 
-/// An id's past, from its records.
+/// An id's past, from its records. A REFUND *of* the id is not its past but a figure of it: `refunded`.
 #[derive(Clone, Copy, Debug)]
 pub struct Recorded<'a> {
     /// The entry that decided the id, or ended its reservation.
@@ -45,13 +49,6 @@ pub enum Decision<'c> {
     Commit(Event<'c>),
     /// Answer this; nothing changes.
     Answer(Outcome),
-}
-
-/// The past of an id, its ids compared.
-enum Known<'a> {
-    Nothing,
-    Held(&'a Hold),
-    Entry(&'a Event<'a>, Option<&'a Event<'a>>),
 }
 
 /// The reply to a command whose decision was to commit `event`.
@@ -77,7 +74,7 @@ impl Ledger {
         let account = self.account(at);
         assert!(account.is_none_or(|a| a.next_deadline_ms > now_ms), "settle first (R3)");
         let Some(account) = account else { return self.decide_unknown(command, now_ms) };
-        let known = self.know(at, command, past);
+        let known = self.know(at, command.account, command.tx, past);
         let draft = Draft { ledger: self, account: Some(account), command, now_ms };
         match command.op {
             Op::Grant { amount } => draft.grant(amount, &known),
@@ -87,7 +84,9 @@ impl Ledger {
             Op::Release => draft.release(account, &known),
             Op::Balance => Decision::Answer(Outcome::Balance(figures(account, now_ms))),
             Op::Holds => Decision::Answer(Outcome::Holds(Box::new(self.holds_view(account, now_ms)))),
-            Op::Refund { amount } => todo!("{amount:?} {of:?}"),
+            Op::Refund { amount } => {
+                draft.refund(account, amount, &known, &self.know(at, command.account, command.of, of))
+            }
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
         }
     }
@@ -110,19 +109,18 @@ impl Ledger {
         }
     }
 
-    fn know<'a>(&'a self, at: Located, command: &Command<'_>, past: &'a Past<'_>) -> Known<'a> {
+    /// What `past` says about `id`: nothing, where it is another id's.
+    fn know<'a>(&'a self, at: Located, account: &[u8], id: &[u8], past: &'a Past<'_>) -> Known<'a> {
         match past {
             Past::Active(slot) => {
                 let hold = self.holds.get(*slot);
-                let is_same = Some(hold.account) == at.number && hold.tx() == command.tx;
+                let is_same = Some(hold.account) == at.number && hold.tx() == id;
                 if is_same { Known::Held(hold) } else { Known::Nothing }
             }
-            Past::Recorded(Recorded { event, opened, .. })
-                if event.account == command.account && event.tx == command.tx =>
-            {
-                let is_open = matches!(event.change, Change::Reserve { .. });
+            Past::Recorded(recorded) if recorded.event.account == account && recorded.event.tx == id => {
+                let is_open = matches!(recorded.event.change, Change::Reserve { .. });
                 assert!(!is_open, "an active reservation answers from memory, an ended one from its end");
-                Known::Entry(event, opened.as_ref())
+                Known::Entry(recorded)
             }
             Past::Unknown | Past::Recorded(_) => Known::Nothing,
         }
@@ -151,7 +149,7 @@ struct Draft<'l, 'd, 'c> {
 
 impl<'c> Draft<'_, '_, 'c> {
     fn grant(&self, amount: u64, known: &Known<'_>) -> Decision<'c> {
-        if let Some(answer) = known.answer_again(Verb::Grant, amount, self.now_ms) {
+        if let Some(answer) = known.answer_again(Verb::Grant, b"", Some(amount), self.now_ms) {
             return answer;
         }
         let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
@@ -162,7 +160,7 @@ impl<'c> Draft<'_, '_, 'c> {
     }
 
     fn debit(&self, account: &Account, amount: u64, known: &Known<'_>) -> Decision<'c> {
-        if let Some(answer) = known.answer_again(Verb::Debit, amount, self.now_ms) {
+        if let Some(answer) = known.answer_again(Verb::Debit, b"", Some(amount), self.now_ms) {
             return answer;
         }
         if amount > account.available() {
@@ -172,7 +170,7 @@ impl<'c> Draft<'_, '_, 'c> {
     }
 
     fn reserve(&self, account: &Account, amount: u64, ttl_ms: u64, known: &Known<'_>) -> Decision<'c> {
-        if let Some(answer) = known.answer_again(Verb::Reserve, amount, self.now_ms) {
+        if let Some(answer) = known.answer_again(Verb::Reserve, b"", Some(amount), self.now_ms) {
             return answer;
         }
         if amount > account.available() {
@@ -187,7 +185,7 @@ impl<'c> Draft<'_, '_, 'c> {
     }
 
     fn capture(&self, account: &Account, amount: Option<u64>, known: &Known<'_>) -> Decision<'c> {
-        let (event, _) = match known {
+        let event = match known {
             Known::Nothing => return reject(Rejection::NoReservation { op: None }),
             Known::Held(hold) => {
                 let captured = amount.unwrap_or(hold.amount);
@@ -197,7 +195,7 @@ impl<'c> Draft<'_, '_, 'c> {
                 let change = Change::Capture { captured, opened_lsn: hold.opened_lsn, lead: b"" };
                 return self.end(hold, account.balance - captured, account.reserved - hold.amount, change);
             }
-            Known::Entry(event, opened) => (event, opened),
+            Known::Entry(recorded) => &recorded.event,
         };
         match event.change {
             Change::Capture { captured, .. } => {
@@ -215,13 +213,13 @@ impl<'c> Draft<'_, '_, 'c> {
     }
 
     fn release(&self, account: &Account, known: &Known<'_>) -> Decision<'c> {
-        let (event, _) = match known {
+        let event = match known {
             Known::Nothing => return self.enter(0, account.balance, account.reserved, Change::Void),
             Known::Held(hold) => {
                 let change = Change::Release { opened_lsn: hold.opened_lsn, lead: b"" };
                 return self.end(hold, account.balance, account.reserved - hold.amount, change);
             }
-            Known::Entry(event, opened) => (event, opened),
+            Known::Entry(recorded) => &recorded.event,
         };
         match event.change {
             Change::Capture { captured, .. } => reject(Rejection::Captured { amount: captured, seq: event.seq }),
@@ -240,7 +238,7 @@ impl<'c> Draft<'_, '_, 'c> {
 
     fn decline(&self, amount: u64, op: DeclinedOp, code: DeclineCode) -> Decision<'c> {
         let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
-        self.enter(amount, balance, reserved, Change::Decline { op, code, of: b"" })
+        self.enter(amount, balance, reserved, Change::Decline { op, code, of: self.command.of })
     }
 
     /// An entry that brings a new id into the index.
@@ -268,118 +266,4 @@ impl<'c> Draft<'_, '_, 'c> {
             change,
         }
     }
-}
-
-impl Known<'_> {
-    /// What a GRANT, DEBIT or RESERVE of a known id answers: burned, another verb, another amount (C.11, 6), or again
-    /// what it answered before.
-    fn answer_again(&self, given: Verb, amount: u64, now_ms: u64) -> Option<Decision<'static>> {
-        let (have, remembered) = match self {
-            Known::Nothing => return None,
-            Known::Held(hold) => (Verb::Reserve, hold.amount),
-            Known::Entry(event, _) if event.change == Change::Void => return Some(reject(released(event))),
-            Known::Entry(event, _) => (first_verb(event), event.amount),
-        };
-        if have != given {
-            return Some(reject(Rejection::TxConflict(Conflict::Op { have, given })));
-        }
-        if remembered != amount {
-            return Some(reject(Rejection::TxConflict(Conflict::Amount { have: remembered, given: amount })));
-        }
-        let (event, opened) = match self {
-            Known::Nothing => return None,
-            Known::Held(hold) => return Some(Decision::Answer(Outcome::Written(held(hold)))),
-            Known::Entry(event, opened) => (event, opened),
-        };
-        Some(match event.change {
-            Change::Capture { opened_lsn, .. } => {
-                let reserve = opened.expect("the caller reads the RESERVE behind a CAPTURE");
-                let Change::Reserve { expires_at_ms, .. } = reserve.change else {
-                    panic!("the record at {opened_lsn} is the RESERVE that a CAPTURE ended")
-                };
-                let detail = Detail::Expires(expires_at_ms);
-                Decision::Answer(Outcome::Written(receipt(reserve, Status::Captured, detail, true)))
-            }
-            Change::Release { .. } => reject(released(event)),
-            Change::Expire { .. } => reject(expired(event, now_ms)),
-            _ => Decision::Answer(outcome(event, true)),
-        })
-    }
-}
-
-/// The answer that an entry gives to the command that it decides.
-fn outcome(event: &Event<'_>, replayed: bool) -> Outcome {
-    let (status, detail) = match event.change {
-        Change::Grant => (Status::Granted, Detail::None),
-        Change::Debit => (Status::Debited, Detail::None),
-        Change::Reserve { expires_at_ms, .. } => (Status::Active, Detail::Expires(expires_at_ms)),
-        Change::Capture { captured, .. } => {
-            (Status::Captured, Detail::Captured { captured, returned: event.amount - captured })
-        }
-        Change::Release { .. } => (Status::Released, Detail::None),
-        Change::Expire { .. } => (Status::Expired, Detail::None),
-        Change::Void => (Status::Void, Detail::None),
-        Change::Refund { refundable, .. } => (Status::Refunded, Detail::Refundable(refundable)),
-        Change::Decline { code, .. } => return Outcome::Rejected(declined(event, code)),
-    };
-    Outcome::Written(receipt(event, status, detail, replayed))
-}
-
-fn receipt(event: &Event<'_>, status: Status, detail: Detail, replayed: bool) -> Receipt {
-    let available = event.balance - event.reserved;
-    Receipt { status, balance: event.balance, available, seq: event.seq, detail, replayed }
-}
-
-/// A RESERVE again while its hold is active: from memory, with the figures of then.
-fn held(hold: &Hold) -> Receipt {
-    Receipt {
-        status: Status::Active,
-        balance: hold.balance,
-        available: hold.balance - hold.reserved,
-        seq: hold.seq,
-        detail: Detail::Expires(hold.expires_at_ms()),
-        replayed: true,
-    }
-}
-
-fn declined(event: &Event<'_>, code: DeclineCode) -> Rejection {
-    match code {
-        DeclineCode::Insufficient => {
-            Rejection::Insufficient { available: event.balance - event.reserved, required: event.amount }
-        }
-        DeclineCode::Overflow => Rejection::Overflow { balance: event.balance },
-        DeclineCode::Limit { holds } => Rejection::Limit { holds },
-    }
-}
-
-fn released(event: &Event<'_>) -> Rejection {
-    Rejection::Released { amount: event.amount, seq: event.seq }
-}
-
-fn expired(event: &Event<'_>, now_ms: u64) -> Rejection {
-    Rejection::Expired { expires_at_ms: event.time_ms, now_ms }
-}
-
-/// The verb that used the id first.
-fn first_verb(event: &Event<'_>) -> Verb {
-    match event.change {
-        Change::Grant | Change::Decline { op: DeclinedOp::Grant, .. } => Verb::Grant,
-        Change::Debit | Change::Decline { op: DeclinedOp::Debit, .. } => Verb::Debit,
-        Change::Void => Verb::Release,
-        Change::Refund { .. } | Change::Decline { op: DeclinedOp::Refund, .. } => Verb::Refund,
-        _ => Verb::Reserve,
-    }
-}
-
-/// The `op` of a -NORESERVATION: what the id is instead. A declined RESERVE is nothing.
-fn no_reservation(event: &Event<'_>) -> Option<Verb> {
-    Some(first_verb(event)).filter(|&verb| verb != Verb::Reserve)
-}
-
-fn figures(account: &Account, now_ms: u64) -> Figures {
-    Figures { balance: account.balance, reserved: account.reserved, seq: account.seq, time_ms: now_ms }
-}
-
-fn reject(rejection: Rejection) -> Decision<'static> {
-    Decision::Answer(Outcome::Rejected(rejection))
 }

@@ -45,6 +45,7 @@ pub(crate) struct Sums {
     granted: u128,
     debited: u128,
     captured: u128,
+    refunded: u128,
     reserved: u128,
     declined: u64,
     expired: u64,
@@ -70,7 +71,7 @@ impl Sums {
                 self.expired += 1;
             }
             Change::Decline { .. } => self.declined += 1,
-            Change::Refund { .. } => todo!(),
+            Change::Refund { .. } => self.refunded += amount,
             Change::Void => {}
         }
     }
@@ -84,8 +85,8 @@ impl Sums {
             granted: self.granted,
             debited: self.debited,
             captured: self.captured,
-            refunded: 0,
-            balance: self.granted - self.debited,
+            refunded: self.refunded,
+            balance: self.granted + self.refunded - self.debited,
             reserved: self.reserved,
             declined: self.declined,
             expired: self.expired,

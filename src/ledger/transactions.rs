@@ -33,7 +33,7 @@ const TAIL: usize = 16;
 /// Set in a value that is a hold's slot. No log reaches 2^63 bytes.
 const ACTIVE: u64 = 1 << 63;
 
-/// More than any one insertion can allocate, the directory apart.
+/// More than two insertions (a REFUND's) can allocate, the directory apart.
 const STEP_BYTES_MAX: usize = 64 * 1024;
 
 const EMPTY: Entry = Entry { key: TxKey { hi: 0, lo: 0 }, value: NO_LSN };

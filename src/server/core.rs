@@ -11,6 +11,7 @@
 use super::engine::Engine;
 use super::inquiry;
 use super::mailbox::{Answer, Phase, Request};
+use super::readers::Readers;
 use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
 use crate::ledger::outcome::Outcome;
@@ -58,6 +59,7 @@ pub(super) fn start(
     shared: Arc<Shared>,
     id: u16,
     cpu: Option<core_affinity::CoreId>,
+    readers: Readers,
 ) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
     std::thread::Builder::new().name(format!("core-{id}")).spawn(move || {
         if let Some(cpu) = cpu
@@ -72,7 +74,7 @@ pub(super) fn start(
             .on_thread_park(move || before.before_park())
             .on_thread_unpark(move || after.after_unpark())
             .build_local(tokio::runtime::LocalOptions::default())?;
-        runtime.block_on(run(shared, id))
+        runtime.block_on(run(shared, id, readers))
     })
 }
 
@@ -81,9 +83,9 @@ pub(super) fn cpus() -> Vec<core_affinity::CoreId> {
     core_affinity::get_core_ids().unwrap_or_default()
 }
 
-async fn run(shared: Arc<Shared>, id: u16) -> std::io::Result<()> {
+async fn run(shared: Arc<Shared>, id: u16, readers: Readers) -> std::io::Result<()> {
     let output_bytes_max = shared.config.output_bytes_max;
-    let engine = Engine::new(shared, id)?;
+    let engine = Engine::new(shared, id, readers)?;
     let core = Rc::new(RefCell::new(Core {
         swept_at_ms: engine.now_ms(),
         engine,
@@ -105,10 +107,12 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     core.engine.turn_begins(cx.waker());
     core.engine.begin();
     core.take_answers();
+    core.engine.take_errands();
     core.engine.run_own();
     let more_mail = core.take_requests(shared_core);
     let more_due = core.engine.expire();
     let more_blocks = core.engine.commit();
+    core.engine.send_errands();
     let may_leave_ns = core.engine.shared.clock.boot_ns();
     let replies = core.deliver();
     let stuck = core.engine.flush();

@@ -3,10 +3,10 @@
 //! The only state on the way of a command. No lock, no shared counter, no clock read per command: `now` is read once per
 //! read of a socket and once per batch.
 
-use super::fatal;
 use super::home::{Done, Home, JournalThread};
 use super::inquiry::{Inquiries, Question};
 use super::mailbox::{Answer, Mailbox, Phase, Request};
+use super::readers::{Job, Readers};
 use super::shared::Shared;
 use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
@@ -38,6 +38,7 @@ pub(crate) struct Engine {
     pub(super) phase: Phase,
     pub(super) homes: Vec<Home>,
     journal: JournalThread,
+    readers: Readers,
     outboxes: Vec<Outbox>,
     /// Outcomes that may leave, of any core's connections.
     pub(super) released: Vec<Reply>,
@@ -65,7 +66,7 @@ struct Outbox {
 }
 
 impl Engine {
-    pub(super) fn new(shared: Arc<Shared>, id: u16) -> std::io::Result<Self> {
+    pub(super) fn new(shared: Arc<Shared>, id: u16, readers: Readers) -> std::io::Result<Self> {
         let cores = usize::from(shared.router.cores());
         let shards_max = usize::from(shared.router.shards());
         let mailbox = shared.mailboxes[usize::from(id)].clone();
@@ -75,6 +76,7 @@ impl Engine {
             phase: Phase::Loading,
             homes: Vec::new(),
             journal,
+            readers,
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             released: Vec::new(),
             inquiries: Inquiries::default(),
@@ -175,10 +177,39 @@ impl Engine {
 
     fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
         let home = &mut self.homes[self.shared.router.place(shard)];
-        if let Err(fault) = home.shard.execute(self.now_ms, ticket, command, prepared, &mut self.released) {
-            fatal::shard(&fault);
-        }
+        // What is set aside comes back with its errand.
+        let _ = home.shard.execute(self.now_ms, ticket, command, prepared, &mut self.released);
         self.congested |= home.shard.undurable_bytes() > self.shared.config.undurable_bytes_max;
+    }
+
+    /// Takes back the commands for which old records were read, before any that came later.
+    pub(super) fn take_errands(&mut self) {
+        while let Some(returned) = self.mailbox().next_errands() {
+            for errand in returned.errands {
+                let again = self.homes[returned.place].shard.returned(errand, &mut self.released);
+                if let Some(mut batch) = again {
+                    batch.opened_at_ns = self.boot_ns;
+                    self.run(&batch);
+                }
+            }
+        }
+    }
+
+    /// Has old records read for the commands that wait for them.
+    pub(super) fn send_errands(&mut self) {
+        for (place, home) in self.homes.iter_mut().enumerate() {
+            let mailbox = &self.shared.mailboxes[usize::from(self.id)];
+            let job = |errands, reader| Job { place, errands, reader, mailbox: mailbox.clone() };
+            let recalls = home.shard.take_recalls();
+            if !recalls.is_empty() {
+                self.counters.recalls += recalls.len() as u64;
+                self.readers.recall(job(recalls, home.shard.reader().clone()));
+            }
+            while let Some(walk) = home.shard.take_walk() {
+                self.counters.walks += 1;
+                self.readers.walk(job(vec![walk], home.shard.reader().clone()));
+            }
+        }
     }
 
     /// Counts replies that were written, `since_ns` (a reading of the boot clock) after they might leave.

@@ -4,7 +4,6 @@
 
 use crate::journal::JournalError;
 use crate::journal::log::Log;
-use crate::shard::Fault;
 
 /// A commit failed: what it covered is not acknowledged and will not be tried again.
 pub(super) fn journal(shard: u16, log: &Log, error: &JournalError) -> ! {
@@ -18,11 +17,4 @@ pub(super) fn journal(shard: u16, log: &Log, error: &JournalError) -> ! {
         "FATAL: journal commit failed; nothing from durable_lsn on is acknowledged"
     );
     signal_hook::low_level::exit(i32::from(code))
-}
-
-/// An old record cannot be read back.
-pub(super) fn shard(fault: &Fault) -> ! {
-    const DATA_DAMAGED: i32 = 65;
-    tracing::error!(error = %fault, exit_code = DATA_DAMAGED, "FATAL: the log cannot be read back");
-    signal_hook::low_level::exit(DATA_DAMAGED)
 }

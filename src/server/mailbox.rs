@@ -1,13 +1,14 @@
 //! What comes to a core from other threads.
 //!
-//! Three bounded queues, so that none can starve or block another: `requests` may be left standing while a shard has too
-//! much un-durable work (then senders keep their batches and stop reading: back-pressure); `answers` and `commits` are
-//! always taken, and their number is bounded by what the core itself has asked for. A full queue is never waited for:
+//! Bounded queues, so that none can starve or block another: `requests` may be left standing while a shard has too
+//! much un-durable work (then senders keep their batches and stop reading: back-pressure); the others are always taken,
+//! and their number is bounded by what the core itself has asked for. A full queue is never waited for:
 //! the sender keeps what it has and tries again in its next turn.
 
 use super::doorbell::Doorbell;
 use super::home::{Committed, Home};
 use super::inquiry::{Part, Question};
+use super::readers::{self, Returned};
 use crate::shard::batch::{Batch, Reply};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::net::SocketAddr;
@@ -63,6 +64,7 @@ pub(super) struct Mailbox {
     requests: (Sender<Request>, Receiver<Request>),
     answers: (Sender<Answer>, Receiver<Answer>),
     commits: (Sender<Committed>, Receiver<Committed>),
+    errands: (Sender<Returned>, Receiver<Returned>),
     /// Back-pressure: requests stand, on purpose; only the core itself sets and reads this.
     holding: AtomicBool,
     bell: Doorbell,
@@ -75,6 +77,7 @@ impl Mailbox {
             requests: bounded(requests_max),
             answers: bounded(requests_max),
             commits: bounded(shards_max),
+            errands: bounded(readers::jobs_max(shards_max)),
             holding: AtomicBool::new(false),
             bell: Doorbell::new(),
             waker: OnceLock::new(),
@@ -112,6 +115,12 @@ impl Mailbox {
         self.ring();
     }
 
+    /// From a reader thread. There is room for all that the core's shards have given out.
+    pub(super) fn errands_done(&self, returned: Returned) {
+        self.errands.0.try_send(returned).expect("a shard gives out so many errands and no more");
+        self.ring();
+    }
+
     pub(super) fn next_request(&self) -> Option<Request> {
         self.requests.1.try_recv().ok()
     }
@@ -124,6 +133,10 @@ impl Mailbox {
         self.commits.1.try_recv().ok()
     }
 
+    pub(super) fn next_errands(&self) -> Option<Returned> {
+        self.errands.1.try_recv().ok()
+    }
+
     /// Says whether requests are left standing: then they are no reason to stay awake.
     pub(super) fn hold_requests(&self, holding: bool) {
         self.holding.store(holding, Ordering::Relaxed);
@@ -132,7 +145,7 @@ impl Mailbox {
     /// Whether nothing is there that the core would take now.
     pub(super) fn is_empty(&self) -> bool {
         let nothing_asked = self.holding.load(Ordering::Relaxed) || self.requests.1.is_empty();
-        nothing_asked && self.answers.1.is_empty() && self.commits.1.is_empty()
+        nothing_asked && self.answers.1.is_empty() && self.commits.1.is_empty() && self.errands.1.is_empty()
     }
 
     /// The core is about to sleep: if something has come meanwhile, it is woken instead.

@@ -4,6 +4,9 @@
 //!  main thread                      core 0 .. n-1 (pinned)                journal 0 .. n-1
 //!  ───────────                      ──────────────────────                ────────────────
 //!  LOCK, listen                     sockets' tasks and one turn           commits that a core hands over
+//!                                                                         recall, walk 0 .. m-1
+//!                                                                         ─────────────────────
+//!                                                                         old records, for any core
 //!  recover shards (n threads) ────▶ Install(home)
 //!  accept ────────────────────────▶ Connection(socket)
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
@@ -21,6 +24,7 @@ mod host;
 mod inquiry;
 mod mailbox;
 mod quota;
+mod readers;
 mod router;
 mod shared;
 mod sockets;

@@ -5,6 +5,7 @@ use super::descriptors;
 use super::home::Home;
 use super::mailbox::{Accepted, Phase, Request};
 use super::quota;
+use super::readers::Readers;
 use super::router::Router;
 use super::shared::{Shared, Signals};
 use crate::clock::{Clock, SystemClock};
@@ -98,10 +99,11 @@ pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartErr
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
     shared.port.store(addresses.first().map_or(0, SocketAddr::port), Ordering::Relaxed);
 
+    let readers = Readers::start(router.shards(), shared.config.history_threads)?;
     let mut threads = Vec::new();
     for id in 0..router.cores() {
         // More cores than CPUs: the rest run where the system puts them.
-        threads.push(core::start(shared.clone(), id, cpus.get(usize::from(id)).copied())?);
+        threads.push(core::start(shared.clone(), id, cpus.get(usize::from(id)).copied(), readers.clone())?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
@@ -335,7 +337,8 @@ async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &
     for RecoveredShard { number, opened, rebuild } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let mut shard = Shard::new(number, rebuild.into_ledger(), log, reader, shared.now_ms());
+        let mut shard =
+            Shard::new(number, rebuild.into_ledger(), log, reader, shared.now_ms(), shared.config.history_walk_max);
         shard.mark(BlockKind::Fence, shared.now_ms());
         let home = Home::new(shard, Box::new(committer));
         let core = usize::from(shared.router.core(number));

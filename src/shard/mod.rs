@@ -2,30 +2,40 @@
 //!
 //! ```text
 //!  command ─▶ settle ─▶ recall ─▶ decide ─▶ append ─▶ apply ─▶ pending ──(durable)──▶ reply
-//!                         ▲                   │                   ▲
-//!                         └─ record that the ─┴─▶ open block ─▶ committer
-//!                            id points to
+//!                        ▲    │                │                  ▲
+//!      record that the ──┘    └▶ errand        └─▶ open block ─▶ committer
+//!      id points to              (not in memory: a reader thread looks)
 //! ```
 //!
 //! Invariants: records enter the log in the order in which they change the ledger; an outcome leaves only when every
 //! record that it shows is durable. Absent on purpose: who runs the committer, and when (the server's business, and
 //! the simulator's).
 
+mod audit;
 pub mod batch;
 pub mod errand;
+mod parked;
 mod pending;
+mod question;
+mod rebuild;
+mod recall;
+mod trail;
+
+pub use parked::WALKS_AWAY_MAX;
+pub use rebuild::Rebuild;
 
 use crate::journal::storage::SegmentSource;
-use crate::journal::{Block, BlockKind, Entry, Log, ReadError, Reader};
+use crate::journal::{Block, BlockKind, Log, ReadError, Reader};
 use crate::ledger::codec;
 use crate::ledger::command::{Command, Op};
-use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
 use crate::ledger::outcome::Outcome;
-use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Seeds, TxKey, outcome_of};
+use crate::ledger::{Decision, Ledger, Located, TxKey, outcome_of};
 use batch::{Reply, Ticket};
-use errand::Errand;
+use errand::Task;
+use parked::{Meaning, Parked, Wanting};
 use pending::Pending;
+use recall::Recalled;
 use std::sync::Arc;
 
 /// Index entries looked at for forgetting, at most, each time a block is closed.
@@ -39,15 +49,18 @@ pub struct Shard<R: SegmentSource> {
     reader: Reader<R>,
     pending: Pending,
     now_ms: u64,
-    /// Bytes of the records that an id points to, when they are no longer in memory.
-    recalled: [Vec<u8>; 2],
+    /// Most records that one walk touches.
+    walk_max: u64,
+    parked: Parked,
+    /// What the ids of the command at hand mean: its own, and the one that a REFUND is of.
+    recalled: [Recalled; 2],
 }
 
 /// Where a command's account and id are, from [`Shard::prepare`].
 #[derive(Clone, Copy)]
 pub struct Prepared {
     at: Located,
-    /// Of writes: reads have no id.
+    /// Of commands that name an id.
     key: Option<TxKey>,
 }
 
@@ -62,50 +75,69 @@ pub enum Executed {
     Aside,
 }
 
-/// A fault of the disk under a running shard: the process must end (journal.md 1.2).
+/// An old record that cannot be used. The command that needed it has changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// An old record, to which an id points, cannot be read.
-    #[error("shard {shard}: the record at lsn {lsn} cannot be read back: {source}")]
-    Recall {
-        /// Which shard.
-        shard: u16,
+    /// It cannot be read.
+    #[error("the record at lsn {lsn} cannot be read back: {source}")]
+    Read {
         /// Where the record stands.
         lsn: Lsn,
         /// What the disk said.
         source: ReadError,
     },
-    /// An old record reads back as something that was never written.
-    #[error("shard {shard}: the record at lsn {lsn} does not decode: {source}")]
+    /// It reads back as something that was never written.
+    #[error("the record at lsn {lsn} does not decode: {source}")]
     Decode {
-        /// Which shard.
-        shard: u16,
         /// Where the record stands.
         lsn: Lsn,
         /// What is wrong with it.
         source: codec::DecodeError,
     },
+    /// It is not the one that the chain or the index means.
+    #[error("the record at lsn {lsn} is not the one that its neighbours mean")]
+    Foreign {
+        /// Where the record stands.
+        lsn: Lsn,
+    },
+}
+
+impl Fault {
+    /// Where the record stands.
+    pub fn lsn(&self) -> Lsn {
+        match self {
+            Fault::Read { lsn, .. } | Fault::Decode { lsn, .. } | Fault::Foreign { lsn } => *lsn,
+        }
+    }
 }
 
 impl<R: SegmentSource> Shard<R> {
-    /// A shard over what recovery (or an empty directory) gave.
-    pub fn new(id: u16, ledger: Ledger, log: Log, reader: Reader<R>, last_now_ms: u64) -> Self {
-        Self { id, ledger, log, reader, pending: Pending::default(), now_ms: last_now_ms, recalled: Default::default() }
+    /// A shard over what recovery (or an empty directory) gave. `walk_max`: most records that one walk along a trail
+    /// touches.
+    pub fn new(id: u16, ledger: Ledger, log: Log, reader: Reader<R>, last_now_ms: u64, walk_max: u64) -> Self {
+        Self {
+            id,
+            ledger,
+            log,
+            reader,
+            pending: Pending::default(),
+            now_ms: last_now_ms,
+            walk_max,
+            parked: Parked::default(),
+            recalled: Default::default(),
+        }
     }
 
     /// Finds the account and the id of a command that will run soon, which brings them into the CPU's caches: looked
     /// up one after the other they cost a main memory access each, looked up side by side about one together.
     pub fn prepare(&self, command: &Command<'_>) -> Prepared {
-        let key = command.op.is_write().then(|| self.ledger.key(command.account, command.tx));
+        let key = command.op.has_tx().then(|| self.ledger.key(command.account, command.tx));
         std::hint::black_box(key.map(|key| self.ledger.lookup(key)));
         Prepared { at: self.ledger.locate(command.account), key }
     }
 
     /// Runs one command, prepared by this shard, at shard time `now_ms`. Its outcome goes to `released` if all it shows
-    /// is durable, else it comes with a later [`Shard::committed`].
-    ///
-    /// # Errors
-    /// A [`Fault`] if the disk cannot give back the record of an old transaction. The command has changed nothing.
+    /// is durable, else it comes with a later [`Shard::committed`] or [`Shard::returned`].
     pub fn execute(
         &mut self,
         now_ms: u64,
@@ -113,47 +145,25 @@ impl<R: SegmentSource> Shard<R> {
         command: &Command<'_>,
         prepared: Prepared,
         released: &mut Vec<Reply>,
-    ) -> Result<(), Fault> {
+    ) -> Executed {
         let now_ms = self.advance_clock(now_ms);
+        if let Some(executed) = self.wait_behind_refund(ticket, command, released) {
+            return executed;
+        }
         let Prepared { at, key } = prepared;
         // A command in between may have opened the account; an account that is there stays where it is.
         let at = if at.is_known() { at } else { self.ledger.locate(command.account) };
         self.settle(at, now_ms);
-        let prior = key.map_or(Prior::Unknown, |key| self.ledger.lookup(key));
-        let past = recall(self.id, &self.log, &self.reader, &mut self.recalled, prior, command)?;
-        match self.ledger.decide(at, command, &past, &Past::Unknown, now_ms) {
-            Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
-            Decision::Commit(event) => {
-                let key = key.expect("only writes make events");
-                let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
-                self.ledger.apply(at, key, &event, lsn);
-                self.pending.hold_write(lsn, ticket, outcome_of(&event));
+        let wanting = match command.op {
+            Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => {
+                self.ask(at, key, ticket, command, now_ms, released)
             }
+            _ => self.decide(at, key, ticket, command, now_ms, released),
+        };
+        match wanting {
+            None => Executed::Decided,
+            Some(task) => self.park(at, ticket, command, now_ms, task, released),
         }
-        Ok(())
-    }
-
-    /// The errands of commands that wait for a record at a known place, which is one or two reads each. To be run
-    /// together, on a reader thread, and given back by [`Shard::returned`]. Empty: there are none, or some are under
-    /// way.
-    pub fn take_recalls(&mut self) -> Vec<Errand> {
-        Vec::new()
-    }
-
-    /// The next errand that follows a trail, which can take long. `None`: there is none, or enough are under way.
-    pub fn take_walk(&mut self) -> Option<Errand> {
-        None
-    }
-
-    /// Where errands read.
-    pub fn reader(&self) -> &Reader<R> {
-        &self.reader
-    }
-
-    /// An errand is back. Its outcome goes to `released`, as that of [`Shard::execute`] does; or it gives commands
-    /// that were [`Executed::Aside`] and now are to be executed, in this order, before anything else.
-    pub fn returned(&mut self, _errand: Errand, _released: &mut Vec<Reply>) -> Option<batch::Batch> {
-        None
     }
 
     /// Expires at most `budget` holds of accounts that nobody asks about. Returns whether more are due.
@@ -195,7 +205,7 @@ impl<R: SegmentSource> Shard<R> {
 
     /// Whether everything that was executed is durable and answered.
     pub fn is_quiet(&self) -> bool {
-        self.pending.is_empty() && !self.is_dirty()
+        self.pending.is_empty() && self.parked.is_empty() && !self.is_dirty()
     }
 
     /// Whether something is executed that is not durable.
@@ -239,6 +249,37 @@ impl<R: SegmentSource> Shard<R> {
         }
     }
 
+    /// Decides a command, if all that its ids mean is at hand; else says what is to be read.
+    fn decide(
+        &mut self,
+        at: Located,
+        key: Option<TxKey>,
+        ticket: Ticket,
+        command: &Command<'_>,
+        now_ms: u64,
+        released: &mut Vec<Reply>,
+    ) -> Option<Task> {
+        let [own, of] = match key.map_or(Ok([Meaning::Unknown; 2]), |key| self.recall(at, key, ticket, command)) {
+            Ok(meanings) => meanings,
+            Err(Wanting::Read(task)) => return Some(task),
+            Err(Wanting::Nothing(refusal)) => {
+                self.answer(at, ticket, Outcome::Rejected(refusal), released);
+                return None;
+            }
+        };
+        let (own, of) = (own.past(&self.recalled[0]), of.past(&self.recalled[1]));
+        match self.ledger.decide(at, command, &own, &of, now_ms) {
+            Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
+            Decision::Commit(event) => {
+                let key = key.expect("only writes make events");
+                let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
+                self.ledger.apply(at, key, &event, lsn);
+                self.pending.hold_write(lsn, ticket, outcome_of(&event));
+            }
+        }
+        None
+    }
+
     /// A read or a replay: it shows the account's newest record at most.
     fn answer(&mut self, at: Located, ticket: Ticket, outcome: Outcome, released: &mut Vec<Reply>) {
         let gate = self.ledger.last_lsn(at);
@@ -247,85 +288,5 @@ impl<R: SegmentSource> Shard<R> {
         } else {
             self.pending.hold_read(gate, ticket, outcome);
         }
-    }
-}
-
-/// What the id of `command` means already: from memory, or from the record that the index points to.
-fn recall<'a, R: SegmentSource>(
-    shard: u16,
-    log: &'a Log,
-    reader: &Reader<R>,
-    buffers: &'a mut [Vec<u8>; 2],
-    prior: Prior,
-    command: &Command<'_>,
-) -> Result<Past<'a>, Fault> {
-    let lsn = match prior {
-        Prior::Unknown => return Ok(Past::Unknown),
-        Prior::Active(hold) => return Ok(Past::Active(hold)),
-        Prior::Recorded(lsn) => lsn,
-    };
-    let [latest, first] = buffers;
-    let event = recall_event(shard, log, reader, latest, lsn)?;
-    let opened = match (command.op, event.change) {
-        (Op::Reserve { .. }, Change::Capture { opened_lsn, .. }) => {
-            Some(recall_event(shard, log, reader, first, opened_lsn)?)
-        }
-        _ => None,
-    };
-    Ok(Past::Recorded(crate::ledger::Recorded { event, lsn, opened, refunded: 0 }))
-}
-
-fn recall_event<'a, R: SegmentSource>(
-    shard: u16,
-    log: &'a Log,
-    reader: &Reader<R>,
-    buffer: &'a mut Vec<u8>,
-    lsn: Lsn,
-) -> Result<Event<'a>, Fault> {
-    let record = match log.record(lsn) {
-        Some(record) => record,
-        None => {
-            reader.record(lsn, buffer).map_err(|source| Fault::Recall { shard, lsn, source })?;
-            buffer.as_slice()
-        }
-    };
-    codec::decode(record).map_err(|source| Fault::Decode { shard, lsn, source })
-}
-
-/// Rebuilds a ledger from what recovery reads, entry by entry.
-pub struct Rebuild {
-    ledger: Ledger,
-    /// Time of the block that is being read.
-    block_ms: Option<u64>,
-}
-
-impl Rebuild {
-    /// Starts from nothing.
-    pub fn new(limits: Limits, seeds: Seeds) -> Self {
-        Self { ledger: Ledger::new(limits, seeds), block_ms: None }
-    }
-
-    /// Takes the next entry of the log.
-    ///
-    /// # Errors
-    /// In words, if the entry contradicts the state that the entries before it made (case 13 of journal.md 6).
-    pub fn take(&mut self, entry: Entry<'_>) -> Result<(), String> {
-        match entry {
-            Entry::Block { lsn, now_ms } => {
-                if let Some(before_ms) = self.block_ms.replace(now_ms) {
-                    self.ledger.mark_block(lsn, before_ms);
-                }
-                Ok(())
-            }
-            Entry::Record { lsn, bytes } => {
-                let event = codec::decode(bytes).map_err(|e| e.to_string())?;
-                self.ledger.replay(&event, lsn).map_err(|e| e.to_string())
-            }
-        }
-    }
-
-    /// The state after the last entry.
-    pub fn into_ledger(self) -> Ledger {
-        self.ledger
     }
 }

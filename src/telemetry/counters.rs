@@ -43,6 +43,10 @@ pub struct CoreCounters {
     pub hops: u64,
     /// Messages to other cores that carried them.
     pub hop_batches: u64,
+    /// Commands that waited for records at known places: old replays, mostly.
+    pub recalls: u64,
+    /// Commands that waited for a walk along a trail.
+    pub walks: u64,
     /// Replays: commands whose id was already decided.
     pub replays: u64,
     /// Reads of accounts that exist.
@@ -68,6 +72,8 @@ impl CoreCounters {
             batches: 0,
             hops: 0,
             hop_batches: 0,
+            recalls: 0,
+            walks: 0,
             replays: 0,
             read_hits: 0,
             read_misses: 0,
@@ -163,6 +169,8 @@ impl CoreCounters {
         self.batches += other.batches;
         self.hops += other.hops;
         self.hop_batches += other.hop_batches;
+        self.recalls += other.recalls;
+        self.walks += other.walks;
         self.replays += other.replays;
         self.read_hits += other.read_hits;
         self.read_misses += other.read_misses;

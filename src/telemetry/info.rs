@@ -218,6 +218,8 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("total_batches", view.count(|core| core.batches));
     out.put("total_hops", view.count(|core| core.hops));
     out.put("total_hop_batches", view.count(|core| core.hop_batches));
+    out.put("total_recalls", view.count(|core| core.recalls));
+    out.put("total_walks", view.count(|core| core.walks));
 }
 
 fn replication_section(view: &View<'_>, out: &mut Lines) {

@@ -23,6 +23,5 @@ mod wire;
 /// The judge of the kill tests speaks in the ledger's words.
 use creditd::ledger;
 
-#[allow(dead_code, reason = "shared with the unit tests and the simulator, which use more of it")]
 #[path = "../model/mod.rs"]
 mod model;

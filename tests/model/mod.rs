@@ -1,13 +1,21 @@
 //! What the commands mean, written down as naively as possible: the judge of the ledger, of shards and of servers.
 //!
-//! It keeps sorted maps, recomputes every sum, copies every id, and never forgets an id. Nothing here may be taken over
-//! from the ledger but the words in which questions and answers are put. The parent module has `ledger` in scope
-//! (`use creditd::ledger;`), so that unit tests, the simulator and the kill tests share this file.
+//! It keeps sorted maps and the list of all entries, recomputes every sum, copies every id, and never forgets an id.
+//! Nothing here may be taken over from the ledger but the words in which questions and answers are put. The parent
+//! module has `ledger` in scope (`use creditd::ledger;`), so that unit tests, the simulator and the kill tests share
+//! this file.
+#![allow(dead_code, reason = "no one of the tests that share it uses all of it")]
 
-use super::ledger::command::{Command, Op};
-use super::ledger::credits::CREDITS_MAX;
-use super::ledger::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Receipt, Status};
-use super::ledger::rejection::{Conflict, Rejection, Verb};
+mod trail;
+
+pub use trail::Entry;
+
+use super::ledger;
+use ledger::command::{Command, HistoryQuery, Op};
+use ledger::credits::CREDITS_MAX;
+use ledger::event::{DeclineCode, EntryType};
+use ledger::outcome::{AuditView, Detail, Figures, HoldView, HoldsView, Outcome, Receipt, Status};
+use ledger::rejection::{Conflict, OfConflict, Rejection, Verb};
 use std::collections::BTreeMap;
 
 /// All accounts.
@@ -26,7 +34,10 @@ pub struct Account {
     pub seq: u64,
     pub granted: u64,
     pub debited: u64,
+    pub refunded: u64,
     pub ids: BTreeMap<Vec<u8>, Id>,
+    /// The trail; what is forgotten of `ids` is still here.
+    pub entries: Vec<Entry>,
 }
 
 /// What a transaction id means.
@@ -34,6 +45,8 @@ pub struct Account {
 pub struct Id {
     pub verb: Verb,
     pub amount: u64,
+    /// What a refund refunds.
+    pub of: Vec<u8>,
     pub state: State,
     /// What the command that came first was told.
     pub first: Outcome,
@@ -55,33 +68,54 @@ pub enum State {
 }
 
 impl Model {
-    /// Executes a command at `now`, which never goes back.
+    /// Executes a command at `now`, which never goes back. HISTORY is asked with [`Model::history`].
     pub fn execute(&mut self, command: &Command<'_>, now: u64) -> Outcome {
+        if let Op::BalanceAt { at_ms } = command.op
+            && at_ms >= now
+        {
+            return Outcome::Rejected(Rejection::NotPast { at_ms, now_ms: now });
+        }
         let holds_max = self.holds_max;
         if let (Op::Grant { .. }, false) = (command.op, self.accounts.contains_key(command.account)) {
             self.accounts.insert(command.account.to_vec(), Account::default());
         }
         let Some(account) = self.accounts.get_mut(command.account) else {
-            let figures = Figures { time_ms: now, ..Figures::default() };
-            return match command.op {
-                Op::Balance => Outcome::Balance(figures),
-                Op::Holds => Outcome::Holds(Box::new(HoldsView { figures, holds: vec![] })),
-                _ => Outcome::Rejected(Rejection::NoAccount),
-            };
+            return unknown_account(command.op, now);
         };
         account.settle(now);
         match command.op {
-            Op::Grant { amount } => account.start(command.tx, Verb::Grant, amount, now, 0, holds_max),
-            Op::Debit { amount } => account.start(command.tx, Verb::Debit, amount, now, 0, holds_max),
-            Op::Reserve { amount, ttl_ms } => {
-                account.start(command.tx, Verb::Reserve, amount, now, now + ttl_ms, holds_max)
-            }
-            Op::Capture { amount } => account.capture(command.tx, amount, now),
-            Op::Release => account.release(command.tx),
-            Op::Refund { .. } | Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => todo!(),
+            Op::Grant { amount } => account.start(command, Verb::Grant, amount, now, holds_max),
+            Op::Debit { amount } => account.start(command, Verb::Debit, amount, now, holds_max),
+            Op::Reserve { amount, .. } => account.start(command, Verb::Reserve, amount, now, holds_max),
+            Op::Capture { amount } => account.capture(command, amount, now),
+            Op::Release => account.release(command, now),
+            Op::Refund { amount } => account.refund(command, amount, now),
             Op::Balance => Outcome::Balance(account.figures(now)),
             Op::Holds => Outcome::Holds(Box::new(HoldsView { figures: account.figures(now), holds: account.holds() })),
+            Op::BalanceAt { at_ms } => Outcome::Balance(account.figures_at(at_ms)),
+            Op::Tx => Outcome::Tx(account.tx_view(command.tx).map(Box::new)),
+            Op::Audit => Outcome::Audit(account.audit()),
+            Op::History(_) => panic!("the model's history is a list"),
         }
+    }
+
+    /// The entries that a CREDIT.HISTORY at `now` shows.
+    pub fn history(&mut self, account: &[u8], query: &HistoryQuery, now: u64) -> Vec<Entry> {
+        let Some(account) = self.accounts.get_mut(account) else { return Vec::new() };
+        account.settle(now);
+        account.history(query)
+    }
+}
+
+fn unknown_account(op: Op, now: u64) -> Outcome {
+    let figures = |time_ms| Figures { time_ms, ..Figures::default() };
+    match op {
+        Op::Balance => Outcome::Balance(figures(now)),
+        Op::Holds => Outcome::Holds(Box::new(HoldsView { figures: figures(now), holds: vec![] })),
+        Op::BalanceAt { at_ms } => Outcome::Balance(figures(at_ms)),
+        Op::Tx => Outcome::Tx(None),
+        Op::Audit => Outcome::Audit(AuditView::default()),
+        _ => Outcome::Rejected(Rejection::NoAccount),
     }
 }
 
@@ -96,8 +130,8 @@ impl Account {
 
     /// Expires what is due, oldest deadline first.
     pub fn settle(&mut self, now: u64) {
-        while let Some((_, _, tx)) = self.active().into_iter().next().filter(|(expires, ..)| *expires <= now) {
-            self.end(&tx, State::Expired, Status::Expired, Detail::None);
+        while let Some((expires, _, tx)) = self.active().into_iter().next().filter(|(expires, ..)| *expires <= now) {
+            self.end(&Command::new(b"", &tx, Op::Balance), State::Expired, expires);
         }
     }
 
@@ -125,8 +159,8 @@ impl Account {
     }
 
     /// GRANT, DEBIT, RESERVE.
-    fn start(&mut self, tx: &[u8], verb: Verb, amount: u64, now: u64, expires: u64, holds_max: usize) -> Outcome {
-        if let Some(id) = self.ids.get(tx) {
+    fn start(&mut self, command: &Command<'_>, verb: Verb, amount: u64, now: u64, holds_max: usize) -> Outcome {
+        if let Some(id) = self.ids.get(command.tx) {
             return id.start_again(verb, amount, now);
         }
         let (balance, available) = (self.balance, self.balance - self.reserved());
@@ -138,34 +172,82 @@ impl Account {
             Verb::Reserve if self.active().len() >= holds_max => Some(Rejection::Limit { holds: holds_max as u64 }),
             _ => None,
         };
-        self.seq += 1;
-        let (status, detail, state) = match verb {
-            Verb::Grant => (Status::Granted, Detail::None, State::Done),
-            Verb::Debit => (Status::Debited, Detail::None, State::Done),
-            _ => (Status::Active, Detail::Expires(expires), State::Active),
+        self.begin(command, verb, amount, now, declined)
+    }
+
+    fn refund(&mut self, command: &Command<'_>, amount: Option<u64>, now: u64) -> Outcome {
+        if let Some(id) = self.ids.get(command.tx) {
+            return id.refund_again(command.of, amount, now);
+        }
+        let Some(of) = self.tx_view(command.of) else { return Outcome::Rejected(Rejection::NoTx) };
+        let Some(left) = self.refundable(command.of) else {
+            return Outcome::Rejected(Rejection::NotRefundable { op: of.op, state: of.state });
         };
-        let state = if declined.is_some() { State::Declined } else { state };
+        let resolved = amount.unwrap_or(left);
+        if left == 0 || resolved > left {
+            return Outcome::Rejected(Rejection::Exceeds { limit: left, given: amount });
+        }
+        let balance = self.balance;
+        let declined = (balance + resolved > CREDITS_MAX).then_some(Rejection::Overflow { balance });
+        self.begin(command, Verb::Refund, resolved, now, declined)
+    }
+
+    /// The first entry of an id: it happens, or is declined.
+    fn begin(
+        &mut self,
+        command: &Command<'_>,
+        verb: Verb,
+        amount: u64,
+        now: u64,
+        declined: Option<Rejection>,
+    ) -> Outcome {
+        let expires = if let Op::Reserve { ttl_ms, .. } = command.op { now + ttl_ms } else { 0 };
+        let state = match verb {
+            _ if declined.is_some() => State::Declined,
+            Verb::Reserve => State::Active,
+            _ => State::Done,
+        };
         match verb {
-            Verb::Grant if state == State::Done => {
-                (self.balance, self.granted) = (balance + amount, self.granted + amount)
-            }
-            Verb::Debit if state == State::Done => {
-                (self.balance, self.debited) = (balance - amount, self.debited + amount)
-            }
+            _ if declined.is_some() => {}
+            Verb::Grant => (self.balance, self.granted) = (self.balance + amount, self.granted + amount),
+            Verb::Debit => (self.balance, self.debited) = (self.balance - amount, self.debited + amount),
+            Verb::Refund => (self.balance, self.refunded) = (self.balance + amount, self.refunded + amount),
             _ => {}
         }
-        let first = Outcome::Rejected(Rejection::NoAccount);
-        self.ids.insert(tx.to_vec(), Id { verb, amount, state, first, end: None, created: now, expires });
+        // After this, if it is a refund.
+        let left = self.refundable(command.of).unwrap_or(0).saturating_sub(amount);
+        let total = self.refunds(command.of).iter().sum::<u64>() + amount;
+        let (first, of) = (Outcome::Rejected(Rejection::NoAccount), command.of.to_vec());
+        let id = Id { verb, amount, of, state, first, end: None, created: now, expires };
+        self.ids.insert(command.tx.to_vec(), id);
+        let entry_type = match verb {
+            _ if declined.is_some() => EntryType::Decline,
+            Verb::Grant => EntryType::Grant,
+            Verb::Debit => EntryType::Debit,
+            Verb::Refund => EntryType::Refund,
+            _ => EntryType::Reserve,
+        };
+        let entry = self.enter(entry_type, command, amount, now);
+        entry.of = command.of.to_vec();
+        entry.expires = (state == State::Active).then_some(expires);
+        entry.refund = (entry_type == EntryType::Refund).then_some((total, left));
+        entry.declined = declined.as_ref().map(|rejection| (verb, code(rejection)));
+        let (status, detail) = match verb {
+            Verb::Grant => (Status::Granted, Detail::None),
+            Verb::Debit => (Status::Debited, Detail::None),
+            Verb::Refund => (Status::Refunded, Detail::Refundable(left)),
+            _ => (Status::Active, Detail::Expires(expires)),
+        };
         let first = declined.map_or_else(|| Outcome::Written(self.receipt(status, detail)), Outcome::Rejected);
-        self.ids.get_mut(tx).unwrap().first = first.clone();
         // A decline shows figures too, when its id is released later.
         let end = (state == State::Declined).then(|| self.receipt(Status::Void, Detail::None));
-        self.ids.get_mut(tx).unwrap().end = end;
+        let id = self.ids.get_mut(command.tx).unwrap();
+        (id.first, id.end) = (first.clone(), end);
         first
     }
 
-    fn capture(&mut self, tx: &[u8], amount: Option<u64>, now: u64) -> Outcome {
-        let Some(id) = self.ids.get(tx).cloned() else {
+    fn capture(&mut self, command: &Command<'_>, amount: Option<u64>, now: u64) -> Outcome {
+        let Some(id) = self.ids.get(command.tx).cloned() else {
             return Outcome::Rejected(Rejection::NoReservation { op: None });
         };
         let given = amount.unwrap_or(id.amount);
@@ -175,8 +257,7 @@ impl Account {
             }
             State::Active => {
                 (self.balance, self.debited) = (self.balance - given, self.debited + given);
-                let detail = Detail::Captured { captured: given, returned: id.amount - given };
-                self.end(tx, State::Captured(given), Status::Captured, detail)
+                self.end(command, State::Captured(given), now)
             }
             State::Captured(have) if have != given => {
                 Outcome::Rejected(Rejection::TxConflict(Conflict::Amount { have, given }))
@@ -187,15 +268,15 @@ impl Account {
         }
     }
 
-    fn release(&mut self, tx: &[u8]) -> Outcome {
-        let Some(id) = self.ids.get(tx).cloned() else {
-            let (first, verb) = (Outcome::Rejected(Rejection::NoAccount), Verb::Release);
-            let id = Id { verb, amount: 0, state: State::Void, first, end: None, created: 0, expires: 0 };
-            self.ids.insert(tx.to_vec(), id);
-            return self.end(tx, State::Void, Status::Void, Detail::None);
+    fn release(&mut self, command: &Command<'_>, now: u64) -> Outcome {
+        let Some(id) = self.ids.get(command.tx).cloned() else {
+            let (first, verb, of) = (Outcome::Rejected(Rejection::NoAccount), Verb::Release, Vec::new());
+            let id = Id { verb, amount: 0, of, state: State::Void, first, end: None, created: 0, expires: 0 };
+            self.ids.insert(command.tx.to_vec(), id);
+            return self.end(command, State::Void, now);
         };
         match id.state {
-            State::Active => self.end(tx, State::Released, Status::Released, Detail::None),
+            State::Active => self.end(command, State::Released, now),
             State::Captured(amount) => Outcome::Rejected(Rejection::Captured { amount, seq: id.end.unwrap().seq }),
             State::Released | State::Expired | State::Void => again(id.end.unwrap()),
             State::Declined if id.verb == Verb::Reserve => again(id.end.unwrap()),
@@ -203,11 +284,24 @@ impl Account {
         }
     }
 
-    fn end(&mut self, tx: &[u8], state: State, status: Status, detail: Detail) -> Outcome {
-        self.seq += 1;
-        self.ids.get_mut(tx).unwrap().state = state;
+    /// A reservation ends, or an id is burned.
+    fn end(&mut self, command: &Command<'_>, state: State, time: u64) -> Outcome {
+        let id = self.ids.get_mut(command.tx).unwrap();
+        id.state = state;
+        let amount = id.amount;
+        let (entry_type, status, detail) = match state {
+            State::Captured(captured) => {
+                let detail = Detail::Captured { captured, returned: amount - captured };
+                (EntryType::Capture, Status::Captured, detail)
+            }
+            State::Released => (EntryType::Release, Status::Released, Detail::None),
+            State::Expired => (EntryType::Expire, Status::Expired, Detail::None),
+            _ => (EntryType::Void, Status::Void, Detail::None),
+        };
+        let entry = self.enter(entry_type, command, amount, time);
+        entry.captured = if let State::Captured(captured) = state { Some(captured) } else { None };
         let receipt = self.receipt(status, detail);
-        self.ids.get_mut(tx).unwrap().end = Some(receipt);
+        self.ids.get_mut(command.tx).unwrap().end = Some(receipt);
         Outcome::Written(receipt)
     }
 }
@@ -231,6 +325,24 @@ impl Id {
         }
     }
 
+    fn refund_again(&self, of: &[u8], amount: Option<u64>, now: u64) -> Outcome {
+        let given = Verb::Refund;
+        let conflict = if self.state == State::Void {
+            return self.gone(now);
+        } else if self.verb != given {
+            Conflict::Op { have: self.verb, given }
+        } else if self.of != of {
+            Conflict::Of(Box::new(OfConflict { have: self.of.clone().into(), given: of.into() }))
+        } else if let Some(given) = amount.filter(|amount| *amount != self.amount) {
+            Conflict::Amount { have: self.amount, given }
+        } else if let Outcome::Written(first) = self.first {
+            return again(first);
+        } else {
+            return self.first.clone();
+        };
+        Outcome::Rejected(Rejection::TxConflict(conflict))
+    }
+
     fn gone(&self, now_ms: u64) -> Outcome {
         let seq = self.end.unwrap().seq;
         Outcome::Rejected(match self.state {
@@ -247,4 +359,13 @@ impl Id {
 
 fn again(receipt: Receipt) -> Outcome {
     Outcome::Written(Receipt { replayed: true, ..receipt })
+}
+
+fn code(declined: &Rejection) -> DeclineCode {
+    match *declined {
+        Rejection::Insufficient { .. } => DeclineCode::Insufficient,
+        Rejection::Overflow { .. } => DeclineCode::Overflow,
+        Rejection::Limit { holds } => DeclineCode::Limit { holds },
+        _ => panic!("not bound: {declined:?}"),
+    }
 }

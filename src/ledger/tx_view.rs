@@ -1,0 +1,65 @@
+//! CREDIT.TX: what the records of a transaction id say about it (commands.md C.3, C.11, 9-10).
+
+use super::event::{Change, DeclinedOp, Event};
+use super::outcome::{TxState, TxView};
+use super::rejection::Verb;
+
+/// What is known of an id. `event` is the entry that decided it or ended its reservation, or the RESERVE of an active
+/// one; `opened` the RESERVE behind an end; `refunded` the sum of refunds of it.
+///
+/// # Panics
+/// If an end comes without its RESERVE.
+pub fn tx_view(event: &Event<'_>, opened: Option<&Event<'_>>, refunded: u64) -> TxView {
+    let is_end = matches!(event.change, Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. });
+    let first = if is_end { opened.expect("the caller reads the RESERVE behind an end") } else { event };
+    let (lead, expires_at_ms) = match first.change {
+        Change::Reserve { lead: b"", expires_at_ms } => (&b""[..], Some(expires_at_ms)),
+        Change::Reserve { lead, .. } => (lead, None),
+        _ => (&b""[..], None),
+    };
+    TxView {
+        op: first_verb(first),
+        state: state_of(event),
+        amount: first.amount,
+        captured: matches!(event.change, Change::Capture { .. }).then(|| event.taken()).flatten(),
+        refunded: Some(refunded).filter(|&sum| sum > 0),
+        first: first.id(),
+        last: is_end.then(|| event.id()),
+        expires_at_ms,
+        lead: lead.into(),
+        of: event.of().into(),
+        code: if let Change::Decline { code, .. } = event.change { Some(code) } else { None },
+        reason: first.reason.into(),
+        meta: first.meta.into(),
+    }
+}
+
+/// The verb that used the id first.
+pub(super) fn first_verb(event: &Event<'_>) -> Verb {
+    match event.change {
+        Change::Grant | Change::Decline { op: DeclinedOp::Grant, .. } => Verb::Grant,
+        Change::Debit | Change::Decline { op: DeclinedOp::Debit, .. } => Verb::Debit,
+        Change::Refund { .. } | Change::Decline { op: DeclinedOp::Refund, .. } => Verb::Refund,
+        Change::Void => Verb::Release,
+        Change::Decline { op: DeclinedOp::Reserve, .. } | Change::Expire { .. } => Verb::Reserve,
+        Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => {
+            if lead.is_empty() { Verb::Reserve } else { Verb::Claim }
+        }
+    }
+}
+
+/// What became of the id, as its newest entry says.
+pub(super) fn state_of(event: &Event<'_>) -> TxState {
+    match event.change {
+        Change::Grant => TxState::Granted,
+        Change::Debit => TxState::Debited,
+        Change::Reserve { lead: b"", .. } => TxState::Active,
+        Change::Reserve { .. } => TxState::Pending,
+        Change::Capture { .. } => TxState::Captured,
+        Change::Release { .. } => TxState::Released,
+        Change::Expire { .. } => TxState::Expired,
+        Change::Decline { .. } => TxState::Declined,
+        Change::Void => TxState::Void,
+        Change::Refund { .. } => TxState::Refunded,
+    }
+}

@@ -1,0 +1,81 @@
+//! The threads that read old records, so that no core waits for a disk.
+//!
+//! ```text
+//!  core ──errands──▶ recalls ──▶ recall      one thread: a few reads each, many together
+//!               └──▶ walks ────▶ walk-0 ...  `history-threads`: long ways along a trail
+//!  core ◀──mailbox── errands, run
+//! ```
+//! Two lanes, so that an AUDIT of a million entries never stands before a client's retry. Both are bounded by what a
+//! shard gives out at a time. The threads end with the last core.
+
+use super::mailbox::Mailbox;
+use crate::journal::{MmapStorage, Reader, Storage};
+use crate::shard::WALKS_AWAY_MAX;
+use crate::shard::errand::Errand;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::Arc;
+
+/// The way to the threads; clones lead to the same.
+#[derive(Clone)]
+pub(super) struct Readers {
+    recalls: Sender<Job>,
+    walks: Sender<Job>,
+}
+
+/// Errands of one shard.
+pub(super) struct Job {
+    /// Which of its core's shards.
+    pub(super) place: usize,
+    pub(super) errands: Vec<Errand>,
+    pub(super) reader: Reader<<MmapStorage as Storage>::Source>,
+    /// Of its core.
+    pub(super) mailbox: Arc<Mailbox>,
+}
+
+/// Errands on their way back.
+pub(super) struct Returned {
+    /// Which of the core's shards.
+    pub(super) place: usize,
+    pub(super) errands: Vec<Errand>,
+}
+
+/// Most jobs of `shards` shards that are under way: a batch of recalls each, and some walks.
+pub(super) fn jobs_max(shards: usize) -> usize {
+    shards * (1 + WALKS_AWAY_MAX)
+}
+
+impl Readers {
+    /// Starts the threads for a server of `shards` shards.
+    pub(super) fn start(shards: u16, walk_threads: usize) -> std::io::Result<Self> {
+        let (recalls, recall_jobs) = bounded(usize::from(shards));
+        let (walks, walk_jobs) = bounded(usize::from(shards) * WALKS_AWAY_MAX);
+        start_thread("recall".to_owned(), recall_jobs)?;
+        for number in 0..walk_threads {
+            start_thread(format!("walk-{number}"), walk_jobs.clone())?;
+        }
+        Ok(Self { recalls, walks })
+    }
+
+    pub(super) fn recall(&self, job: Job) {
+        self.recalls.try_send(job).expect("one batch of recalls a shard is under way");
+    }
+
+    pub(super) fn walk(&self, job: Job) {
+        self.walks.try_send(job).expect("a shard gives out so many walks and no more");
+    }
+}
+
+fn start_thread(name: String, jobs: Receiver<Job>) -> std::io::Result<()> {
+    let work = move || {
+        while let Ok(Job { place, mut errands, reader, mailbox }) = jobs.recv() {
+            for errand in &mut errands {
+                errand.run(&reader);
+                if let Some(fault) = errand.fault() {
+                    tracing::error!(%fault, "an old record cannot be used; a client was refused: run `creditd verify`");
+                }
+            }
+            mailbox.errands_done(Returned { place, errands });
+        }
+    };
+    std::thread::Builder::new().name(name).spawn(work).map(drop)
+}

@@ -1,0 +1,148 @@
+//! What can be asked of a trail: CREDIT.TX, HISTORY, BALANCE AT, AUDIT (commands.md C.3, C.11).
+//!
+//! A question is asked of a settled account and answered as of that moment, however long the walk takes: entries are
+//! only ever added. Answered inline from memory, or by the same code on a reader thread.
+
+use super::audit::{self, Audited};
+use super::recall::Recalled;
+use super::trail::{Source, Step, Stop, Trail};
+use crate::ledger::command::{HistoryQuery, Op};
+use crate::ledger::event::EntryId;
+use crate::ledger::id::{Lsn, NO_LSN};
+use crate::ledger::outcome::{Entries, Figures, Outcome};
+use crate::ledger::rejection::Rejection;
+
+/// A question, with what the shard's memory knew when it was asked.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// What became of an id.
+    Tx {
+        tx: Box<[u8]>,
+        /// Its newest record, if the index knows one.
+        hint: Option<Lsn>,
+    },
+    /// Entries.
+    History(HistoryQuery),
+    /// The figures of a past moment, unix milliseconds.
+    At(u64),
+    /// Whether trail and account agree.
+    Audit(Box<Audited>),
+}
+
+impl Question {
+    /// The answer, from the trail of `account` whose newest entry stands at `from` ([`NO_LSN`]: it has none). At most
+    /// `walk_max` records are touched; an audit touches all.
+    pub(super) fn answer(
+        &self,
+        source: impl Source,
+        account: &[u8],
+        from: Lsn,
+        walk_max: u64,
+    ) -> Result<Outcome, Stop> {
+        let mut trail = Trail::new(source, account, walk_max);
+        match self {
+            Question::Tx { tx, hint } => transaction(&mut trail, account, tx, *hint, from),
+            Question::History(query) if query.newest_first => newest_first(&mut trail, query, from),
+            Question::History(query) => oldest_first(&mut trail, query, from),
+            Question::At(at_ms) => balance_at(&mut trail, *at_ms, from),
+            Question::Audit(audited) => audit::audit(&mut trail, audited, from),
+        }
+    }
+}
+
+fn transaction(
+    trail: &mut Trail<'_, impl Source>,
+    account: &[u8],
+    tx: &[u8],
+    hint: Option<Lsn>,
+    from: Lsn,
+) -> Result<Outcome, Stop> {
+    let mut recalled = Recalled::default();
+    if let Some(lsn) = hint {
+        recalled.read(trail.source(), account, tx, lsn, &Op::Tx)?;
+    }
+    // The index forgets; the trail does not.
+    if !recalled.is_known()
+        && let Some(lsn) = trail.find(from, tx)?
+    {
+        recalled.read(trail.source(), account, tx, lsn, &Op::Tx)?;
+    }
+    Ok(Outcome::Tx(recalled.view().map(Box::new)))
+}
+
+fn balance_at(trail: &mut Trail<'_, impl Source>, at_ms: u64, from: Lsn) -> Result<Outcome, Stop> {
+    let found = seek(trail, from, EntryId { time_ms: at_ms, seq: u64::MAX }, |_| {})?;
+    Ok(match (found, trail.starts()) {
+        (Some(Step { balance, reserved, id, .. }), _) => {
+            Outcome::Balance(Figures { balance, reserved, seq: id.seq, time_ms: at_ms })
+        }
+        (None, Some(at)) => Outcome::Rejected(Rejection::HistoryStarts { at }),
+        (None, None) => Outcome::Balance(Figures { time_ms: at_ms, ..Figures::default() }),
+    })
+}
+
+fn newest_first(trail: &mut Trail<'_, impl Source>, query: &HistoryQuery, from: Lsn) -> Result<Outcome, Stop> {
+    let mut entries = Entries::default();
+    let mut next = seek(trail, from, query.end, |_| {})?;
+    while let Some(step) = next.filter(|step| step.id >= query.start && entries.len() < usize::from(query.count)) {
+        if query.types.has(step.entry_type) {
+            entries.push(trail.source().record(step.lsn)?);
+        }
+        next = trail.before(&step)?;
+    }
+    Ok(entries_or_cut(entries, trail, query))
+}
+
+/// The chain runs backwards: looks for the place before the first entry wanted and remembers the 256th entries on the
+/// way, then walks the stretches between them from there on, each backwards.
+fn oldest_first(trail: &mut Trail<'_, impl Source>, query: &HistoryQuery, from: Lsn) -> Result<Outcome, Stop> {
+    let mut entries = Entries::default();
+    let mut tops = Vec::new();
+    let mut below_seq = seek(trail, from, query.start.before(), |step| tops.push(*step))?.map_or(0, |step| step.id.seq);
+    let (mut records, mut places) = (Vec::new(), Vec::new());
+    while let Some(top) = tops.pop() {
+        let mut next = Some(top);
+        while let Some(step) = next.filter(|step| step.id.seq > below_seq) {
+            if step.id <= query.end && query.types.has(step.entry_type) {
+                let start = records.len();
+                records.extend_from_slice(trail.source().record(step.lsn)?);
+                places.push(start..records.len());
+            }
+            next = trail.before(&step)?;
+        }
+        for place in places.drain(..).rev() {
+            if entries.len() < usize::from(query.count) {
+                entries.push(&records[place]);
+            }
+        }
+        records.clear();
+        if entries.len() == usize::from(query.count) || top.id >= query.end {
+            break;
+        }
+        below_seq = top.id.seq;
+    }
+    Ok(entries_or_cut(entries, trail, query))
+}
+
+/// The entries, unless the oldest one wanted lies before what is kept, by name.
+fn entries_or_cut<S: Source>(entries: Entries, trail: &Trail<'_, S>, query: &HistoryQuery) -> Outcome {
+    match trail.starts() {
+        Some(at) if query.start > EntryId::MIN && query.start < at => {
+            Outcome::Rejected(Rejection::HistoryStarts { at })
+        }
+        _ => Outcome::History(entries),
+    }
+}
+
+fn seek<S: Source>(
+    trail: &mut Trail<'_, S>,
+    from: Lsn,
+    bound: EntryId,
+    passed: impl FnMut(&Step),
+) -> Result<Option<Step>, Stop> {
+    if from == NO_LSN { Ok(None) } else { trail.seek(from, bound, passed) }
+}
+
+#[cfg(test)]
+#[path = "question_tests.rs"]
+mod tests;
