@@ -5,13 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::ops::RangeInclusive;
+use std::ops::Range;
 
 use crate::journal::{BlockSeen, JournalError, RestingDir, RestingLog, Sight};
 use crate::ledger::codec;
 use crate::ledger::event::{EntryTypes, Event};
 
 use super::entry;
+use super::report::{FINDINGS_MAX, Finding};
 use super::verify::Progress;
 
 /// Rows are gathered up to so many bytes before they are written.
@@ -23,7 +24,7 @@ pub struct Filter {
     /// Of these accounts; empty = all.
     pub accounts: BTreeSet<Vec<u8>>,
     /// Of these moments, unix milliseconds.
-    pub times_ms: RangeInclusive<u64>,
+    pub times_ms: Range<u64>,
     /// Of these types.
     pub types: EntryTypes,
 }
@@ -42,16 +43,16 @@ pub enum Format {
 pub struct Exported {
     /// Rows.
     pub rows: u64,
-    /// What is wrong with the log: entries may be missing.
-    pub faults: Vec<JournalError>,
+    /// What is wrong with the log, the first of it: entries may be missing.
+    pub findings: Vec<Finding>,
 }
 
 /// Writes the entries that `filter` lets through, shard by shard in the order of the log.
 ///
 /// # Errors
-/// Those of `out`. What is wrong with the log is in [`Exported::faults`], and the rest is exported.
+/// Those of `out`. What is wrong with the log is in [`Exported::findings`], and the rest is exported.
 pub fn export(
-    dir: RestingDir,
+    dir: &RestingDir,
     filter: &Filter,
     format: Format,
     out: &mut dyn Write,
@@ -62,12 +63,12 @@ pub fn export(
         filter.accounts.iter().map(|account| slots[usize::from(redis_protocol::redis_keyslot(account))]).collect()
     });
     let mut rows = Rows { filter, format, out, buf: Vec::new(), failed: None, exported: Exported::default() };
-    rows.exported.faults.extend(dir.manifest_fault);
-    for log in dir.logs {
+    rows.exported.findings.extend(dir.manifest_fault.iter().map(|fault| Finding::of(fault, None)));
+    for (shard, log) in (0..).zip(&dir.logs) {
         match log {
             Ok(log) if shards.as_ref().is_some_and(|shards| !shards.contains(&log.id().shard)) => progress(log.len()),
-            Ok(log) => rows.log(&log, progress),
-            Err(fault) => rows.exported.faults.push(fault),
+            Ok(log) => rows.log(log, progress),
+            Err(fault) => rows.exported.findings.push(Finding::of(fault, Some(shard))),
         }
     }
     rows.flush();
@@ -91,7 +92,7 @@ impl Rows<'_> {
             Sight::Segment(_) => {}
             Sight::Block(block) if self.failed.is_none() => self.block(&block),
             Sight::Block(_) => {}
-            Sight::Fault(fault) => self.exported.faults.push(fault),
+            Sight::Fault(fault) => self.fault(&fault),
             Sight::Passed(bytes) => progress(bytes),
         });
     }
@@ -111,11 +112,17 @@ impl Rows<'_> {
                     }
                 }
                 Ok(_) => {}
-                Err(error) => self.exported.faults.push(block.no_record(lsn, error.to_string())),
+                Err(error) => self.fault(&block.no_record(lsn, error.to_string())),
             }
         }
         if self.buf.len() >= OUT_LEN {
             self.flush();
+        }
+    }
+
+    fn fault(&mut self, fault: &JournalError) {
+        if self.exported.findings.len() < FINDINGS_MAX {
+            self.exported.findings.push(Finding::of(fault, None));
         }
     }
 

@@ -7,7 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::journal::{JournalError, RestingLog, Sight};
+use crate::journal::{RestingLog, Sight};
+
+use super::report::Finding;
 
 /// The head of one log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,12 +43,12 @@ pub struct HeadError {
 ///
 /// # Errors
 /// The first fault of its newest segment: then no head should be trusted before `verify` has passed.
-pub fn head(log: RestingLog) -> Result<Head, JournalError> {
+pub fn head(log: RestingLog) -> Result<Head, Finding> {
     let id = log.id();
     let mut fault = None;
     let found = log.newest().survey(&[], &mut |sight| {
         if let Sight::Fault(found) = sight {
-            fault.get_or_insert(found);
+            fault.get_or_insert(Finding::of(&found, None));
         }
     });
     let (lsn, chain) = found.durable;

@@ -4,12 +4,13 @@ use std::io::{self, Write};
 
 use crate::journal::block::SEAL;
 use crate::journal::segment_header::SegmentHeader;
-use crate::journal::{BlockKind, BlockSeen, RestingLog, Sight, Surveyed};
+use crate::journal::{BlockKind, BlockSeen, JournalError, RestingLog, Sight, Surveyed};
 use crate::ledger::codec;
 
 use super::entry;
 use super::head::Hex;
 use super::notation::moment;
+use super::report::Finding;
 use super::row::{Row, Value};
 
 /// What to show of a segment.
@@ -58,13 +59,20 @@ impl Lines {
                 self.block(&block);
             }
             Sight::Block(_) | Sight::Passed(_) => {}
-            Sight::Fault(fault) => {
-                self.faults += 1;
-                let mut row = Row::default();
-                row.put("what", Value::Text(fault.to_string()));
-                self.line("fault", row);
-            }
+            Sight::Fault(fault) => self.fault(&fault),
         }
+    }
+
+    fn fault(&mut self, fault: &JournalError) {
+        self.faults += 1;
+        let finding = Finding::of(fault, None);
+        let mut row = Row::default();
+        row.put("kind", Value::Word(finding.kind));
+        row.0.push(("offset", finding.offset.map(Value::Number)));
+        row.0.push(("lsn", finding.lsn.map(Value::Number)));
+        row.0.push(("lost_to", finding.lost.map(|[_, to]| Value::Number(to))));
+        row.put("what", Value::Text(finding.what));
+        self.line("fault", row);
     }
 
     fn segment(&mut self, header: &SegmentHeader) {
@@ -108,12 +116,7 @@ impl Lines {
         for (lsn, bytes) in block.records() {
             match codec::decode(bytes) {
                 Ok(event) => self.line("record", entry::row(header.shard, lsn, &event)),
-                Err(error) => {
-                    self.faults += 1;
-                    let mut row = Row::default();
-                    row.put("what", Value::Text(block.no_record(lsn, error.to_string()).to_string()));
-                    self.line("fault", row);
-                }
+                Err(error) => self.fault(&block.no_record(lsn, error.to_string())),
             }
         }
     }

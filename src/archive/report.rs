@@ -179,7 +179,9 @@ fn next_step(kind: &str) -> &'static str {
         "unreadable" => "read the kernel log, copy the directory to another disk, verify the copy",
         "format" => "verify with the version of creditd that wrote it",
         "foreign" => "put the right file back, or verify the directory it came from",
-        "supers" | "manifest" => "put the file back from a backup of the same directory; the segments are judged all the same",
+        "supers" | "manifest" => {
+            "put the file back from a backup of the same directory; the segments are judged all the same"
+        }
         "head" => "verify the directory that the head was taken from; compare it with a backup",
         "invariant" | "sums" => "copy the directory away, export the account, report this finding",
         _ => "copy the directory away before any start; inspect the segment; restore what is lost from a backup",
@@ -254,7 +256,11 @@ impl fmt::Display for Finding {
         if let Some([from, to]) = self.lost {
             writeln!(f, "  lost or in doubt: lsn {from}..{to}")?;
         }
-        if let Some(more) = self.accounts_hit_count.checked_sub(self.accounts_hit.len() as u64).filter(|_| !self.accounts_hit.is_empty()) {
+        if let Some(more) = self
+            .accounts_hit_count
+            .checked_sub(self.accounts_hit.len() as u64)
+            .filter(|_| !self.accounts_hit.is_empty())
+        {
             let names = self.accounts_hit.join("\", \"");
             write!(f, "  accounts with entries there, at least: \"{names}\"")?;
             writeln!(f, "{}", if more > 0 { format!(" and {more} more") } else { String::new() })?;

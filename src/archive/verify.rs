@@ -12,9 +12,10 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::journal::survey::{BlockSeen, Sight, Witness};
-use crate::journal::{BlockKind, JournalError, LogId, Reader, RestingDir, RestingLog};
 use crate::journal::mmap::FileSource;
+use crate::journal::reader::Window;
+use crate::journal::survey::{BlockSeen, Sight, Witness};
+use crate::journal::{BlockKind, JournalError, LogId, RestingDir, RestingLog};
 use crate::ledger::codec;
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
@@ -76,21 +77,20 @@ fn is_of(head: &Head, id: LogId) -> bool {
 struct Proof<'a> {
     log: &'a RestingLog,
     progress: Progress<'a>,
-    reader: Reader<FileSource>,
+    /// Where refunded entries are read.
+    window: Window<FileSource>,
     trails: Trails,
     /// Positions that are lost, and which finding says so.
     lost: Vec<(Range<Lsn>, usize)>,
     report: ShardReport,
-    /// Where a record is read into.
-    buf: Vec<u8>,
 }
 
 impl<'a> Proof<'a> {
     fn new(log: &'a RestingLog, progress: Progress<'a>) -> Self {
         let (segments, bytes) = (log.segment_count(), log.len());
         let report = ShardReport { shard: log.id().shard, segments, bytes, ..ShardReport::default() };
-        let (trails, lost, buf) = (Trails::default(), Vec::new(), Vec::new());
-        Self { log, progress, reader: log.reader(), trails, lost, report, buf }
+        let (trails, lost) = (Trails::default(), Vec::new());
+        Self { log, progress, window: log.reader().window(), trails, lost, report }
     }
 
     fn run(mut self, heads: &[Head]) -> ShardReport {
@@ -174,8 +174,7 @@ impl<'a> Proof<'a> {
         let told = match event.change {
             Change::Refund { opened_lsn, .. } => {
                 // Without the refunded entry the trail takes on trust what it took.
-                let is_read = self.reader.record(opened_lsn, &mut self.buf).is_ok();
-                let opened = if is_read { codec::decode(&self.buf).ok() } else { None };
+                let opened = self.window.record(opened_lsn).ok().and_then(|record| codec::decode(record).ok());
                 self.trails.trail(number).tell(lsn, event, opened.as_ref())
             }
             _ => self.trails.trail(number).tell(lsn, event, None),

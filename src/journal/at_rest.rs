@@ -83,6 +83,18 @@ impl RestingDir {
     }
 }
 
+impl RestingDir {
+    /// Length of all segments in bytes.
+    pub fn len(&self) -> u64 {
+        self.logs.iter().flatten().map(RestingLog::len).sum()
+    }
+
+    /// Whether there is no segment.
+    pub fn is_empty(&self) -> bool {
+        self.logs.iter().flatten().all(RestingLog::is_empty)
+    }
+}
+
 impl RestingLog {
     /// The log of a shard whose identity is known.
     fn of_shard(dir: &Path, id: LogId) -> Result<Self, JournalError> {

@@ -1,11 +1,11 @@
 //! Where the next block of a log must stand and what it must say, for recovery and for the walk at rest.
 
+use super::Lsn;
 use super::block::Records;
 use super::error::Case;
 use super::scan::Found;
 use super::storage::SegmentName;
 use super::writer::Tip;
-use super::Lsn;
 
 /// What is wrong, and what was found.
 pub(super) type Misfit = (Case, String);

@@ -49,12 +49,7 @@ pub(super) fn window() -> PageBuf {
 
 impl<'a, P: Pages> Scan<'a, P> {
     /// Opens a segment: its header must be whole and be the one that the name promises (cases 6, 11, 12).
-    pub fn open(
-        pages: &'a mut P,
-        window: &'a mut PageBuf,
-        file: SegmentFile,
-        id: LogId,
-    ) -> Result<Self, JournalError> {
+    pub fn open(pages: &'a mut P, window: &'a mut PageBuf, file: SegmentFile, id: LogId) -> Result<Self, JournalError> {
         let name = file.name;
         let refuse = |case, detail: &str| -> JournalError {
             let detail = detail.to_owned();
@@ -95,9 +90,7 @@ impl<'a, P: Pages> Scan<'a, P> {
         let (salt, id, name) = (self.header.salt, self.header.id, self.file.name);
         let bytes = self.bytes(offset, len)?;
         match BlockHeader::decode(bytes, salt) {
-            Ok(header) => {
-                Ok(Some(Found { header, chain: chain_of_whole(bytes), body: &bytes[BLOCK_HEADER_LEN..] }))
-            }
+            Ok(header) => Ok(Some(Found { header, chain: chain_of_whole(bytes), body: &bytes[BLOCK_HEADER_LEN..] })),
             Err(BlockFault::Invalid) => Ok(None),
             Err(BlockFault::Format(found)) => {
                 let what = format!("shard {} segment {name} block at offset {offset}", id.shard);

@@ -348,12 +348,17 @@ impl Survey<'_> {
                     (Case::Altered, None, format!("the chain at lsn {at} is not the one that {name} names"))
                 }
                 Some(tip) if tip.lsn < at => {
-                    let detail = format!("the log ends at lsn {}, {name} says that all below lsn {at} was on disk", tip.lsn);
+                    let detail =
+                        format!("the log ends at lsn {}, {name} says that all below lsn {at} was on disk", tip.lsn);
                     (Case::Lost, Some(tip.lsn..at), detail)
                 }
                 _ if at < self.found.first_lsn => {
                     let first = self.found.first_lsn;
-                    (Case::Lost, Some(at..first), format!("{name} names lsn {at}, the log that is here begins at lsn {first}"))
+                    (
+                        Case::Lost,
+                        Some(at..first),
+                        format!("{name} names lsn {at}, the log that is here begins at lsn {first}"),
+                    )
                 }
                 _ => (Case::Altered, None, format!("no block ends at lsn {at}, where {name} says that one does")),
             };

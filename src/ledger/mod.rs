@@ -219,7 +219,3 @@ impl Ledger {
 fn skip_lsn(seq: u64, anchor_lsn: Lsn) -> Lsn {
     if seq.is_multiple_of(SKIP_EVERY) { anchor_lsn } else { NO_LSN }
 }
-/// stub
-pub fn tx_view(_: &Event<'_>, _: Option<&Event<'_>>, _: u64) -> outcome::TxView {
-    todo!()
-}
