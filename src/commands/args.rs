@@ -40,6 +40,11 @@ impl<'a> Args<'a> {
         Some(word)
     }
 
+    /// The next word, left where it is.
+    pub fn peek(&self) -> Option<&'a [u8]> {
+        self.rest.get(0)
+    }
+
     /// The next word.
     ///
     /// # Errors
@@ -92,13 +97,13 @@ impl<'a> Args<'a> {
         at_most(account, ACCOUNT_LEN_MAX, "ERR account is longer than 128 bytes")
     }
 
-    /// The transaction id of a command that ends what another one started: never `*`.
+    /// The id of a transaction that is there already: never `*`.
     ///
     /// # Errors
     /// Empty, too long, or `*`.
     pub fn tx(&mut self) -> Result<&'a [u8], Refusal> {
         match self.any_tx()? {
-            b"*" => Err(Refusal::fixed("ERR tx * starts something new; name the reservation's tx")),
+            b"*" => Err(Refusal::fixed("ERR tx * starts something new; name the tx that you mean")),
             tx => Ok(tx),
         }
     }
@@ -145,6 +150,18 @@ impl<'a> Args<'a> {
         const RULE: Refusal = Refusal::fixed(
             "ERR AMOUNT must be a whole number from 1 to 9007199254740991, without sign or leading zero; \
              to take nothing use CREDIT.RELEASE",
+        );
+        whole(self.word()?, 1, CREDITS_MAX).ok_or(RULE)
+    }
+
+    /// The value of REFUND's AMOUNT.
+    ///
+    /// # Errors
+    /// As [`Self::amount`].
+    pub fn refunded_amount(&mut self) -> Result<u64, Refusal> {
+        const RULE: Refusal = Refusal::fixed(
+            "ERR AMOUNT must be a whole number from 1 to 9007199254740991, without sign or leading zero; \
+             to refund all that is left leave it out",
         );
         whole(self.word()?, 1, CREDITS_MAX).ok_or(RULE)
     }

@@ -6,8 +6,10 @@
 
 mod hello;
 mod outcome;
+mod rejection;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 pub use hello::HelloFacts;
 
@@ -26,6 +28,9 @@ const ERROR_CODES: &[&str] = &[
     "RELEASED",
     "CAPTURED",
     "EXCEEDS",
+    "NOTX",
+    "NOTREFUNDABLE",
+    "CORRUPT",
     "OOM",
     "LOADING",
     "TRYAGAIN",

@@ -12,14 +12,18 @@ use super::{Defaults, Request, connection, credit, server};
 /// Every command, in the order in which COMMAND lists them.
 pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
 
-const COMMANDS: [&CommandSpec; 30] = [
+const COMMANDS: [&CommandSpec; 34] = [
     &credit::grant::SPEC,
     &credit::debit::SPEC,
     &credit::reserve::SPEC,
     &credit::capture::SPEC,
     &credit::release::SPEC,
+    &credit::refund::SPEC,
     &credit::balance::SPEC,
     &credit::holds::SPEC,
+    &credit::tx::SPEC,
+    &credit::history::SPEC,
+    &credit::audit::SPEC,
     &connection::ping::SPEC,
     &connection::echo::SPEC,
     &connection::quit::SPEC,
@@ -165,7 +169,7 @@ mod tests {
             "credit.",
             "credit.debi",
             "credit.debits",
-            "credit.refund",
+            "credit.refunds",
             "client|",
             "client|x",
             "x|id",

@@ -150,7 +150,7 @@ fn the_server_makes_an_id_only_for_what_starts_something() {
         assert_eq!(off.expect_err("off").text(), text);
     }
     for verb in ["CAPTURE", "RELEASE"] {
-        refused(&format!("CREDIT.{verb} a *"), "ERR tx * starts something new; name the reservation's tx");
+        refused(&format!("CREDIT.{verb} a *"), "ERR tx * starts something new; name the tx that you mean");
     }
 }
 

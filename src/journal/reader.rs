@@ -1,7 +1,7 @@
 //! Reads records of closed and current segments: history, and replays older than what is in memory.
 //!
 //! ```text
-//!   segment   ....[ window: 4 to 64 KiB ...... record ]......      an account's older records stand to the left
+//!   segment   ....[ window: 8 to 64 KiB ...... record ]......      an account's older records stand to the left
 //! ```
 //! Runs on reader threads, through the page cache, by `pread`: a bad sector is an error of one read, where a mapping
 //! would raise SIGBUS and take the server along. It returns the bytes as stored: a record's block cannot be found from
@@ -62,8 +62,8 @@ impl<R: SegmentSource> Reader<R> {
     }
 }
 
-/// Bytes of the smallest read: the longest record fits.
-const WINDOW_LEN_MIN: usize = RECORD_LEN_MAX;
+/// Bytes of the smallest read: the longest record, and as much before it.
+const WINDOW_LEN_MIN: usize = 2 * RECORD_LEN_MAX;
 
 /// Bytes of the longest read.
 const WINDOW_LEN_MAX: usize = 64 * 1024;
@@ -155,12 +155,12 @@ mod tests {
             assert_eq!(window.record(lsn_of(row)).expect("a row").len() as u64, ROW);
         }
         let busy = std::mem::take(&mut *reads.0.write().expect("one thread"));
-        assert!(busy.len() < 50 && busy.iter().all(|len| *len <= WINDOW_LEN_MAX), "{busy:?}");
+        assert!(busy.len() < 50 && busy.iter().all(|len| *len <= WINDOW_LEN_MAX), "{} reads", busy.len());
         for row in (0..ROWS).rev().step_by(1000) {
             window.record(lsn_of(row)).expect("a row");
         }
         let scattered = std::mem::take(&mut *reads.0.write().expect("one thread"));
-        assert!(scattered.iter().skip(2).all(|len| *len == WINDOW_LEN_MIN), "{scattered:?}");
+        assert!(scattered.iter().skip(2).all(|len| *len == WINDOW_LEN_MIN));
         assert!(matches!(window.record(lsn_of(ROWS + 5)), Err(ReadError::NoRecord { .. })));
     }
 }

@@ -9,7 +9,7 @@
 //! Pure state: bytes go in ([`Connection::receive`]), bytes come out ([`Connection::output`]), so that it can be driven by
 //! a socket, a test or the simulator. Replies leave in request order whatever the order of the answers.
 //!
-//! Bounded: replies owed, output not taken, one incomplete request, a MULTI queue. At a limit the connection asks for no
+//! Bounded: replies owed, old entries in them, output not taken, one incomplete request, a MULTI queue. At a limit the connection asks for no
 //! more input ([`Need::Room`]): back-pressure, not an error.
 
 mod session;
@@ -25,14 +25,22 @@ use crate::commands::server::ServerRequest;
 use crate::commands::spec::{CommandSpec, Flags};
 use crate::commands::table::Call;
 use crate::commands::{Defaults, Request, catalog, table};
-use crate::ledger::command::Command;
+use crate::ledger::command::{Command, Op};
 use crate::shard::batch::Ticket;
 use bytes::{Buf, BytesMut};
 use session::Session;
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 /// Unsent output above which no more requests are taken.
 const OUTPUT_SOFT_MAX: usize = 256 * 1024;
+
+/// Weight of the replies owed above which no more requests are taken. An entry of a HISTORY weighs 1 and takes at most
+/// 1.5 KB: what one connection keeps in memory stays below the default of `output-bytes-max`.
+const TRAIL_WEIGHT_MAX: u32 = 4000;
+
+/// What a question about the trail weighs at least, so that one connection keeps few readers busy: 16 of them.
+const TRAIL_WEIGHT_MIN: u16 = 250;
 
 /// Bytes thrown away at the end of a connection, so that its last reply is not lost to a reset.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -138,6 +146,8 @@ pub struct Connection {
     output: Vec<u8>,
     sent: usize,
     multi: Option<Multi>,
+    /// Requests of an EXEC that are not yet executed.
+    exec: VecDeque<OwnedArguments>,
     state: State,
     last_input_ms: u64,
     now_ms: u64,
@@ -146,7 +156,7 @@ pub struct Connection {
 /// Requests between MULTI and EXEC.
 #[derive(Default)]
 struct Multi {
-    queue: Vec<OwnedArguments>,
+    queue: VecDeque<OwnedArguments>,
     bytes: usize,
     failed: bool,
 }
@@ -164,6 +174,7 @@ impl Connection {
             output: Vec::new(),
             sent: 0,
             multi: None,
+            exec: VecDeque::new(),
             state: State::Open,
             last_input_ms: now_ms,
             now_ms,
@@ -297,8 +308,13 @@ impl Connection {
         self.input_ready = false;
         while matches!(self.state, State::Open | State::HalfClosed) {
             if self.is_full(host) {
-                self.input_ready = consumed < bytes.len();
+                self.input_ready = consumed < bytes.len() || !self.exec.is_empty();
                 break;
+            }
+            if let Some(queued) = self.exec.pop_front() {
+                let call = table::resolve(queued.borrow()).expect("resolved when it was queued");
+                self.run(call, host);
+                continue;
             }
             match parser.parse(&bytes[consumed..], &self.session.parser_limits(host)) {
                 Ok(None) => break,
@@ -318,7 +334,10 @@ impl Connection {
     }
 
     fn is_full(&self, host: &impl Host) -> bool {
-        self.ring.len() >= host.limits().slots_max || self.output().len() > OUTPUT_SOFT_MAX || host.is_congested()
+        self.ring.len() >= host.limits().slots_max
+            || self.ring.weight() >= TRAIL_WEIGHT_MAX
+            || self.output().len() > OUTPUT_SOFT_MAX
+            || host.is_congested()
     }
 
     fn break_off(&mut self, error: &ProtocolError, host: &mut impl Host) {
@@ -369,16 +388,16 @@ impl Connection {
         host.called(position);
         match request {
             Request::Ledger { command, made_tx: false } => {
-                let ticket = self.ticket(position, None);
+                let ticket = self.ticket(position, None, trail_weight(&command.op));
                 host.submit(ticket, &command);
             }
             Request::Ledger { command, made_tx: true } => {
                 let tx = host.make_tx();
-                let ticket = self.ticket(position, Some(tx));
+                let ticket = self.ticket(position, Some(tx), 0);
                 host.submit(ticket, &Command { tx: &tx, ..command });
             }
             Request::Server(request) => {
-                let ticket = self.ticket(position, None);
+                let ticket = self.ticket(position, None, 0);
                 if let Some(answer) = host.ask(ticket, self.session.proto, &request) {
                     self.fill(ticket.slot, answer, |_| {});
                 }
@@ -390,21 +409,19 @@ impl Connection {
         }
     }
 
-    /// EXEC: the array's head, then every queued request as if it came now. Their replies follow in order.
-    fn exec(&mut self, host: &mut impl Host) {
+    /// EXEC: the array's head, then every queued request as if it came now, as far as there is room. Their replies
+    /// follow in order.
+    fn exec(&mut self) {
         let Some(multi) = self.multi.take() else { return self.reply(|e| e.error("ERR EXEC without MULTI")) };
         if multi.failed {
             return self.reply(|e| e.error("EXECABORT Transaction discarded because of previous errors."));
         }
         self.reply(|e| e.array(multi.queue.len()));
-        for queued in &multi.queue {
-            let call = table::resolve(queued.borrow()).expect("resolved when it was queued");
-            self.run(call, host);
-        }
+        self.exec = multi.queue;
     }
 
-    fn ticket(&mut self, command: u16, made_tx: Option<MadeTx>) -> Ticket {
-        Ticket { slot: self.ring.push(self.session.proto, command, made_tx), ..self.place }
+    fn ticket(&mut self, command: u16, made_tx: Option<MadeTx>, weight: u16) -> Ticket {
+        Ticket { slot: self.ring.push(self.session.proto, command, made_tx, weight), ..self.place }
     }
 
     fn reply(&mut self, encode: impl FnOnce(&mut Encoder<'_>)) {
@@ -420,6 +437,15 @@ impl Connection {
     }
 }
 
+/// What a request weighs until its reply has left; 0 for those that read no trail.
+fn trail_weight(op: &Op) -> u16 {
+    match op {
+        Op::History(query) => query.count.max(TRAIL_WEIGHT_MIN),
+        Op::BalanceAt { .. } | Op::Tx | Op::Audit => TRAIL_WEIGHT_MIN,
+        _ => 0,
+    }
+}
+
 impl Multi {
     fn push(&mut self, spec: &CommandSpec, arguments: Arguments<'_>, limits: &Limits) -> Result<(), Refusal> {
         if spec.flags.has(Flags::NO_MULTI) {
@@ -432,7 +458,7 @@ impl Multi {
                 "ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes",
             ));
         }
-        self.queue.push(request);
+        self.queue.push_back(request);
         Ok(())
     }
 }

@@ -32,6 +32,8 @@ pub enum Answer {
 pub struct ReplyRing {
     slots: VecDeque<Slot>,
     head: u32,
+    /// Sum of the slots' weights.
+    weight: u32,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ struct Slot {
     made_tx: Option<Box<MadeTx>>,
     /// Position of the command in the table.
     command: u16,
+    weight: u16,
     answer: Option<Answer>,
 }
 
@@ -53,10 +56,12 @@ pub struct Failure {
 }
 
 impl ReplyRing {
-    /// Takes the next slot. `made_tx` is shown in the reply if the server made the id.
-    pub fn push(&mut self, proto: Proto, command: u16, made_tx: Option<MadeTx>) -> u32 {
+    /// Takes the next slot. `made_tx` is shown in the reply if the server made the id; `weight` counts in
+    /// [`Self::weight`] until the reply has left.
+    pub fn push(&mut self, proto: Proto, command: u16, made_tx: Option<MadeTx>, weight: u16) -> u32 {
         let number = self.head.wrapping_add(self.slots.len() as u32);
-        self.slots.push_back(Slot { proto, made_tx: made_tx.map(Box::new), command, answer: None });
+        self.slots.push_back(Slot { proto, made_tx: made_tx.map(Box::new), command, weight, answer: None });
+        self.weight += u32::from(weight);
         number
     }
 
@@ -68,7 +73,13 @@ impl ReplyRing {
         }
         let mut bytes = Vec::new();
         encode(&mut Encoder::new(&mut bytes, proto));
-        self.slots.push_back(Slot { proto, made_tx: None, command: 0, answer: Some(Answer::Encoded(bytes)) });
+        self.slots.push_back(Slot {
+            proto,
+            made_tx: None,
+            command: 0,
+            weight: 0,
+            answer: Some(Answer::Encoded(bytes)),
+        });
     }
 
     /// Fills a slot, and encodes into `out` what may leave now; calls `failed` for each error among it.
@@ -77,7 +88,7 @@ impl ReplyRing {
         let slot = self.slots.get_mut(index).expect("an answer is for a slot that was taken and not answered");
         assert!(slot.answer.is_none(), "a slot is answered once");
         slot.answer = Some(answer);
-        while let Some(Slot { proto, made_tx, command, answer: Some(answer) }) = self.slots.front() {
+        while let Some(Slot { proto, made_tx, command, weight, answer: Some(answer) }) = self.slots.front() {
             let start = out.len();
             let mut encoder = Encoder::new(out, *proto);
             match answer {
@@ -89,6 +100,7 @@ impl ReplyRing {
             if let Answer::Outcome(Outcome::Rejected(_)) = answer {
                 failed(Failure { command: *command, code: error_code(&out[start + 1..]) });
             }
+            self.weight -= u32::from(*weight);
             self.slots.pop_front();
             self.head = self.head.wrapping_add(1);
         }
@@ -97,6 +109,11 @@ impl ReplyRing {
     /// Replies owed.
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// The weight of the replies owed.
+    pub fn weight(&self) -> u32 {
+        self.weight
     }
 
     /// Whether nothing is owed.
@@ -114,8 +131,8 @@ mod tests {
     fn replies_leave_in_request_order() {
         let mut ring = ReplyRing { head: u32::MAX, ..ReplyRing::default() };
         let mut out = Vec::new();
-        let a = ring.push(Proto::Resp2, 0, None);
-        let b = ring.push(Proto::Resp2, 7, None);
+        let a = ring.push(Proto::Resp2, 0, None, 0);
+        let b = ring.push(Proto::Resp2, 7, None, 0);
         ring.push_ready(Proto::Resp2, &mut out, |e| e.simple("PONG"));
         let mut failures = Vec::new();
         ring.fill(b, Answer::Outcome(Outcome::Rejected(Rejection::NoAccount)), &mut out, |f| failures.push(f));

@@ -290,3 +290,6 @@ impl<R: SegmentSource> Shard<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,7 @@ fn bad_arguments_are_named_and_change_nothing() {
         (&[b"CREDIT.GRANT", b"a", b"t", b"1", b"TTL", b"5"], "-ERR syntax error"),
         (&[b"CREDIT.GRANT", b"a", b"t", b"1", b"REASON"], "-ERR syntax error"),
         (&[b"CREDIT.GRANT", b"a", b"t", b"1", b"REASON", b"x", b"reason", b"y"], "-ERR syntax error"),
-        (&[b"CREDIT.CAPTURE", b"a", b"*"], "-ERR tx * starts something new; name the reservation's tx"),
+        (&[b"CREDIT.CAPTURE", b"a", b"*"], "-ERR tx * starts something new; name the tx that you mean"),
         (&[b"CREDIT.GRANT", b"a", b"t"], "-ERR wrong number of arguments for 'credit.grant' command"),
         (&[b"CREDIT.HOLDS", b"a", b"b"], "-ERR wrong number of arguments for 'credit.holds' command"),
         (

@@ -1,8 +1,8 @@
-//! `CREDIT.BALANCE account`: an account's figures now.
+//! `CREDIT.BALANCE account [AT ms]`: an account's figures, now or at a past moment.
 
-use crate::commands::args::Args;
+use crate::commands::args::{Args, whole};
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
@@ -13,14 +13,20 @@ pub static SPEC: CommandSpec = CommandSpec {
     flags: Flags::READONLY.and(Flags::FAST),
     key: Some(KeyUse::Read),
     categories: &["reader"],
-    summary: "Shows what an account has, holds and can spend",
-    args: &[ArgSpec::ACCOUNT],
+    summary: "Shows what an account has, holds and can spend, now or at a past moment",
+    complexity: "O(1); with AT O(N/256) where N is the number of newer entries",
+    args: &[ArgSpec::ACCOUNT, ArgSpec::option("AT", "unix-milliseconds", ArgKind::Integer)],
     parse,
     ..super::BASE
 };
 
 fn parse<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
+    const RULE: Refusal =
+        Refusal::fixed("ERR AT must be a whole number of milliseconds since 1970, without sign or leading zero");
     let account = args.account()?;
-    args.end()?;
-    Ok(Request::Ledger { command: Command::new(account, b"", Op::Balance), made_tx: false })
+    let mut op = Op::Balance;
+    while args.option(&["AT"])?.is_some() {
+        op = Op::BalanceAt { at_ms: whole(args.word()?, 0, u64::MAX).ok_or(RULE)? };
+    }
+    Ok(Request::Ledger { command: Command::new(account, b"", op), made_tx: false })
 }

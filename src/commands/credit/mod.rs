@@ -1,12 +1,16 @@
 //! CREDIT.*: the account's commands (commands.md C.2, C.3). Each file: the grammar of one command, its table entry.
 
+pub mod audit;
 pub mod balance;
 pub mod capture;
 pub mod debit;
 pub mod grant;
+pub mod history;
 pub mod holds;
+pub mod refund;
 pub mod release;
 pub mod reserve;
+pub mod tx;
 
 use super::args::Args;
 use super::refusal::Refusal;

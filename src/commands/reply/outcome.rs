@@ -1,9 +1,8 @@
-//! Answers of the ledger, byte for byte as in commands.md C.1, C.3, C.9 and C.11.
+//! Answers of the ledger, byte for byte as in commands.md C.1 and C.3. What reads the trail is [`trail`](super::trail)'s,
+//! a "no" is [`rejection`](super::rejection)'s.
 
 use super::{Encoder, Proto};
-use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::outcome::{Detail, Figures, HoldsView, Outcome, Receipt, Status};
-use crate::ledger::rejection::{Conflict, Rejection, Table, Verb};
 
 impl Encoder<'_> {
     /// Answers a ledger command; `made_tx` is the id that the server made for it (`*`), if it did.
@@ -15,7 +14,10 @@ impl Encoder<'_> {
                 self.figures(figures);
             }
             Outcome::Holds(view) => self.holds(view),
-            Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) => todo!(),
+            Outcome::Tx(None) => self.null(),
+            Outcome::Tx(Some(view)) => self.tx(view),
+            Outcome::History(entries) => self.history(entries),
+            Outcome::Audit(view) => self.audit(view),
             Outcome::Rejected(rejection) => self.rejection(rejection),
         }
     }
@@ -75,56 +77,6 @@ impl Encoder<'_> {
         }
     }
 
-    fn rejection(&mut self, rejection: &Rejection) {
-        match rejection.clone() {
-            Rejection::Insufficient { available, required } => {
-                self.facts("INSUFFICIENT", &[("available", available), ("required", required)]);
-            }
-            Rejection::Overflow { balance } => self.facts("OVERFLOW", &[("balance", balance), ("max", CREDITS_MAX)]),
-            Rejection::Limit { holds } => self.facts("LIMIT", &[("holds", holds)]),
-            Rejection::TxConflict(Conflict::Amount { have, given }) => {
-                self.facts("TXCONFLICT field=amount", &[("have", have), ("given", given)]);
-            }
-            Rejection::TxConflict(Conflict::Op { have, given }) => {
-                self.words(&["TXCONFLICT field=op have=", verb(have), " given=", verb(given)]);
-            }
-            Rejection::NoAccount => self.words(&["NOACCOUNT"]),
-            Rejection::NoReservation { op: None } => self.words(&["NORESERVATION"]),
-            Rejection::NoReservation { op: Some(op) } => self.words(&["NORESERVATION op=", verb(op)]),
-            Rejection::Expired { expires_at_ms, now_ms } => {
-                self.facts("EXPIRED", &[("expires", expires_at_ms), ("now", now_ms)]);
-            }
-            Rejection::Released { amount, seq } => self.facts("RELEASED", &[("amount", amount), ("seq", seq)]),
-            Rejection::Captured { amount, seq } => self.facts("CAPTURED", &[("amount", amount), ("seq", seq)]),
-            Rejection::Exceeds { limit, given: Some(given) } => {
-                self.facts("EXCEEDS", &[("limit", limit), ("given", given)])
-            }
-            Rejection::Exceeds { limit, given: None } => self.facts("EXCEEDS", &[("limit", limit)]),
-            Rejection::OutOfMemory(table) => self.words(&[out_of_memory(table)]),
-            _ => todo!(),
-        }
-    }
-
-    /// `-code key=value ...`
-    fn facts(&mut self, code: &str, facts: &[(&str, u64)]) {
-        self.out.push(b'-');
-        self.out.extend_from_slice(code.as_bytes());
-        for (key, value) in facts {
-            self.out.push(b' ');
-            self.out.extend_from_slice(key.as_bytes());
-            self.out.push(b'=');
-            self.out.extend_from_slice(itoa::Buffer::new().format(*value).as_bytes());
-        }
-        self.out.extend_from_slice(b"\r\n");
-    }
-
-    /// An error of the server's own words.
-    fn words(&mut self, words: &[&str]) {
-        self.out.push(b'-');
-        words.iter().for_each(|word| self.out.extend_from_slice(word.as_bytes()));
-        self.out.extend_from_slice(b"\r\n");
-    }
-
     /// A key, encoded with the `:` of its value, and the value.
     fn fact(&mut self, key: &'static [u8], value: u64) {
         self.out.extend_from_slice(key);
@@ -153,27 +105,5 @@ fn status(status: Status) -> &'static [u8] {
         Status::Expired => b"$6\r\nstatus\r\n$7\r\nexpired\r\n",
         Status::Refunded => b"$6\r\nstatus\r\n$8\r\nrefunded\r\n",
         Status::Void => b"$6\r\nstatus\r\n$4\r\nvoid\r\n",
-    }
-}
-
-fn verb(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Grant => "grant",
-        Verb::Debit => "debit",
-        Verb::Reserve => "reserve",
-        Verb::Capture => "capture",
-        Verb::Release => "release",
-        Verb::Refund => "refund",
-        Verb::Claim => "claim",
-    }
-}
-
-/// Redis' code word, and the knob that is the way out.
-fn out_of_memory(table: Table) -> &'static str {
-    match table {
-        Table::Accounts => "OOM the shard has as many accounts as accounts-max allows; nothing was executed",
-        Table::Transactions => {
-            "OOM the shard remembers as many transactions as tx-index-memory allows; nothing was executed"
-        }
     }
 }

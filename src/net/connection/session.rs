@@ -141,7 +141,7 @@ impl Connection {
                 self.multi = Some(Multi::default());
                 self.reply(|e| e.ok());
             }
-            ConnectionRequest::Exec => self.exec(host),
+            ConnectionRequest::Exec => self.exec(),
             ConnectionRequest::Discard => match self.multi.take() {
                 Some(_) => self.reply(|e| e.ok()),
                 None => self.reply(|e| e.error("ERR DISCARD without MULTI")),

@@ -119,6 +119,28 @@ fn a_full_ring_stops_reading_and_goes_on_when_a_reply_has_left() {
 }
 
 #[test]
+fn questions_about_the_trail_wait_until_earlier_ones_are_answered() {
+    for (question, at_once) in [
+        ("CREDIT.TX a t", 16),
+        ("CREDIT.AUDIT a", 16),
+        ("CREDIT.BALANCE a AT 1", 16),
+        ("CREDIT.HISTORY a COUNT 900", 5),
+    ] {
+        let (mut connection, mut desk) = (connect(), Desk::new());
+        desk.limits.slots_max = 1024;
+        connection.receive(b"CREDIT.BALANCE a\r\n", &mut desk);
+        connection.receive(format!("{question}\r\n").repeat(at_once + 1).as_bytes(), &mut desk);
+        assert_eq!((desk.submitted.len(), connection.need()), (1 + at_once, Need::Resume), "{question}");
+        connection.fill(desk.submitted[1].0.slot, balance(1), |_| {});
+        connection.receive(b"", &mut desk);
+        assert_eq!(desk.submitted.len(), 1 + at_once, "{question}: answered, but its reply has not left");
+        connection.fill(desk.submitted[0].0.slot, balance(1), |_| {});
+        connection.receive(b"CREDIT.BALANCE a\r\n", &mut desk);
+        assert_eq!((desk.submitted.len(), connection.need()), (3 + at_once, Need::Input), "{question}");
+    }
+}
+
+#[test]
 fn while_loading_only_what_needs_no_accounts_is_answered() {
     let (mut connection, mut desk) = (connect(), Desk::new());
     desk.loading = true;
@@ -140,6 +162,24 @@ fn exec_runs_the_queue_in_order_under_one_array() {
     connection.receive(b"MULTI\r\nNONSENSE\r\nEXEC\r\nEXEC\r\n", &mut desk);
     let text = told(&mut connection);
     assert!(text.contains("-EXECABORT") && text.ends_with("-ERR EXEC without MULTI "), "{text}");
+}
+
+#[test]
+fn exec_waits_for_room_as_single_requests_do() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    let queue = "CREDIT.GRANT a * 5\r\n".repeat(4);
+    connection.receive(format!("MULTI\r\n{queue}EXEC\r\nPING\r\n").as_bytes(), &mut desk);
+    assert!(told(&mut connection).ends_with("*4 "));
+    assert_eq!((desk.submitted.len(), connection.need()), (4, Need::Resume), "four slots: PING waits");
+    connection.receive(format!("MULTI\r\n{queue}EXEC\r\n").as_bytes(), &mut desk);
+    for at in 0..8 {
+        connection.fill(desk.submitted[at].0.slot, balance(at as u64), |_| {});
+        connection.receive(b"", &mut desk);
+    }
+    assert_eq!((desk.submitted.len(), connection.need()), (8, Need::Input));
+    let text = told(&mut connection);
+    let places = [":3 ", "+PONG", "+OK", "*4", ":4 ", ":7 "].map(|part| text.find(part).expect(part));
+    assert!(places.is_sorted(), "{text}");
 }
 
 #[test]

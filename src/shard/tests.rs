@@ -1,0 +1,273 @@
+//! What waits for old records, and for whom. A log that keeps nothing durable in memory, so that every old record takes an
+//! errand.
+
+use super::*;
+use crate::journal::{BlockKind, Committer, LogId, Opened, RecoveryOptions, SimDisk, SimStorage, SyncPolicy, recover};
+use crate::ledger::command::HistoryQuery;
+use crate::ledger::event::{EntryId, EntryTypes};
+use crate::ledger::outcome::{Detail, Figures, Status};
+use crate::ledger::rejection::{Busy, Rejection};
+use crate::ledger::{Limits, Seeds};
+use std::collections::BTreeMap;
+
+const START_MS: u64 = 1_790_000_000_000;
+const RETENTION_MS: u64 = 100_000;
+
+/// A shard with its committer; the test says when things happen.
+struct Counter {
+    shard: Shard<SimStorage>,
+    committer: Committer<SimStorage>,
+    now_ms: u64,
+    next_slot: u32,
+    /// By slot.
+    answers: BTreeMap<u32, Outcome>,
+}
+
+impl Counter {
+    fn open() -> Self {
+        let id = LogId { instance: [7; 16], shard: 0 };
+        let options = RecoveryOptions {
+            id,
+            policy: SyncPolicy::Always,
+            segment_len: 8 << 20,
+            salt_seed: 1,
+            now_ms: START_MS,
+            recent_len: 0,
+        };
+        let limits = Limits {
+            holds_per_account_max: 8,
+            accounts_max: 100,
+            tx_index_bytes_max: 1 << 20,
+            tx_retention_ms: RETENTION_MS,
+        };
+        let mut rebuild = Rebuild::new(limits, Seeds { index_key: [1, 2], map_seed: 3 });
+        let disk = SimDisk::new(1, id);
+        let opened = recover(disk.storage(), &options, &mut |entry| rebuild.take(entry), &mut |_, _| {});
+        let opened = opened.expect("an empty log");
+        let reader = opened.reader();
+        let Opened { committer, log, .. } = opened;
+        let mut shard = Shard::new(0, rebuild.into_ledger(), log, reader, START_MS, 1_000);
+        shard.mark(BlockKind::Fence, START_MS);
+        Self { shard, committer, now_ms: START_MS, next_slot: 0, answers: BTreeMap::new() }
+    }
+
+    /// Gives a command to the shard. Returns its slot.
+    fn give(&mut self, command: &Command<'_>) -> (u32, Executed) {
+        let slot = self.next_slot;
+        self.next_slot += 1;
+        let executed = self.execute(Ticket { core: 0, connection: 0, generation: 0, slot }, command);
+        (slot, executed)
+    }
+
+    fn execute(&mut self, ticket: Ticket, command: &Command<'_>) -> Executed {
+        let mut released = Vec::new();
+        let prepared = self.shard.prepare(command);
+        let executed = self.shard.execute(self.now_ms, ticket, command, prepared, &mut released);
+        self.hear(released);
+        executed
+    }
+
+    /// Gives a command that is decided at once, and commits.
+    fn run(&mut self, command: &Command<'_>) -> Outcome {
+        let (slot, executed) = self.give(command);
+        assert_eq!(executed, Executed::Decided);
+        self.commit();
+        self.answers.remove(&slot).expect("nothing old is needed")
+    }
+
+    fn commit(&mut self) {
+        while let Some(block) = self.shard.take_block() {
+            let durable = self.committer.commit(&block).expect("the disk is well");
+            drop(block);
+            let mut released = Vec::new();
+            self.shard.committed(durable, &mut released);
+            self.hear(released);
+        }
+    }
+
+    /// All errands that may go are run and come back. Returns how many.
+    fn send(&mut self) -> usize {
+        let mut errands = self.shard.take_recalls();
+        errands.extend(std::iter::from_fn(|| self.shard.take_walk()));
+        let count = errands.len();
+        for mut errand in errands {
+            errand.run(self.shard.reader());
+            assert!(errand.fault().is_none());
+            let mut released = Vec::new();
+            let again = self.shard.returned(errand, &mut released);
+            self.hear(released);
+            for (_, ticket, command) in again.unwrap_or_default().iter() {
+                let _ = self.execute(ticket, &command);
+            }
+        }
+        count
+    }
+
+    fn hear(&mut self, released: Vec<Reply>) {
+        for Reply { ticket, outcome } in released {
+            assert!(self.answers.insert(ticket.slot, outcome).is_none(), "answered once");
+        }
+    }
+
+    /// What was answered, after whatever it takes.
+    fn settled(&mut self, slot: u32) -> Outcome {
+        for _ in 0..10 {
+            self.commit();
+            self.send();
+        }
+        self.answers.remove(&slot).expect("answered")
+    }
+}
+
+fn grant(tx: &[u8], amount: u64) -> Command<'_> {
+    Command::new(b"t1", tx, Op::Grant { amount })
+}
+
+fn debit(tx: &[u8], amount: u64) -> Command<'_> {
+    Command::new(b"t1", tx, Op::Debit { amount })
+}
+
+fn refund<'a>(tx: &'a [u8], of: &'a [u8]) -> Command<'a> {
+    Command { of, ..Command::new(b"t1", tx, Op::Refund { amount: None }) }
+}
+
+const BALANCE: Command<'_> = Command::new(b"t1", b"", Op::Balance);
+
+fn status(outcome: &Outcome) -> (Status, u64, u64, bool) {
+    match outcome {
+        Outcome::Written(receipt) => (receipt.status, receipt.balance, receipt.seq, receipt.replayed),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_old_replay_is_answered_as_of_its_place() {
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    counter.run(&Command::new(b"t1", b"r", Op::Reserve { amount: 5, ttl_ms: 10 }));
+    counter.now_ms += 10;
+    counter.run(&BALANCE);
+    let (slot, executed) = counter.give(&Command::new(b"t1", b"r", Op::Reserve { amount: 5, ttl_ms: 10 }));
+    assert_eq!(executed, Executed::Decided);
+    assert!(!counter.shard.is_quiet() && counter.answers.is_empty(), "it waits for its record");
+    let asked_ms = counter.now_ms;
+    counter.now_ms += RETENTION_MS * 2;
+    counter.run(&BALANCE); // forgets
+    let expired = Rejection::Expired { expires_at_ms: START_MS + 10, now_ms: asked_ms };
+    assert_eq!(counter.settled(slot), Outcome::Rejected(expired));
+    assert!(counter.shard.is_quiet());
+}
+
+#[test]
+fn an_errand_waits_until_what_it_reads_is_on_disk() {
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    counter.run(&debit(b"d", 1));
+    let (_, _) = counter.give(&debit(b"d2", 1));
+    let (replay, _) = counter.give(&grant(b"g", 100));
+    let (history, _) = counter.give(&Command::new(
+        b"t1",
+        b"",
+        Op::History(HistoryQuery {
+            start: EntryId::MIN,
+            end: EntryId::MAX,
+            count: 10,
+            newest_first: false,
+            types: EntryTypes::ALL,
+        }),
+    ));
+    let (later, _) = counter.give(&debit(b"d3", 1));
+    assert_eq!(counter.send(), 0, "the account's newest record then is not durable");
+    counter.commit();
+    assert_eq!(counter.send(), 2);
+    assert_eq!(status(&counter.answers[&replay]), (Status::Granted, 100, 1, true));
+    let Outcome::History(entries) = &counter.answers[&history] else { panic!("entries") };
+    assert_eq!(entries.len(), 3, "of the moment when it was asked");
+    assert_eq!(status(&counter.answers[&later]), (Status::Debited, 97, 4, false), "nothing waits behind them");
+}
+
+#[test]
+fn later_commands_of_its_account_wait_behind_an_old_refund() {
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    counter.run(&debit(b"d", 40));
+    counter.run(&Command::new(b"t1", b"r", Op::Reserve { amount: 10, ttl_ms: 50 }));
+    counter.run(&Command::new(b"t2", b"g", Op::Grant { amount: 7 }));
+    let (refunded, executed) = counter.give(&refund(b"f", b"d"));
+    assert_eq!(executed, Executed::Aside);
+    let (balance, executed) = counter.give(&BALANCE);
+    assert_eq!(executed, Executed::Aside);
+    let (debited, _) = counter.give(&debit(b"d2", 95));
+    let (again, _) = counter.give(&refund(b"f2", b"d"));
+    let (other, executed) = counter.give(&Command::new(b"t2", b"", Op::Balance));
+    assert_eq!(executed, Executed::Decided);
+    assert!(matches!(counter.answers[&other], Outcome::Balance(Figures { balance: 7, .. })));
+    // The wheel may settle the account meanwhile.
+    counter.now_ms += 60;
+    assert!(!counter.shard.expire(counter.now_ms, 10));
+    assert!(matches!(counter.settled(balance), Outcome::Balance(Figures { balance: 100, reserved: 0, seq: 5, .. })));
+    assert_eq!(status(&counter.answers[&refunded]), (Status::Refunded, 100, 5, false));
+    assert_eq!(status(&counter.answers[&debited]), (Status::Debited, 5, 6, false));
+    let left = Outcome::Rejected(Rejection::Exceeds { limit: 0, given: None });
+    assert_eq!(counter.answers[&again], left, "the second sees the first");
+    assert!(counter.shard.is_quiet());
+}
+
+#[test]
+fn so_many_wait_behind_a_refund_and_no_more() {
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    counter.run(&debit(b"d", 40));
+    let _ = counter.give(&refund(b"f", b"d"));
+    let waiting: Vec<u32> = (0..64)
+        .map(|_| counter.give(&BALANCE))
+        .map(|(slot, executed)| {
+            assert_eq!(executed, Executed::Aside);
+            slot
+        })
+        .collect();
+    let (refused, executed) = counter.give(&BALANCE);
+    assert_eq!(executed, Executed::Decided);
+    assert_eq!(counter.answers[&refused], Outcome::Rejected(Rejection::TryAgain(Busy::Refund)));
+    let last = *waiting.last().expect("64");
+    assert!(matches!(counter.settled(last), Outcome::Balance(Figures { balance: 100, .. })));
+    assert!(waiting[..63].iter().all(|slot| counter.answers.contains_key(slot)));
+}
+
+#[test]
+fn a_refund_finds_what_the_index_has_forgotten() {
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    counter.run(&debit(b"d", 40));
+    counter.now_ms += RETENTION_MS * 2;
+    counter.run(&grant(b"g2", 1));
+    let (unknown, executed) = counter.give(&refund(b"f0", b"nothing"));
+    assert_eq!(executed, Executed::Aside);
+    let (known, _) = counter.give(&refund(b"f1", b"d"));
+    assert_eq!(counter.settled(unknown), Outcome::Rejected(Rejection::NoTx));
+    let Outcome::Written(receipt) = counter.settled(known) else { panic!("refunded") };
+    assert_eq!((receipt.balance, receipt.detail), (101, Detail::Refundable(0)));
+    // Now the index knows it again, by its refund.
+    assert_eq!(
+        status(&{
+            let (slot, _) = counter.give(&debit(b"d", 40));
+            counter.settled(slot)
+        }),
+        (Status::Debited, 60, 2, true)
+    );
+}
+
+#[test]
+fn walks_are_bounded() {
+    let mut counter = Counter::open();
+    for n in 0..1_001 {
+        let _ = counter.give(&grant(format!("g{n}").as_bytes(), 1));
+    }
+    counter.commit();
+    counter.answers.clear();
+    let (slot, _) = counter.give(&Command::new(b"t1", b"nobody", Op::Tx));
+    assert_eq!(counter.settled(slot), Outcome::Rejected(Rejection::WalkTooLong { entries: 1_000 }));
+    let slots: Vec<u32> = (0..1_025).map(|_| counter.give(&Command::new(b"t1", b"nobody", Op::Tx)).0).collect();
+    assert_eq!(counter.answers[&slots[1_024]], Outcome::Rejected(Rejection::TryAgain(Busy::Readers)));
+    assert_eq!(counter.answers.len(), 1);
+}
