@@ -1,6 +1,14 @@
 //! The accounts of one shard, each told as the log goes by.
+//!
+//! ```text
+//!  entries of a block ─ hash ─▶ place in the table ─▶ number ─▶ trail
+//!                       all     all                   all       one after the other
+//! ```
+//! With many accounts every step is a miss of the cache. Each step is done for all entries of a block before the next
+//! one is, so that memory answers many of them at a time; that is three times as fast as one entry after the other.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
@@ -12,34 +20,69 @@ use crate::ledger::invariants::Trail;
 /// All accounts that were met, by the number that each got then.
 #[derive(Default)]
 pub(super) struct Trails {
-    numbers: HashTable<u32>,
+    places: HashTable<Place>,
     trails: Vec<Trail>,
     hasher: FixedState,
     opening: u128,
+    sought: Vec<Sought>,
+}
+
+/// An account in the table.
+#[derive(Clone, Copy)]
+struct Place {
+    /// Tells most accounts apart without a look at their names.
+    hash: u32,
+    number: u32,
+}
+
+/// An account that was looked for.
+#[derive(Clone, Copy)]
+struct Sought {
+    hash: u64,
+    /// Where it is, unless another account has the same 32 bits of hash.
+    number: Option<u32>,
 }
 
 impl Trails {
-    /// The number of the event's account. One that is met for the first time begins here, in the middle if
-    /// `is_gone` says so of the entry before.
-    pub fn number(&mut self, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> usize {
-        let Self { numbers, trails, hasher, opening } = self;
-        let hash = hasher.hash_one(event.account);
-        if let Some(number) = numbers.find(hash, |number| trails[*number as usize].account() == event.account) {
-            return *number as usize;
+    /// Looks for the accounts of entries that are asked for next.
+    pub fn seek<'a>(&mut self, accounts: impl Iterator<Item = &'a [u8]>) {
+        self.sought.clear();
+        let hasher = &self.hasher;
+        self.sought.extend(accounts.map(|account| Sought { hash: hasher.hash_one(account), number: None }));
+        for sought in &mut self.sought {
+            let found = self.places.find(sought.hash, |place| place.hash == short(sought.hash));
+            sought.number = found.map(|place| place.number);
         }
-        let number = trails.len();
+        let numbers = self.sought.iter().filter_map(|sought| sought.number);
+        // Read, to be in the cache; the sum is of no use.
+        black_box(numbers.fold(0, |sum, number| {
+            let trail = &self.trails[number as usize];
+            sum ^ trail.state().last_lsn ^ u64::from(trail.account()[0])
+        }));
+    }
+
+    /// The trail of the event's account, which was the `i`th to be looked for. One that is met for the first time begins
+    /// here: in the middle, if `is_gone` says so of the entry before.
+    pub fn trail(&mut self, i: usize, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> &mut Trail {
+        let Sought { hash, number } = self.sought[i];
+        let is_it = |number: u32| self.trails[number as usize].account() == event.account;
+        let exact = |place: &Place| place.hash == short(hash) && is_it(place.number);
+        // Not found then: it may have been met since, earlier in the same block.
+        let number = number.filter(|number| is_it(*number)).or_else(|| self.places.find(hash, exact).map(|p| p.number));
+        let number = number.unwrap_or_else(|| self.begin(hash, lsn, event, is_gone));
+        &mut self.trails[number as usize]
+    }
+
+    fn begin(&mut self, hash: u64, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> u32 {
+        let Self { places, trails, hasher, opening, .. } = self;
+        let number = u32::try_from(trails.len()).expect("a shard has fewer than 2^32 accounts");
         let is_cut = event.prev_lsn != NO_LSN && is_gone(event.prev_lsn);
         let trail = if is_cut { Trail::starting_at(lsn, event) } else { Trail::new(event.account) };
         *opening += u128::from(trail.state().balance);
         trails.push(trail);
-        let rehash = |number: &u32| hasher.hash_one(trails[*number as usize].account());
-        numbers.insert_unique(hash, u32::try_from(number).expect("a shard has fewer than 2^32 accounts"), rehash);
+        let rehash = |place: &Place| hasher.hash_one(trails[place.number as usize].account());
+        places.insert_unique(hash, Place { hash: short(hash), number }, rehash);
         number
-    }
-
-    /// The trail of an account.
-    pub fn trail(&mut self, number: usize) -> &mut Trail {
-        &mut self.trails[number]
     }
 
     /// Sum of the balances that trails began with.
@@ -51,4 +94,9 @@ impl Trails {
     pub fn all(&self) -> &[Trail] {
         &self.trails
     }
+}
+
+/// Bits of the hash that the table itself makes little use of.
+fn short(hash: u64) -> u32 {
+    (hash >> 24) as u32
 }

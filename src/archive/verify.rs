@@ -146,47 +146,43 @@ impl<'a> Proof<'a> {
         let mut entries = Vec::with_capacity(usize::from(block.header.record_count));
         for (lsn, bytes) in block.records() {
             match codec::decode(bytes) {
-                Ok(event) => {
-                    let (lost, first) = (&self.lost, self.report.first_lsn);
-                    let is_gone = |lsn| lsn < first || lost.iter().any(|(lost, _)| lost.contains(&lsn));
-                    entries.push((lsn, event, self.trails.number(lsn, &event, is_gone)));
-                }
+                Ok(event) => entries.push((lsn, event)),
                 Err(error) => {
                     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
                     self.fault(&block.no_record(lsn, format!("{error}; record: {hex}")));
                 }
             }
         }
-        for (lsn, event, number) in entries {
-            self.entry(block, lsn, &event, number);
+        self.trails.seek(entries.iter().map(|(_, event)| event.account));
+        for (i, (lsn, event)) in entries.iter().enumerate() {
+            self.entry(block, i, *lsn, event);
         }
     }
 
-    fn entry(&mut self, block: &BlockSeen<'_>, lsn: Lsn, event: &Event<'_>, number: usize) {
+    fn entry(&mut self, block: &BlockSeen<'_>, i: usize, lsn: Lsn, event: &Event<'_>) {
         self.report.records += 1;
         self.add(event);
-        if !self.lost.is_empty()
-            && let Some((_, finding)) = self.lost.iter().find(|(lost, _)| lost.contains(&event.prev_lsn))
-        {
-            self.report.findings[*finding].hit(event.account);
-            *self.trails.trail(number) = Trail::starting_at(lsn, event);
+        let (lost, first) = (&self.lost, self.report.first_lsn);
+        let lost_at = |lsn| lost.iter().find(|(lost, _)| lost.contains(&lsn)).map(|(_, finding)| *finding);
+        let trail = self.trails.trail(i, lsn, event, |lsn| lsn < first || lost_at(lsn).is_some());
+        if let Some(finding) = lost_at(event.prev_lsn) {
+            self.report.findings[finding].hit(event.account);
+            *trail = Trail::starting_at(lsn, event);
         }
-        let told = match event.change {
+        let opened = match event.change {
+            // Without the refunded entry the trail takes on trust what it took.
             Change::Refund { opened_lsn, .. } => {
-                // Without the refunded entry the trail takes on trust what it took.
-                let opened = self.window.record(opened_lsn).ok().and_then(|record| codec::decode(record).ok());
-                self.trails.trail(number).tell(lsn, event, opened.as_ref())
+                self.window.record(opened_lsn).ok().and_then(|record| codec::decode(record).ok())
             }
-            _ => self.trails.trail(number).tell(lsn, event, None),
+            _ => None,
         };
-        if let Err(Violation { account, seq, fault }) = told {
-            let finding = Finding::new("invariant", format!("{fault} (field {})", fault.field()));
-            let (account, seq) = (Some(escaped(&account)), Some(seq));
-            self.find(Finding { account, seq, ..placed(finding, block, lsn) });
-            let trail = self.trails.trail(number);
+        if let Err(Violation { account, seq, fault }) = trail.tell(lsn, event, opened.as_ref()) {
             *trail = Trail::starting_at(lsn, event);
             // What is wrong with the entry by itself was told just now.
             let _ = trail.tell(lsn, event, None);
+            let finding = Finding::new("invariant", format!("{fault} (field {})", fault.field()));
+            let (account, seq) = (Some(escaped(&account)), Some(seq));
+            self.find(Finding { account, seq, ..placed(finding, block, lsn) });
         }
     }
 
