@@ -27,3 +27,6 @@ pub use inspect::{Inspection, inspect};
 pub use notation::{escaped, moment, parse_moment, unescaped};
 pub use report::{Finding, Report, ShardReport};
 pub use verify::verify;
+
+#[cfg(test)]
+mod tests;

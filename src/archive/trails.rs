@@ -21,11 +21,15 @@ use crate::ledger::invariants::Trail;
 #[derive(Default)]
 pub(super) struct Trails {
     places: HashTable<Place>,
-    trails: Vec<Trail>,
+    trails: Vec<Slot>,
     hasher: FixedState,
     opening: u128,
     sought: Vec<Sought>,
 }
+
+/// A trail in cache lines of its own: two.
+#[repr(align(64))]
+struct Slot(Trail);
 
 /// An account in the table.
 #[derive(Clone, Copy)]
@@ -56,8 +60,8 @@ impl Trails {
         let numbers = self.sought.iter().filter_map(|sought| sought.number);
         // Read, to be in the cache; the sum is of no use.
         black_box(numbers.fold(0, |sum, number| {
-            let trail = &self.trails[number as usize];
-            sum ^ trail.state().last_lsn ^ u64::from(trail.account()[0])
+            let trail = &self.trails[number as usize].0;
+            sum ^ trail.state().balance ^ trail.account().last().map_or(0, |byte| u64::from(*byte))
         }));
     }
 
@@ -65,12 +69,12 @@ impl Trails {
     /// here: in the middle, if `is_gone` says so of the entry before.
     pub fn trail(&mut self, i: usize, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> &mut Trail {
         let Sought { hash, number } = self.sought[i];
-        let is_it = |number: u32| self.trails[number as usize].account() == event.account;
+        let is_it = |number: u32| self.trails[number as usize].0.account() == event.account;
         let exact = |place: &Place| place.hash == short(hash) && is_it(place.number);
         // Not found then: it may have been met since, earlier in the same block.
         let number = number.filter(|number| is_it(*number)).or_else(|| self.places.find(hash, exact).map(|p| p.number));
         let number = number.unwrap_or_else(|| self.begin(hash, lsn, event, is_gone));
-        &mut self.trails[number as usize]
+        &mut self.trails[number as usize].0
     }
 
     fn begin(&mut self, hash: u64, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> u32 {
@@ -79,8 +83,8 @@ impl Trails {
         let is_cut = event.prev_lsn != NO_LSN && is_gone(event.prev_lsn);
         let trail = if is_cut { Trail::starting_at(lsn, event) } else { Trail::new(event.account) };
         *opening += u128::from(trail.state().balance);
-        trails.push(trail);
-        let rehash = |place: &Place| hasher.hash_one(trails[place.number as usize].account());
+        trails.push(Slot(trail));
+        let rehash = |place: &Place| hasher.hash_one(trails[place.number as usize].0.account());
         places.insert_unique(hash, Place { hash: short(hash), number }, rehash);
         number
     }
@@ -91,8 +95,8 @@ impl Trails {
     }
 
     /// All of them.
-    pub fn all(&self) -> &[Trail] {
-        &self.trails
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &Trail> {
+        self.trails.iter().map(|slot| &slot.0)
     }
 }
 

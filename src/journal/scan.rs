@@ -1,6 +1,6 @@
 //! Reads one segment, at recovery and at rest: header, blocks at their expected places, and what is left behind the last one.
 //!
-//! Reads go through a window of 2 MiB of private memory, filled from the device; a block is checked completely before
+//! Reads go through a window of up to 2 MiB of private memory; a block is checked completely before
 //! a record of it is handed on. A read that fails is tried three times (case 10).
 
 use std::ops::Range;
@@ -159,7 +159,7 @@ impl<'a, P: Pages> Scan<'a, P> {
         assert!(offset.is_multiple_of(PAGE as u64) && len <= WINDOW_LEN, "a piece that fits the window");
         if offset < self.loaded.start || offset + len as u64 > self.loaded.end {
             self.loaded = 0..0;
-            let fill = (self.pages_len() - offset).min(WINDOW_LEN as u64);
+            let fill = (self.pages_len() - offset).min(P::READ_LEN.clamp(len, WINDOW_LEN) as u64);
             let target = &mut self.window.bytes_mut()[..fill as usize];
             read(self.pages, self.file, self.header.id, offset, target)?;
             self.loaded = offset..offset + fill;

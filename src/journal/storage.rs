@@ -62,6 +62,9 @@ pub struct SegmentFile {
 
 /// Reads segments for a scan: whole pages, which all lie in the file.
 pub trait Pages {
+    /// How many bytes to read ahead at a time, up to the length of two blocks.
+    const READ_LEN: usize;
+
     /// Fills `buf` from `offset`; both are made of pages.
     ///
     /// # Errors
@@ -70,6 +73,9 @@ pub trait Pages {
 }
 
 impl<S: Storage> Pages for S {
+    /// From the device: as much as there is room for.
+    const READ_LEN: usize = usize::MAX;
+
     fn read_pages(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
         self.read(segment, offset, buf)
     }
