@@ -56,6 +56,15 @@ fn writes_are_understood_in_any_case_and_option_order() {
     assert_eq!(op("CREDIT.RELEASE a t REASON r"), Op::Release);
     assert_eq!(op("CREDIT.BALANCE a"), Op::Balance);
     assert_eq!(op("CREDIT.HOLDS a"), Op::Holds);
+    with_line("CREDIT.REFUND a f1 d1 reason why AMOUNT 3", |request| {
+        let op = Op::Refund { amount: Some(3) };
+        let command = Command { of: b"d1", reason: b"why", ..Command::new(b"a", b"f1", op) };
+        assert_eq!(request, Ok(Request::Ledger { command, made_tx: false }));
+    });
+    assert_eq!(op("CREDIT.REFUND a f1 d1"), Op::Refund { amount: None });
+    assert_eq!(op("CREDIT.BALANCE a at 0"), Op::BalanceAt { at_ms: 0 });
+    assert_eq!(op("CREDIT.TX a t"), Op::Tx);
+    assert_eq!(op("CREDIT.AUDIT a"), Op::Audit);
 }
 
 #[test]
@@ -66,8 +75,11 @@ fn bad_amounts() {
         for verb in ["GRANT", "DEBIT", "RESERVE"] {
             refused(&format!("CREDIT.{verb} a t {amount}"), AMOUNT_RULE);
         }
-        let text = AMOUNT_RULE.replace("amount", "AMOUNT") + "; to take nothing use CREDIT.RELEASE";
+        let rule = AMOUNT_RULE.replace("amount", "AMOUNT");
+        let text = format!("{rule}; to take nothing use CREDIT.RELEASE");
         refused(&format!("CREDIT.CAPTURE a t AMOUNT {amount}"), &text);
+        let text = format!("{rule}; to refund all that is left leave it out");
+        refused(&format!("CREDIT.REFUND a t d AMOUNT {amount}"), &text);
     }
     for amount in [&b" 5"[..], b"5 ", b" "] {
         with_words(&[b"CREDIT.DEBIT", b"a", b"t", amount], |request| {
@@ -82,6 +94,14 @@ fn bad_times_to_live() {
         "ERR TTL must be a whole number of milliseconds from 1 to 2592000000 (30 days), without sign or leading zero";
     for ttl in ["0", "-1", "+1", "01", "2592000001", "1.0", "", "5m", "99999999999999999999"] {
         refused(&format!("CREDIT.RESERVE a t 1 TTL {ttl}"), rule);
+    }
+}
+
+#[test]
+fn bad_moments() {
+    for at in ["", "-1", "01", "1.5", "now", "18446744073709551616"] {
+        let rule = "ERR AT must be a whole number of milliseconds since 1970, without sign or leading zero";
+        refused(&format!("CREDIT.BALANCE a AT {at}"), rule);
     }
 }
 
@@ -103,7 +123,10 @@ fn ids_are_bytes_of_bounded_length() {
         refused(&format!("{verb}  t{tail}"), "ERR account is empty");
         refused(&format!("{verb} a {tail}"), "ERR tx is empty");
     }
-    for verb in ["BALANCE", "HOLDS"] {
+    refused(&format!("CREDIT.REFUND a f {tx}"), "ERR tx is longer than 64 bytes");
+    refused("CREDIT.REFUND a f ", "ERR tx is empty");
+    refused("CREDIT.TX a ", "ERR tx is empty");
+    for verb in ["BALANCE", "HOLDS", "HISTORY", "AUDIT"] {
         refused(&format!("CREDIT.{verb} {account}"), "ERR account is longer than 128 bytes");
         refused(&format!("CREDIT.{verb} "), "ERR account is empty");
     }
@@ -126,7 +149,11 @@ fn options_come_once_with_a_value_and_are_known() {
         "CREDIT.RELEASE a t META x",
         "CREDIT.RELEASE a t REASON x REASON x",
         "CREDIT.BALANCE a x",
-        "CREDIT.BALANCE a AT 5",
+        "CREDIT.BALANCE a AT",
+        "CREDIT.BALANCE a AT 5 AT 5",
+        "CREDIT.REFUND a t d 5",
+        "CREDIT.REFUND a t d TTL 5",
+        "CREDIT.REFUND a t d AMOUNT",
     ] {
         refused(line, SYNTAX);
     }
@@ -149,8 +176,9 @@ fn the_server_makes_an_id_only_for_what_starts_something() {
         let text = "ERR tx * is off here (allow-auto-tx no); choose an id and keep it for retries";
         assert_eq!(off.expect_err("off").text(), text);
     }
-    for verb in ["CAPTURE", "RELEASE"] {
-        refused(&format!("CREDIT.{verb} a *"), "ERR tx * starts something new; name the tx that you mean");
+    with_line("CREDIT.REFUND a * d", |request| assert!(matches!(request, Ok(Request::Ledger { made_tx: true, .. }))));
+    for words in ["CAPTURE a", "RELEASE a", "TX a", "REFUND a f"] {
+        refused(&format!("CREDIT.{words} *"), "ERR tx * starts something new; name the tx that you mean");
     }
 }
 
@@ -348,7 +376,10 @@ fn command_docs_has_the_shape_of_redis_7() {
 fn command_lists_counts_and_finds_keys() {
     assert_eq!(catalog_reply("COMMAND COUNT", Proto::Resp2), format!(":{}|", TABLE.len()));
     assert_eq!(catalog_reply("COMMAND LIST FILTERBY PATTERN credit.?ebit", Proto::Resp3), "*1|$12|credit.debit|");
-    assert_eq!(catalog_reply("COMMAND LIST filterby aclcat Granter", Proto::Resp2), "*1|$12|credit.grant|");
+    assert_eq!(
+        catalog_reply("COMMAND LIST filterby aclcat Granter", Proto::Resp2),
+        "*2|$12|credit.grant|$13|credit.refund|"
+    );
     assert_eq!(catalog_reply("COMMAND LIST FILTERBY MODULE x", Proto::Resp2), "*0|");
     assert!(catalog_reply("COMMAND LIST", Proto::Resp2).contains("$9|client|id|"));
     refused("COMMAND LIST FILTERBY x y", SYNTAX);

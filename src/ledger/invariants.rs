@@ -1,11 +1,11 @@
 //! The invariants of commands.md C.8 as predicates, shared by recovery, tests, the simulator and verification.
 //!
-//! [`Trail`] judges one account's entries by themselves and knows nothing of how a ledger keeps its state;
+//! [`Story`] judges one account's entries by themselves and knows nothing of how a ledger keeps its state;
 //! [`Ledger::check`](super::Ledger::check) judges a state by itself and knows nothing of how it came about.
 
-mod trail;
+mod story;
 
-pub use trail::{AccountState, ActiveHold, Trail, check_trail};
+pub use story::{AccountState, ActiveHold, Story, check_trail};
 
 use super::Ledger;
 use super::account::Account;

@@ -230,7 +230,7 @@ impl<R: SegmentSource> Shard<R> {
             }
             Op::BalanceAt { at_ms } => Question::At(at_ms),
             Op::History(query) => Question::History(query),
-            Op::Audit => Question::Audit(Box::new(super::audit::Audited)),
+            Op::Audit => Question::Audit(Box::new(self.ledger.state(at).unwrap_or_default())),
             _ => {
                 let hint = match self.ledger.lookup(key.expect("TX names an id")) {
                     Prior::Unknown => None,
@@ -266,7 +266,8 @@ impl<R: SegmentSource> Shard<R> {
             (Err(lsn), _) => return Err(Wanting::Read(Task::Recall(lsn))),
         };
         let is_new = matches!(own.past(&self.recalled[0]), Past::Unknown);
-        if !matches!(command.op, Op::Refund { .. }) || !is_new || !at.is_known() {
+        let needs_of = matches!(command.op, Op::Refund { .. }) && is_new && at.is_known() && command.of != command.tx;
+        if !needs_of {
             return Ok([own, Meaning::Unknown]);
         }
         let key = self.ledger.key(command.account, command.of);

@@ -3,14 +3,16 @@
 //! A question is asked of a settled account and answered as of that moment, however long the walk takes: entries are
 //! only ever added. Answered inline from memory, or by the same code on a reader thread.
 
-use super::audit::{self, Audited};
+use super::audit::audit;
 use super::recall::Recalled;
-use super::trail::{Source, Step, Stop, Trail};
+use super::trail::{Source, Step, Stop, Trail, decode};
 use crate::ledger::command::{HistoryQuery, Op};
 use crate::ledger::event::EntryId;
-use crate::ledger::id::{Lsn, NO_LSN};
+use crate::ledger::id::Lsn;
+use crate::ledger::invariants::AccountState;
 use crate::ledger::outcome::{Entries, Figures, Outcome};
 use crate::ledger::rejection::Rejection;
+use std::ops::ControlFlow;
 
 /// A question, with what the shard's memory knew when it was asked.
 #[derive(Debug)]
@@ -25,13 +27,13 @@ pub(super) enum Question {
     History(HistoryQuery),
     /// The figures of a past moment, unix milliseconds.
     At(u64),
-    /// Whether trail and account agree.
-    Audit(Box<Audited>),
+    /// Whether the trail agrees with itself and with the account, which is so in memory.
+    Audit(Box<AccountState>),
 }
 
 impl Question {
-    /// The answer, from the trail of `account` whose newest entry stands at `from` ([`NO_LSN`]: it has none). At most
-    /// `walk_max` records are touched; an audit touches all.
+    /// The answer, from the trail of `account` whose newest entry stands at `from`
+    /// ([`NO_LSN`](crate::ledger::id::NO_LSN): it has none). At most `walk_max` records are touched.
     pub(super) fn answer(
         &self,
         source: impl Source,
@@ -45,7 +47,7 @@ impl Question {
             Question::History(query) if query.newest_first => newest_first(&mut trail, query, from),
             Question::History(query) => oldest_first(&mut trail, query, from),
             Question::At(at_ms) => balance_at(&mut trail, *at_ms, from),
-            Question::Audit(audited) => audit::audit(&mut trail, audited, from),
+            Question::Audit(memory) => audit(&mut trail, memory, from),
         }
     }
 }
@@ -71,7 +73,7 @@ fn transaction(
 }
 
 fn balance_at(trail: &mut Trail<'_, impl Source>, at_ms: u64, from: Lsn) -> Result<Outcome, Stop> {
-    let found = seek(trail, from, EntryId { time_ms: at_ms, seq: u64::MAX }, |_| {})?;
+    let found = trail.seek(from, EntryId { time_ms: at_ms, seq: u64::MAX }, |_| {})?;
     Ok(match (found, trail.starts()) {
         (Some(Step { balance, reserved, id, .. }), _) => {
             Outcome::Balance(Figures { balance, reserved, seq: id.seq, time_ms: at_ms })
@@ -83,7 +85,7 @@ fn balance_at(trail: &mut Trail<'_, impl Source>, at_ms: u64, from: Lsn) -> Resu
 
 fn newest_first(trail: &mut Trail<'_, impl Source>, query: &HistoryQuery, from: Lsn) -> Result<Outcome, Stop> {
     let mut entries = Entries::default();
-    let mut next = seek(trail, from, query.end, |_| {})?;
+    let mut next = trail.seek(from, query.end, |_| {})?;
     while let Some(step) = next.filter(|step| step.id >= query.start && entries.len() < usize::from(query.count)) {
         if query.types.has(step.entry_type) {
             entries.push(trail.source().record(step.lsn)?);
@@ -93,34 +95,18 @@ fn newest_first(trail: &mut Trail<'_, impl Source>, query: &HistoryQuery, from: 
     Ok(entries_or_cut(entries, trail, query))
 }
 
-/// The chain runs backwards: looks for the place before the first entry wanted and remembers the 256th entries on the
-/// way, then walks the stretches between them from there on, each backwards.
 fn oldest_first(trail: &mut Trail<'_, impl Source>, query: &HistoryQuery, from: Lsn) -> Result<Outcome, Stop> {
     let mut entries = Entries::default();
-    let mut tops = Vec::new();
-    let mut below_seq = seek(trail, from, query.start.before(), |step| tops.push(*step))?.map_or(0, |step| step.id.seq);
-    let (mut records, mut places) = (Vec::new(), Vec::new());
-    while let Some(top) = tops.pop() {
-        let mut next = Some(top);
-        while let Some(step) = next.filter(|step| step.id.seq > below_seq) {
-            if step.id <= query.end && query.types.has(step.entry_type) {
-                let start = records.len();
-                records.extend_from_slice(trail.source().record(step.lsn)?);
-                places.push(start..records.len());
-            }
-            next = trail.before(&step)?;
+    trail.ascend(from, query.start.before(), |_, lsn, record| {
+        let event = decode(lsn, record)?;
+        if event.id() > query.end || entries.len() == usize::from(query.count) {
+            return Ok(ControlFlow::Break(()));
         }
-        for place in places.drain(..).rev() {
-            if entries.len() < usize::from(query.count) {
-                entries.push(&records[place]);
-            }
+        if query.types.has(event.entry_type()) {
+            entries.push(record);
         }
-        records.clear();
-        if entries.len() == usize::from(query.count) || top.id >= query.end {
-            break;
-        }
-        below_seq = top.id.seq;
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(entries_or_cut(entries, trail, query))
 }
 
@@ -132,15 +118,6 @@ fn entries_or_cut<S: Source>(entries: Entries, trail: &Trail<'_, S>, query: &His
         }
         _ => Outcome::History(entries),
     }
-}
-
-fn seek<S: Source>(
-    trail: &mut Trail<'_, S>,
-    from: Lsn,
-    bound: EntryId,
-    passed: impl FnMut(&Step),
-) -> Result<Option<Step>, Stop> {
-    if from == NO_LSN { Ok(None) } else { trail.seek(from, bound, passed) }
 }
 
 #[cfg(test)]

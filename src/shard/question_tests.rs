@@ -4,6 +4,8 @@ use super::*;
 use crate::journal::chance::Chance;
 use crate::ledger::codec;
 use crate::ledger::event::{Change, EntryType, EntryTypes, Event, SKIP_EVERY};
+use crate::ledger::id::NO_LSN;
+use crate::ledger::outcome::AuditView;
 use std::cell::Cell;
 
 const ACCOUNT: &[u8] = b"tradie:1";
@@ -25,8 +27,9 @@ impl Rows {
         let mut rows = Self { records: vec![], ids: vec![], types: vec![], kept_from: NO_LSN, touched: Cell::new(0) };
         for seq in 1..=len {
             time_ms += if chance.percent(25) { 0 } else { 1 + chance.below(5) };
-            balance += 1;
-            let change = if chance.percent(10) { Change::Void } else { Change::Grant };
+            let (amount, change) = if chance.percent(10) { (0, Change::Void) } else { (1, Change::Grant) };
+            let (amount, change) = if seq == 1 { (1, Change::Grant) } else { (amount, change) };
+            balance += amount;
             let tx = format!("t{seq}");
             let anchor = if seq.is_multiple_of(SKIP_EVERY) && seq > SKIP_EVERY { lsn_of(seq - SKIP_EVERY) } else { 0 };
             let event = Event {
@@ -36,7 +39,7 @@ impl Rows {
                 meta: b"",
                 time_ms,
                 seq,
-                amount: 1,
+                amount,
                 balance,
                 reserved: 0,
                 prev_lsn: if seq == 1 { NO_LSN } else { lsn_of(seq - 1) },
@@ -116,7 +119,8 @@ fn any_range_of_any_trail_is_what_the_list_says() {
 
             let at_ms = 990 + chance.below(last_ms);
             let seq = rows.ids.iter().filter(|id| id.time_ms <= at_ms).count() as u64;
-            let expected = Figures { balance: seq, reserved: 0, seq, time_ms: at_ms };
+            let balance = rows.types[..seq as usize].iter().filter(|kind| **kind == EntryType::Grant).count() as u64;
+            let expected = Figures { balance, reserved: 0, seq, time_ms: at_ms };
             assert_eq!(rows.answer(&Question::At(at_ms)), Outcome::Balance(expected));
         }
     }
@@ -198,4 +202,33 @@ fn a_record_of_another_trail_is_never_shown() {
     };
     let stop = rows.ask(&Question::History(everything()), u64::MAX);
     assert!(matches!(stop, Err(Stop::Broken(crate::shard::Fault::Foreign { .. }))));
+}
+
+/// What a shard would have in memory.
+fn memory(rows: &Rows) -> AccountState {
+    let last = codec::decode(rows.records.last().expect("an entry")).expect("a record");
+    AccountState { balance: last.balance, seq: last.seq, last_lsn: lsn_of(last.seq), ..AccountState::default() }
+}
+
+#[test]
+fn an_audit_reads_every_entry_and_finds_what_is_wrong() {
+    let mut rows = Rows::new(1_000, 9);
+    let memory = memory(&rows);
+    let audit = |rows: &Rows, memory: &AccountState| rows.answer(&Question::Audit(Box::new(memory.clone())));
+    let view = AuditView { entries: 1_000, balance: memory.balance, reserved: 0, starts: None };
+    assert_eq!(audit(&rows, &memory), Outcome::Audit(view));
+    let corrupt = |seq, field| Outcome::Rejected(Rejection::Corrupt { seq, field });
+    let rich = AccountState { balance: memory.balance + 1, ..memory.clone() };
+    assert_eq!(audit(&rows, &rich), corrupt(1_000, "balance"));
+
+    rows.kept_from = lsn_of(700);
+    let starts = Some(rows.ids[699]);
+    assert_eq!(audit(&rows, &memory), Outcome::Audit(AuditView { entries: 301, starts, ..view }));
+    rows.kept_from = 0;
+
+    let event = codec::decode(&rows.records[599]).expect("a record");
+    let mut record = Vec::new();
+    codec::encode(&Event { balance: event.balance + 5, ..event }, &mut record);
+    rows.records[599] = record;
+    assert_eq!(audit(&rows, &memory), corrupt(600, "balance"));
 }

@@ -14,6 +14,7 @@ use crate::journal::{Log, ReadError, Window};
 use crate::ledger::codec;
 use crate::ledger::event::{Change, EntryId, EntryType, Event, SKIP_EVERY};
 use crate::ledger::id::{Lsn, NO_LSN};
+use std::ops::ControlFlow;
 
 /// Gives records by their position.
 pub(super) trait Source {
@@ -137,6 +138,9 @@ impl<'a, S: Source> Trail<'a, S> {
         bound: EntryId,
         mut passed: impl FnMut(&Step),
     ) -> Result<Option<Step>, Stop> {
+        if from == NO_LSN {
+            return Ok(None);
+        }
         let mut step = self.step(from)?;
         passed(&step);
         while step.id > bound {
@@ -160,6 +164,39 @@ impl<'a, S: Source> Trail<'a, S> {
             }
         }
         Ok(Some(step))
+    }
+
+    /// Gives the entries after `bound`, up to the one at `from`, oldest first, until `each` breaks off. It also gets the
+    /// source, for what an entry refers to.
+    ///
+    /// The chain runs backwards: goes back to `bound` and remembers the 256th entries on the way, then walks the
+    /// stretches between them, each backwards into a buffer.
+    pub(super) fn ascend(
+        &mut self,
+        from: Lsn,
+        bound: EntryId,
+        mut each: impl FnMut(&mut S, Lsn, &[u8]) -> Result<ControlFlow<()>, Stop>,
+    ) -> Result<(), Stop> {
+        let mut tops = Vec::new();
+        let mut below_seq = self.seek(from, bound, |step| tops.push(*step))?.map_or(0, |step| step.id.seq);
+        let (mut records, mut places) = (Vec::new(), Vec::new());
+        while let Some(top) = tops.pop() {
+            let mut next = Some(top);
+            while let Some(step) = next.filter(|step| step.id.seq > below_seq) {
+                let start = records.len();
+                records.extend_from_slice(self.source.record(step.lsn)?);
+                places.push((step.lsn, start..records.len()));
+                next = self.before(&step)?;
+            }
+            for (lsn, place) in places.drain(..).rev() {
+                if each(&mut self.source, lsn, &records[place])?.is_break() {
+                    return Ok(());
+                }
+            }
+            records.clear();
+            below_seq = top.id.seq;
+        }
+        Ok(())
     }
 
     /// Where the newest entry stands that decided or changed what the id `tx` answers, looked for from `from` back.

@@ -179,7 +179,10 @@ impl Account {
         if let Some(id) = self.ids.get(command.tx) {
             return id.refund_again(command.of, amount, now);
         }
-        let Some(of) = self.tx_view(command.of) else { return Outcome::Rejected(Rejection::NoTx) };
+        // An id that is new to writes cannot be refunded by itself, whatever it meant before it was forgotten.
+        let Some(of) = self.tx_view(command.of).filter(|_| command.tx != command.of) else {
+            return Outcome::Rejected(Rejection::NoTx);
+        };
         let Some(left) = self.refundable(command.of) else {
             return Outcome::Rejected(Rejection::NotRefundable { op: of.op, state: of.state });
         };
@@ -214,9 +217,12 @@ impl Account {
             Verb::Refund => (self.balance, self.refunded) = (self.balance + amount, self.refunded + amount),
             _ => {}
         }
-        // After this, if it is a refund.
-        let left = self.refundable(command.of).unwrap_or(0).saturating_sub(amount);
-        let total = self.refunds(command.of).iter().sum::<u64>() + amount;
+        let is_refund = verb == Verb::Refund && declined.is_none();
+        // Refunded so far and left to refund, after this.
+        let refund = is_refund.then(|| {
+            let (refunds, left) = (self.refunds(command.of), self.refundable(command.of).unwrap());
+            (refunds.iter().sum::<u64>() + amount, left - amount)
+        });
         let (first, of) = (Outcome::Rejected(Rejection::NoAccount), command.of.to_vec());
         let id = Id { verb, amount, of, state, first, end: None, created: now, expires };
         self.ids.insert(command.tx.to_vec(), id);
@@ -230,12 +236,12 @@ impl Account {
         let entry = self.enter(entry_type, command, amount, now);
         entry.of = command.of.to_vec();
         entry.expires = (state == State::Active).then_some(expires);
-        entry.refund = (entry_type == EntryType::Refund).then_some((total, left));
+        entry.refund = refund;
         entry.declined = declined.as_ref().map(|rejection| (verb, code(rejection)));
         let (status, detail) = match verb {
             Verb::Grant => (Status::Granted, Detail::None),
             Verb::Debit => (Status::Debited, Detail::None),
-            Verb::Refund => (Status::Refunded, Detail::Refundable(left)),
+            Verb::Refund => (Status::Refunded, Detail::Refundable(refund.map_or(0, |(_, left)| left))),
             _ => (Status::Active, Detail::Expires(expires)),
         };
         let first = declined.map_or_else(|| Outcome::Written(self.receipt(status, detail)), Outcome::Rejected);

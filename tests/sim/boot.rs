@@ -141,9 +141,9 @@ impl World {
             self.judge.take_back(&ledger, |account| self.knobs.shard(account) == shard);
             let reader = opened.reader();
             let Opened { committer, log, .. } = opened;
-            let mut shard = Shard::new(shard, ledger, log, reader, now_ms);
+            let mut shard = Shard::new(shard, ledger, log, reader, now_ms, self.knobs.walk_max);
             shard.mark(BlockKind::Fence, now_ms);
-            homes.push(Home { shard, committer, flight: Flight::None });
+            homes.push(Home { shard, committer, flight: Flight::None, away: Vec::new() });
         }
         let cores = 1 + self.chance.below(u64::from(self.knobs.cores_max)) as u16;
         let pairs = usize::from(cores * cores);

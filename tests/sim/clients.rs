@@ -4,9 +4,11 @@
 use super::knobs::Knobs;
 use super::witness::{Witness, shown_seq};
 use creditd::journal::chance::Chance;
-use creditd::ledger::command::{Command, Op};
+use creditd::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
 use creditd::ledger::credits::{CREDITS_MAX, TTL_MS_MAX};
+use creditd::ledger::event::{EntryId, EntryType, EntryTypes};
 use creditd::ledger::outcome::Outcome;
+use creditd::ledger::rejection::Rejection;
 use creditd::shard::batch::{Reply, Ticket};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -52,6 +54,8 @@ pub struct Clients {
     answered: Vec<Vec<Request>>,
     /// Per account: ids made so far.
     ids: Vec<u64>,
+    /// Per account: ids that somebody was told took credits, however long ago.
+    took: BTreeMap<Vec<u8>, Vec<Vec<u8>>>,
     forgets: bool,
     pub witness: Witness,
     pub told: u64,
@@ -94,6 +98,7 @@ impl Clients {
             again: vec![VecDeque::new(); knobs.clients],
             answered: vec![Vec::new(); knobs.clients],
             ids: vec![1; knobs.accounts as usize],
+            took: BTreeMap::new(),
             forgets: knobs.retention_ms != u64::MAX,
             witness: Witness::default(),
             told: 0,
@@ -132,7 +137,7 @@ impl Clients {
     }
 
     /// Some client sends a command; the network may do it twice.
-    pub fn send(&mut self, chance: &mut Chance, knobs: &Knobs) -> Option<&Request> {
+    pub fn send(&mut self, chance: &mut Chance, knobs: &Knobs, now_ms: u64) -> Option<&Request> {
         let number = chance.below(self.connections.len() as u64) as usize;
         let client = self.connections[number].client;
         if self.connections[number].unread.len() >= UNREAD_MAX {
@@ -144,7 +149,7 @@ impl Clients {
                 self.retries += 1;
                 request
             }
-            None => self.invent(chance, knobs),
+            None => self.invent(chance, knobs, now_ms),
         };
         if chance.percent(knobs.twice_percent) {
             self.again[client].push_back(request.clone());
@@ -210,7 +215,7 @@ impl Clients {
 
     fn hear(&mut self, number: usize, request: &Request, outcome: &Outcome) {
         let connection = &mut self.connections[number];
-        if let Some((seq, is_new)) = shown_seq(outcome) {
+        if let Some((seq, is_new)) = shown_seq(request.op, outcome) {
             let seen = connection.seen.entry(request.account.clone()).or_default();
             assert!(
                 seq > *seen || (seq == *seen && !is_new),
@@ -218,8 +223,15 @@ impl Clients {
             );
             *seen = seq;
         }
+        if matches!(outcome, Outcome::Rejected(Rejection::TryAgain(_))) {
+            self.again[connection.client].push_back(request.clone());
+        }
         self.witness.hears(request, outcome, self.forgets);
         self.told += 1;
+        let took = matches!(request.op, Op::Debit { .. } | Op::Capture { .. });
+        if took && matches!(outcome, Outcome::Written(_)) {
+            self.took.entry(request.account.clone()).or_default().push(request.tx.clone());
+        }
         if request.op.is_write() {
             self.answered[connection.client].push(request.clone());
         }
@@ -230,20 +242,32 @@ impl Clients {
         self.connections.iter().all(|connection| connection.unread.is_empty() && connection.slots.is_empty())
     }
 
-    fn invent(&mut self, chance: &mut Chance, knobs: &Knobs) -> Request {
+    fn invent(&mut self, chance: &mut Chance, knobs: &Knobs, now_ms: u64) -> Request {
         let account = chance.below(knobs.accounts);
         let ids = &mut self.ids[account as usize];
         *ids += u64::from(chance.percent(30));
         let id = *ids - chance.below(knobs.ids.min(*ids));
-        let op = invent_op(chance, knobs, id);
+        let op = if chance.percent(15) { ask(chance, now_ms) } else { invent_op(chance, knobs, id) };
         // Ids of all lengths: kept inline, kept in a box, the longest there are.
         let account = format!("tradie:{account:0width$}", width = [1, 1, 20, 121][account as usize % 4]).into_bytes();
-        let tx =
-            if op.is_write() { format!("t{id:0width$}", width = [1, 30, 63][id as usize % 3]) } else { String::new() };
+        let name = |id: u64| format!("t{id:0width$}", width = [1, 30, 63][id as usize % 3]).into_bytes();
+        // Also ids that did not take anything, are not known yet, or were forgotten.
+        let took = self.took.get(&account).map_or(&[][..], Vec::as_slice);
+        let back = if chance.percent(50) { 10 } else { 1_000 };
+        let of = match took.len().checked_sub(1 + chance.below(back) as usize) {
+            Some(place) if chance.percent(70) => took[place].clone(),
+            _ => name(id - chance.below(id.min(300))),
+        };
         let reason = if chance.percent(10) { b"because".to_vec() } else { Vec::new() };
         let meta =
             if chance.percent(knobs.long_percent) { vec![b'm'; 1 + chance.below(1024) as usize] } else { Vec::new() };
-        Request { account, tx: tx.into_bytes(), of: Vec::new(), reason, meta, op }
+        let (tx, of) = match op {
+            Op::Refund { .. } => (name(id), of),
+            Op::Tx => (of, Vec::new()),
+            _ if op.is_write() => (name(id), Vec::new()),
+            _ => (Vec::new(), Vec::new()),
+        };
+        Request { account, tx, of, reason, meta, op }
     }
 }
 
@@ -254,18 +278,50 @@ fn invent_op(chance: &mut Chance, knobs: &Knobs, id: u64) -> Op {
         2..10 => 1 + chance.below(12),
         _ => 1 + id % 7,
     };
-    let verb = if chance.percent(80) { id % 5 } else { chance.below(5) };
+    // The first one opens the account.
+    let made_for = if id == 1 { 0 } else { id % 6 };
+    let verb = if chance.percent(85) { made_for } else { chance.below(6) };
     match (verb, chance.below(10)) {
-        (_, 0) => Op::Balance,
-        (_, 1) if chance.percent(50) => Op::Holds,
-        (0, _) => Op::Grant { amount },
-        (1, _) => Op::Debit { amount },
-        (_, 0..6) => {
+        (5, 0..=3) => Op::Refund { amount: None },
+        (5, 4..=7) => Op::Refund { amount: Some(1 + chance.below(3)) },
+        (5, _) => Op::Refund { amount: Some(amount) },
+        (0, _) => Op::Grant { amount: CREDITS_MAX.min(3 * amount) },
+        (1 | 4, _) => Op::Debit { amount },
+        (_, 0..=4) => {
             let ttl_ms = if chance.percent(5) { TTL_MS_MAX } else { 1 + chance.below(knobs.ttl_ms_max) };
             Op::Reserve { amount, ttl_ms }
         }
-        (_, 6..8) if chance.percent(50) => Op::Capture { amount: None },
-        (_, 6..8) => Op::Capture { amount: Some(1 + chance.below(amount)) },
+        (_, 5..=7) if chance.percent(50) => Op::Capture { amount: None },
+        (_, 5..=7) => Op::Capture { amount: Some(1 + chance.below(amount)) },
         _ => Op::Release,
+    }
+}
+
+/// A question, mostly about the recent past.
+fn ask(chance: &mut Chance, now_ms: u64) -> Op {
+    let at_ms = |chance: &mut Chance| match chance.below(10) {
+        0..4 => now_ms,
+        4..8 => now_ms - chance.below(3_000),
+        8 => now_ms + chance.below(3),
+        _ => now_ms - chance.below(100_000_000),
+    };
+    let entry = |chance: &mut Chance| EntryId {
+        time_ms: at_ms(chance),
+        seq: [0, u64::MAX, chance.below(60)][chance.below(3) as usize],
+    };
+    match chance.below(10) {
+        0..3 => Op::Balance,
+        3 => Op::Holds,
+        4..6 => Op::Tx,
+        6 => Op::BalanceAt { at_ms: at_ms(chance) },
+        7 if chance.percent(50) => Op::Audit,
+        _ => {
+            let start = if chance.percent(50) { EntryId::MIN } else { entry(chance) };
+            let end = if chance.percent(50) { EntryId::MAX } else { entry(chance) };
+            let count = [1, 5, 100, HISTORY_COUNT_MAX][chance.below(4) as usize];
+            let some = EntryTypes::NONE.with(EntryType::Refund).with(EntryType::Expire).with(EntryType::Debit);
+            let types = if chance.percent(70) { EntryTypes::ALL } else { some };
+            Op::History(HistoryQuery { start, end, count, newest_first: chance.percent(50), types })
+        }
     }
 }

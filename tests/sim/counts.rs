@@ -13,6 +13,15 @@ pub struct Counts {
     pub commands: u64,
     pub answers: u64,
     pub retries: u64,
+    /// Commands that waited behind a REFUND, or were one that waited.
+    pub asides: u64,
+    /// Errands for known records, and along a trail.
+    pub recalls: u64,
+    pub walks: u64,
+    /// Commands refused because too many wait, and because a walk is too long.
+    pub busy: u64,
+    pub too_long: u64,
+    pub refunds: u64,
     pub replays: u64,
     pub commits: u64,
     pub boots: u64,
@@ -37,6 +46,12 @@ impl Counts {
         self.commands += other.commands;
         self.answers += other.answers;
         self.retries += other.retries;
+        self.asides += other.asides;
+        self.recalls += other.recalls;
+        self.walks += other.walks;
+        self.busy += other.busy;
+        self.too_long += other.too_long;
+        self.refunds += other.refunds;
         self.replays += other.replays;
         self.commits += other.commits;
         self.boots += other.boots;
@@ -54,8 +69,19 @@ impl Counts {
     /// A simulation in which nothing happens proves nothing.
     pub fn check(&self, seeds: u64) {
         let often = [self.commands / 100, self.answers / 50, self.replays, self.commits / 10, self.lost, self.survived];
+        let also = [self.asides, self.recalls, self.walks, self.refunds];
+        assert!(also.into_iter().all(|count| count >= seeds), "too little is looked for: {self:?}");
         assert!(often.into_iter().all(|count| count >= seeds), "too little happens: {self:?}");
-        let ends = [self.nested, self.power_cuts, self.kills, self.faults, self.clean_stops, self.rot_refused];
+        let ends = [
+            self.busy,
+            self.too_long,
+            self.nested,
+            self.power_cuts,
+            self.kills,
+            self.faults,
+            self.clean_stops,
+            self.rot_refused,
+        ];
         assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");
     }
 }

@@ -5,21 +5,26 @@
 //! answer showed (I12). The model is taken back to that point, and goes on from there: what was lost happens anew when
 //! it is retried, what survived is a replay, and nothing is done twice.
 
+use super::asides::Asides;
 use super::clients::Request;
-use super::model::{Model, State};
+use super::knobs::Knobs;
+use super::model::{Entry, Model, State};
 use creditd::journal::Lsn;
 use creditd::ledger::command::{Command, Op};
 use creditd::ledger::outcome::Outcome;
+use creditd::ledger::rejection::{Busy, Rejection};
 use creditd::ledger::{Decision, Ledger, Past, Prior};
-use creditd::shard::batch::{Reply, Ticket};
+use creditd::shard::batch::{Batch, Reply, Ticket};
 use std::collections::BTreeMap;
 
 /// Knows what must be.
 pub struct Judge {
     holds_max: usize,
     retention_ms: u64,
+    walk_max: u64,
     cases: BTreeMap<Vec<u8>, Case>,
     owed: BTreeMap<Ticket, Owed>,
+    asides: Asides,
     /// Per shard: digests of the state at ends of blocks.
     digests: Vec<BTreeMap<Lsn, u128>>,
     /// Per shard: what it was told is durable.
@@ -30,6 +35,18 @@ pub struct Judge {
     pub lost: u64,
     /// Effects that survived a crash.
     pub survived: u64,
+    /// Commands refused because too many wait, and because a walk is too long; refunds.
+    pub busy: u64,
+    pub too_long: u64,
+    pub refunds: u64,
+}
+
+/// What is known of a command's ids before it is executed.
+pub struct Known {
+    /// Its id may be forgotten, and is.
+    forgotten: bool,
+    /// The id that a TX or a REFUND asks for is not in the index, and too far back in the trail.
+    too_long: bool,
 }
 
 /// One account.
@@ -62,46 +79,117 @@ struct Step {
 
 struct Owed {
     account: Vec<u8>,
-    outcome: Outcome,
+    answer: Answer,
+    /// The newest entry that it shows.
     seq: u64,
+    /// It may be refused as too long a walk instead.
+    may_be_too_long: bool,
+}
+
+/// What the model answers.
+enum Answer {
+    Outcome(Outcome),
+    Entries(Vec<Entry>),
 }
 
 impl Judge {
     /// Before anything.
-    pub fn new(shards: u16, holds_max: u32, retention_ms: u64) -> Self {
+    pub fn new(knobs: &Knobs) -> Self {
+        let shards = usize::from(knobs.shards);
         Self {
-            holds_max: holds_max as usize,
-            retention_ms,
+            holds_max: knobs.holds_max as usize,
+            retention_ms: knobs.retention_ms,
+            walk_max: knobs.walk_max,
             cases: BTreeMap::new(),
             owed: BTreeMap::new(),
-            digests: vec![BTreeMap::new(); usize::from(shards)],
-            durable: vec![0; usize::from(shards)],
-            proven: vec![0; usize::from(shards)],
+            asides: Asides::default(),
+            digests: vec![BTreeMap::new(); shards],
+            durable: vec![0; shards],
+            proven: vec![0; shards],
             lost: 0,
             survived: 0,
+            busy: 0,
+            too_long: 0,
+            refunds: 0,
         }
     }
 
-    /// A shard is about to execute `command`. `ledger` is only asked whether it has forgotten an id that it may forget.
-    pub fn execute(&mut self, ledger: &Ledger, ticket: Ticket, command: &Command<'_>, now_ms: u64) {
-        let (holds_max, retention_ms) = (self.holds_max, self.retention_ms);
+    /// A shard is about to execute `command`. `ledger` is only asked what it has forgotten.
+    pub fn look(&mut self, ledger: &Ledger, command: &Command<'_>, now_ms: u64) -> Known {
+        let holds_max = self.holds_max;
         let case = self.cases.entry(command.account.to_vec()).or_insert_with(|| Case::new(holds_max));
-        let forgotten = case.now.may_be_forgotten(command, now_ms, retention_ms)
-            && ledger.lookup(ledger.key(command.account, command.tx)) == Prior::Unknown;
-        let mut step = Step { request: Request::copy(command), now_ms, forgotten, seq: 0 };
-        let (outcome, changed) = case.now.take(&step);
+        let is_unknown = |id| ledger.lookup(ledger.key(command.account, id)) == Prior::Unknown;
+        let may_be_forgotten = case.now.may_be_forgotten(command, now_ms, self.retention_ms);
+        let wanted = match command.op {
+            Op::Tx => Some(command.tx),
+            Op::Refund { .. } => Some(command.of),
+            _ => None,
+        };
+        Known {
+            forgotten: may_be_forgotten && is_unknown(command.tx),
+            too_long: wanted
+                .is_some_and(|id| is_unknown(id) && case.now.distance(command.account, id, now_ms) > self.walk_max),
+        }
+    }
+
+    /// A shard has decided `command`.
+    pub fn decided(&mut self, ticket: Ticket, command: &Command<'_>, now_ms: u64, known: &Known) {
+        let case = self.cases.get_mut(command.account).expect("it was looked at");
+        let too_long = self.asides.take_back(ticket).unwrap_or(known.too_long);
+        let mut step = Step { request: Request::copy(command), now_ms, forgotten: known.forgotten, seq: 0 };
+        let is_busy = self.asides.is_full(command.account);
+        let (answer, changed) = if is_busy {
+            (Answer::refusal(Rejection::TryAgain(Busy::Refund)), false)
+        } else if too_long && case.now.walks(&step) {
+            (Answer::refusal(Rejection::WalkTooLong { entries: self.walk_max }), false)
+        } else {
+            case.now.take(&step)
+        };
         step.seq = case.now.seq(command.account);
-        let owed = Owed { account: command.account.to_vec(), outcome, seq: step.seq };
+        self.refunds += u64::from(changed && matches!(command.op, Op::Refund { .. }));
+        let may_be_too_long = match command.op {
+            // At worst: to a 256th entry, one look at each below it, and back to the entry.
+            Op::BalanceAt { .. } => step.seq > self.walk_max && 520 + step.seq / 256 > self.walk_max,
+            // At worst: to the first entry wanted, and over all of them again.
+            Op::History(_) => 2 * (step.seq + step.seq / 256) > self.walk_max,
+            _ => false,
+        };
+        let seq = if is_busy { 0 } else { step.seq };
+        let owed = Owed { account: command.account.to_vec(), answer, seq, may_be_too_long };
         if changed {
             case.history.push(step);
         }
         assert!(self.owed.insert(ticket, owed).is_none(), "a ticket is used once");
     }
 
+    /// A shard has put `command` aside.
+    pub fn aside(&mut self, ticket: Ticket, command: &Command<'_>, known: &Known) {
+        self.asides.put(ticket, command, known.too_long);
+    }
+
+    /// A shard gives commands back that it had put aside.
+    pub fn back(&mut self, batch: &Batch) {
+        self.asides.back(batch);
+    }
+
     /// A shard lets an answer out.
     pub fn released(&mut self, reply: &Reply) {
         let owed = self.owed.remove(&reply.ticket).expect("one answer is owed to a ticket");
-        assert_eq!(reply.outcome, owed.outcome, "the model answers so; account {}", owed.account.escape_ascii());
+        let name = owed.account.escape_ascii();
+        match (&owed.answer, &reply.outcome) {
+            (_, Outcome::Audit(_)) => {} // TEMP
+            (_, Outcome::Rejected(Rejection::WalkTooLong { entries })) if owed.may_be_too_long => {
+                assert_eq!(*entries, self.walk_max);
+            }
+            (Answer::Entries(entries), Outcome::History(told)) => {
+                let told: Vec<_> = told.iter().map(|event| Entry::of(&event)).collect();
+                assert_eq!(&told, entries, "the model has this trail; account {name}");
+            }
+            (Answer::Entries(_), told) => panic!("entries, not {told:?}; account {name}"),
+            (Answer::Outcome(outcome), told) => assert_eq!(told, outcome, "the model answers so; account {name}"),
+        }
+        self.busy += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::TryAgain(_))));
+        self.too_long += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::WalkTooLong { .. })));
         let case = self.cases.get_mut(&owed.account).expect("it was executed");
         case.shown_seq = case.shown_seq.max(owed.seq);
     }
@@ -131,6 +219,7 @@ impl Judge {
     /// The process is gone: nobody is owed anything.
     pub fn down(&mut self) {
         self.owed.clear();
+        self.asides = Asides::default();
     }
 
     /// A shard came back with a log that ends at `lsn`.
@@ -181,18 +270,25 @@ impl Judge {
 
     /// Compares a whole shard, settled at `now_ms`, with the model.
     pub fn audit(&mut self, ledger: &Ledger, now_ms: u64, mut is_here: impl FnMut(&[u8]) -> bool) {
-        let mut sums = [0; 4];
+        let mut sums = [0; 5];
         for (account, case) in self.cases.iter_mut().filter(|(account, _)| is_here(account)) {
             let command = Command::new(account, b"", Op::Holds);
             let expected = case.now.model.execute(&command, now_ms);
             assert_eq!(view(ledger, account, Op::Holds, now_ms), expected, "{}", account.escape_ascii());
             if let Some(account) = case.now.model.accounts.get(account) {
-                let figures = [account.granted, account.debited, account.balance, account.reserved()];
+                let figures = [account.granted, account.refunded, account.debited, account.balance, account.reserved()];
                 sums.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += u128::from(figure));
             }
         }
         let totals = ledger.totals();
-        assert_eq!([totals.granted, totals.debited, totals.balance, totals.reserved], sums, "sums of a shard (I2, I3)");
+        let totals = [totals.granted, totals.refunded, totals.debited, totals.balance, totals.reserved];
+        assert_eq!(totals, sums, "sums of a shard (I2, I3)");
+    }
+}
+
+impl Answer {
+    fn refusal(rejection: Rejection) -> Self {
+        Self::Outcome(Outcome::Rejected(rejection))
     }
 }
 
@@ -210,8 +306,11 @@ impl Belief {
     }
 
     /// Executes, and says whether the command itself made an entry.
-    fn take(&mut self, step: &Step) -> (Outcome, bool) {
+    fn take(&mut self, step: &Step) -> (Answer, bool) {
         let command = step.request.command();
+        if let Op::History(query) = &command.op {
+            return (Answer::Entries(self.model.history(command.account, query, step.now_ms)), false);
+        }
         let mut forgotten = None;
         if let Some(account) = self.model.accounts.get_mut(command.account) {
             account.settle(step.now_ms);
@@ -222,11 +321,31 @@ impl Belief {
         let changed = self.seq(command.account) > before;
         if changed {
             self.touched.insert(command.tx.to_vec(), step.now_ms);
+            if matches!(outcome, Outcome::Written(_)) && !command.of.is_empty() {
+                self.touched.insert(command.of.to_vec(), step.now_ms);
+            }
         } else if let (Some(id), Some(account)) = (forgotten, self.model.accounts.get_mut(command.account)) {
             // Nothing has come in its place: after a crash it may be remembered again.
             account.ids.insert(command.tx.to_vec(), id);
         }
-        (outcome, changed)
+        (Answer::Outcome(outcome), changed)
+    }
+
+    /// Whether the command looks for an id along the trail, if the index does not know that.
+    fn walks(&self, step: &Step) -> bool {
+        let command = step.request.command();
+        let Some(account) = self.model.accounts.get(command.account) else { return false };
+        let is_new = step.forgotten || !account.ids.contains_key(command.tx);
+        command.op == Op::Tx || (matches!(command.op, Op::Refund { .. }) && is_new && command.tx != command.of)
+    }
+
+    /// How many entries a walk looks at, from the newest back to the newest that says what `id` means now.
+    fn distance(&mut self, account: &[u8], id: &[u8], now_ms: u64) -> u64 {
+        let Some(account) = self.model.accounts.get_mut(account) else { return 0 };
+        account.settle(now_ms);
+        let decides = |entry: &Entry| entry.tx == id || (entry.refund.is_some() && entry.of == id);
+        let before = account.entries.iter().rposition(decides).unwrap_or(0);
+        (account.entries.len() - before) as u64
     }
 
     /// Whether the id has been at its end for a retention or longer.

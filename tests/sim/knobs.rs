@@ -35,9 +35,17 @@ pub enum Action {
     Spare,
     /// Somebody sets the wall clock.
     StepWall,
+    /// A core sends for the records behind old ids.
+    Recall,
+    /// A core sends somebody along a trail.
+    Walk,
+    /// An errand reads.
+    Run,
+    /// An errand comes back.
+    Return,
 }
 
-const ACTIONS: [(Action, u64); 14] = [
+const ACTIONS: [(Action, u64); 18] = [
     (Action::Send, 24),
     (Action::Read, 12),
     (Action::Flush, 6),
@@ -52,6 +60,10 @@ const ACTIONS: [(Action, u64); 14] = [
     (Action::Idle, 1),
     (Action::Spare, 1),
     (Action::StepWall, 1),
+    (Action::Recall, 4),
+    (Action::Walk, 6),
+    (Action::Run, 8),
+    (Action::Return, 8),
 ];
 
 /// The draw.
@@ -68,6 +80,8 @@ pub struct Knobs {
     pub policy: SyncPolicy,
     pub segment_len: u64,
     pub recent_len: usize,
+    /// Entries that one walk along a trail may look at.
+    pub walk_max: u64,
     /// Longest ordinary reservation.
     pub ttl_ms_max: u64,
     /// Longest ordinary tick.
@@ -102,7 +116,8 @@ impl Knobs {
             retention_ms: one_of(chance, &[u64::MAX, u64::MAX, u64::MAX, 300, 60_000, 86_400_000]),
             policy,
             segment_len: PAGE as u64 * (257 + one_of(chance, &[0, 1, 6, 40, 700])),
-            recent_len: one_of(chance, &[2_048, 16_384, 1 << 20]) as usize,
+            recent_len: one_of(chance, &[0, 2_048, 16_384, 1 << 20]) as usize,
+            walk_max: one_of(chance, &[150, 1_000, 100_000]),
             ttl_ms_max: one_of(chance, &[4, 40, 1_000, 100_000]),
             tick_ms_max: one_of(chance, &[2, 20, 1_500]),
             long_percent: one_of(chance, &[0, 5, 60]),
@@ -110,7 +125,7 @@ impl Knobs {
             boot_risk_percent: one_of(chance, &[10, 50, 80]),
             floods: chance.percent(3),
             lives: 4 + chance.below(6),
-            steps_max: one_of(chance, &[60, 400, 1_500]),
+            steps_max: one_of(chance, &[60, 600, 2_500]),
             weight: weights.iter().map(|(_, weight)| weight).sum(),
             weights,
         }

@@ -18,10 +18,12 @@ use creditd::ledger;
 #[path = "../model/mod.rs"]
 mod model;
 
+mod asides;
 mod boot;
 mod clients;
 mod commits;
 mod counts;
+mod errands;
 mod judge;
 mod knobs;
 mod trace;

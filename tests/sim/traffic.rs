@@ -4,17 +4,28 @@
 //! of commands; here time only moves between actions.
 
 use super::world::{Mail, World};
-use creditd::ledger::command::{Command, Op};
-use creditd::shard::Prepared;
+use creditd::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
+use creditd::ledger::event::{EntryId, EntryTypes};
 use creditd::shard::batch::{Batch, Reply, Ticket};
+use creditd::shard::{Executed, Prepared};
 
 /// The connection that asks what only the simulation wants to know; nobody is told.
 const AUDITOR: u32 = u32::MAX;
 
+/// All of a trail that one HISTORY may show.
+const WHOLE: HistoryQuery = HistoryQuery {
+    start: EntryId::MIN,
+    end: EntryId::MAX,
+    count: HISTORY_COUNT_MAX,
+    newest_first: false,
+    types: EntryTypes::ALL,
+};
+
 impl World {
     /// A client sends a command.
     pub fn send(&mut self) {
-        if let Some(request) = self.clients.send(&mut self.chance, &self.knobs) {
+        let now_ms = self.now_ms();
+        if let Some(request) = self.clients.send(&mut self.chance, &self.knobs, now_ms) {
             self.trace.note(format_args!("send {:?} {}", request.op, request.tx.escape_ascii()));
         }
     }
@@ -59,7 +70,8 @@ impl World {
         }
     }
 
-    fn run_batch(&mut self, batch: &Batch) {
+    /// Runs commands that have reached the core of their shards, one after the other.
+    pub fn run_batch(&mut self, batch: &Batch) {
         self.trace.note(format_args!("batch of {}", batch.len()));
         // All are prepared before the first is run: what the first changes must not mislead the others.
         let homes = &self.process.homes;
@@ -73,22 +85,26 @@ impl World {
     /// What is ready of a connection's answers is told.
     pub fn write(&mut self, number: usize) {
         for (request, outcome) in self.clients.write(number) {
-            self.trace.note(format_args!("told {} {:?}", request.tx.escape_ascii(), outcome));
+            self.trace.note(format_args!("told {} {:?} {:?}", request.tx.escape_ascii(), request.op, outcome));
         }
     }
 
-    /// A shard executes a command, after the judge.
+    /// A shard executes a command, and the judge too.
     fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
         let now_ms = self.now_ms();
         let home = &mut self.process.homes[usize::from(shard)];
-        self.judge.execute(home.shard.ledger(), ticket, command, now_ms);
+        let known = self.judge.look(home.shard.ledger(), command, now_ms);
         let mut released = Vec::new();
-        let result = home.shard.execute(now_ms, ticket, command, prepared, &mut released);
-        let _ = result.unwrap_or_else(|fault| panic!("no disk is broken: {fault}"));
+        let executed = home.shard.execute(now_ms, ticket, command, prepared, &mut released);
+        match executed {
+            Executed::Decided => self.judge.decided(ticket, command, now_ms, &known),
+            Executed::Aside => self.judge.aside(ticket, command, &known),
+        }
         let (account, tx, next) =
             (command.account.escape_ascii(), command.tx.escape_ascii(), home.shard.log().next_lsn());
-        self.trace.note(format_args!("do {account} {tx} {:?} at {now_ms} to {next}", command.op));
-        self.counts.commands += 1;
+        self.trace.note(format_args!("do {account} {tx} {:?} at {now_ms} to {next}, {executed:?}", command.op));
+        self.counts.commands += u64::from(executed == Executed::Decided);
+        self.counts.asides += u64::from(executed == Executed::Aside);
         self.hand_out(shard, released);
     }
 
@@ -129,17 +145,21 @@ impl World {
         }
     }
 
-    /// Asks every account of a shard, which settles it, and compares the whole with the model.
+    /// Asks every account of a shard for all there is, which settles it, and compares the whole with the model. Only when
+    /// nothing waits.
     pub fn audit(&mut self, shard: u16) {
         let now_ms = self.now_ms();
         let mut batch = Batch::default();
         for account in self.judge.accounts() {
             if self.knobs.shard(&account) == shard {
-                self.process.audits += 1;
-                let (core, slot) = (self.process.core(shard), self.process.audits);
-                let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
-                let command = Command::new(&account, b"", Op::Holds);
-                batch.push(shard, ticket, &command);
+                let newest_first = self.chance.percent(50);
+                let query = HistoryQuery { newest_first, ..WHOLE };
+                for op in [Op::Holds, Op::Audit, Op::History(query)] {
+                    self.process.audits += 1;
+                    let (core, slot) = (self.process.core(shard), self.process.audits);
+                    let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
+                    batch.push(shard, ticket, &Command::new(&account, b"", op));
+                }
             }
         }
         self.run_batch(&batch);

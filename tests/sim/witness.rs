@@ -46,8 +46,9 @@ fn verb_and_amount(op: Op) -> String {
 }
 
 /// The newest entry that an answer shows, if it shows one, and whether the answer made it.
-pub fn shown_seq(outcome: &Outcome) -> Option<(u64, bool)> {
+pub fn shown_seq(op: Op, outcome: &Outcome) -> Option<(u64, bool)> {
     match outcome {
+        Outcome::Balance(_) if op != Op::Balance => None,
         Outcome::Written(receipt) => (!receipt.replayed).then_some((receipt.seq, true)),
         Outcome::Balance(figures) => Some((figures.seq, false)),
         Outcome::Holds(view) => Some((view.figures.seq, false)),

@@ -12,6 +12,7 @@ use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, 
 use creditd::ledger::credits::TTL_MS_MAX;
 use creditd::shard::Shard;
 use creditd::shard::batch::{Batch, Reply};
+use creditd::shard::errand::Errand;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -56,6 +57,8 @@ pub struct Home {
     pub shard: Shard<SimStorage>,
     pub committer: Committer<SimStorage>,
     pub flight: Flight,
+    /// Errands that were given out, and whether they have read.
+    pub away: Vec<(Errand, bool)>,
 }
 
 /// Where a block is.
@@ -102,6 +105,9 @@ pub fn live(seed: u64, loud: bool) -> Life {
         answers: world.clients.told,
         retries: world.clients.retries,
         replays: world.clients.witness.replays,
+        busy: world.judge.busy,
+        too_long: world.judge.too_long,
+        refunds: world.judge.refunds,
         lost: world.judge.lost,
         survived: world.judge.survived,
         ..world.counts
@@ -120,7 +126,7 @@ impl World {
             clock: ManualClock::at(START_MS),
             disks: (0..knobs.shards).map(|shard| SimDisk::new(chance.number(), log_id(shard))).collect(),
             clients: Clients::new(&knobs),
-            judge: Judge::new(knobs.shards, knobs.holds_max, knobs.retention_ms),
+            judge: Judge::new(&knobs),
             trace,
             counts: Counts::default(),
             process: Process::default(),
@@ -193,6 +199,10 @@ impl World {
             Action::Idle => self.idle(shard)?,
             Action::Spare => self.spare(shard)?,
             Action::StepWall => self.step_wall(),
+            Action::Recall => self.recall(shard),
+            Action::Walk => self.walk(shard),
+            Action::Run => self.run_errand(shard),
+            Action::Return => self.return_errand(shard),
         }
         Ok(())
     }
@@ -220,12 +230,24 @@ impl World {
 
     /// Everything that was sent is executed, committed and answered, and the shards are what they must be.
     pub fn drain(&mut self) -> Result<(), Down> {
+        self.quieten()?;
+        (0..self.knobs.shards).for_each(|shard| self.audit(shard));
+        self.quieten()
+    }
+
+    fn quieten(&mut self) -> Result<(), Down> {
         for _ in 0..10_000 {
             (0..self.clients.connections.len()).for_each(|number| self.read(number, u64::MAX));
             (0..self.process.cores).for_each(|core| self.flush(core));
             (0..self.process.mail.len()).for_each(|pair| self.deliver(pair));
             for shard in 0..self.knobs.shards {
                 self.commit(shard)?;
+                self.recall(shard);
+                self.walk(shard);
+                while !self.process.homes[usize::from(shard)].away.is_empty() {
+                    self.run_errand(shard);
+                    self.return_errand(shard);
+                }
             }
             (0..self.clients.connections.len()).for_each(|number| self.write(number));
             let is_quiet = |home: &Home| matches!(home.flight, Flight::None) && home.shard.is_quiet();

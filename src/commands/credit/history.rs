@@ -1,11 +1,11 @@
 //! `CREDIT.HISTORY account [start end] [COUNT n] [REV] [TYPE t ...]`: entries of an account's trail.
 //!
 //! ```text
-//!  word     stands for       as start from   after ( from     as end to      after ( to
-//!  -        before all       0-0             0-1              0-0            nothing
-//!  +        after all        max             nothing          max            just before max
-//!  ms       its millisecond  ms-0            (ms+1)-0         ms-max         (ms-1)-max
-//!  ms-seq   that entry       ms-seq          the next id      ms-seq         the id before
+//!  word      stands for            start from    after (        end at     after (
+//!  -         before every entry    0-0                          0-0
+//!  +         after every entry     max-max                      max-max
+//!  ms        its millisecond       ms-0          (ms+1)-0       ms-max     (ms-1)-max
+//!  ms-seq    that entry            ms-seq        the id after   ms-seq     the id before
 //! ```
 //! The range stands before the options: an id starts with a digit, `-`, `+` or `(`, an option with a letter. It goes
 //! from old to new, with REV too. A range without entries is an empty answer, so that paging needs no special case;
@@ -72,7 +72,7 @@ fn is_id(word: &[u8]) -> bool {
     matches!(word.first(), Some(b'0'..=b'9' | b'-' | b'+' | b'('))
 }
 
-/// First and last id of the range, inclusive; the first is the greater one where no id can lie between.
+/// First and last id of the range, inclusive.
 fn range(args: &mut Args<'_>) -> Result<(EntryId, EntryId), Refusal> {
     const RULE: Refusal = Refusal::fixed(
         "ERR start and end must both be given, each as - or + or <ms> or <ms>-<seq>, after ( if it is to be left out",
@@ -83,9 +83,7 @@ fn range(args: &mut Args<'_>) -> Result<(EntryId, EntryId), Refusal> {
     }
     let (start, without_start) = bound(start).ok_or(RULE)?;
     let (end, without_end) = bound(end).ok_or(RULE)?;
-    let first = if without_start { next(start.1) } else { Some(start.0) };
-    let last = if without_end { previous(end.0) } else { Some(end.1) };
-    Ok(first.zip(last).unwrap_or((EntryId::MAX, EntryId::MIN)))
+    Ok((if without_start { start.1.after() } else { start.0 }, if without_end { end.0.before() } else { end.1 }))
 }
 
 /// The ids that one word stands for, lowest and highest, and whether `(` leaves them out.
@@ -113,20 +111,6 @@ fn bound(word: &[u8]) -> Option<((EntryId, EntryId), bool)> {
 
 fn number(word: &[u8]) -> Option<u64> {
     whole(word, 0, u64::MAX)
-}
-
-fn next(EntryId { time_ms, seq }: EntryId) -> Option<EntryId> {
-    match seq.checked_add(1) {
-        Some(seq) => Some(EntryId { time_ms, seq }),
-        None => Some(EntryId { time_ms: time_ms.checked_add(1)?, seq: 0 }),
-    }
-}
-
-fn previous(EntryId { time_ms, seq }: EntryId) -> Option<EntryId> {
-    match seq.checked_sub(1) {
-        Some(seq) => Some(EntryId { time_ms, seq }),
-        None => Some(EntryId { time_ms: time_ms.checked_sub(1)?, seq: u64::MAX }),
-    }
 }
 
 fn count(word: &[u8]) -> Result<u16, Refusal> {
@@ -189,11 +173,11 @@ mod tests {
             ("(- (+", id(0, 1), id(MAX, MAX - 1)),
             ("(7-18446744073709551615 (9-0", id(8, 0), id(8, MAX)),
             ("9 7", id(9, 0), id(7, MAX)),
-            // Nothing can lie between: an empty answer, not an error.
-            ("(+ +", EntryId::MAX, EntryId::MIN),
-            ("(18446744073709551615 +", EntryId::MAX, EntryId::MIN),
-            ("- (-", EntryId::MAX, EntryId::MIN),
-            ("- (0", EntryId::MAX, EntryId::MIN),
+            // No entry is at either end: empty answers, not errors.
+            ("(+ +", EntryId::MAX, EntryId::MAX),
+            ("(18446744073709551615 +", EntryId::MAX, EntryId::MAX),
+            ("- (-", EntryId::MIN, EntryId::MIN),
+            ("- (0", EntryId::MIN, EntryId::MIN),
         ] {
             let query = query(words).expect(words);
             assert_eq!((query.start, query.end), (start, end), "{words:?}");

@@ -1,9 +1,11 @@
 //! Exact bytes of every reply, in both protocols.
 
+mod rejections;
+mod trail;
+
 use super::*;
 use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Receipt, Status};
-use crate::ledger::rejection::{Conflict, Rejection, Table, Verb};
 
 fn encoded(proto: Proto, write: impl FnOnce(&mut Encoder<'_>)) -> String {
     let mut out = Vec::new();
@@ -15,15 +17,6 @@ fn encoded(proto: Proto, write: impl FnOnce(&mut Encoder<'_>)) -> String {
 fn check_map(outcome: &Outcome, made_tx: Option<&[u8]>, fields: usize, body: &str) {
     for (proto, header) in [(Proto::Resp2, format!("*{}\r\n", fields * 2)), (Proto::Resp3, format!("%{fields}\r\n"))] {
         assert_eq!(encoded(proto, |out| out.outcome(outcome, made_tx)), header + &body.replace('|', "\r\n"));
-    }
-}
-
-fn check_rejection(rejection: Rejection, text: &str) {
-    for proto in [Proto::Resp2, Proto::Resp3] {
-        assert_eq!(
-            encoded(proto, |out| out.outcome(&Outcome::Rejected(rejection.clone()), None)),
-            format!("-{text}\r\n")
-        );
     }
 }
 
@@ -58,6 +51,7 @@ fn every_status_and_every_extra_field_in_order() {
         (Status::Released, "$8|released|"),
         (Status::Expired, "$7|expired|"),
         (Status::Void, "$4|void|"),
+        (Status::Refunded, "$8|refunded|"),
     ] {
         let plain =
             Receipt { status, balance: CREDITS_MAX, available: 0, seq: 7, detail: Detail::None, replayed: false };
@@ -76,6 +70,8 @@ fn every_status_and_every_extra_field_in_order() {
         );
         let reserved = Receipt { detail: Detail::Expires(5), ..plain };
         check_map(&Outcome::Written(reserved), Some(b"id"), 6, &format!("{head}$7|expires|:5|$2|tx|$2|id|"));
+        let refunded = Receipt { detail: Detail::Refundable(0), ..replayed };
+        check_map(&Outcome::Written(refunded), None, 6, &format!("{head}$10|refundable|:0|$8|replayed|:1|"));
     }
 }
 
@@ -94,34 +90,6 @@ fn balance_and_holds() {
     assert_eq!(bytes, expected.replace('|', "\r\n"));
     let flat = encoded(Proto::Resp2, |out| out.outcome(&one, None));
     assert_eq!(flat, bytes.replace("%6", "*12").replace("%4", "*8"));
-}
-
-#[test]
-fn every_rejection() {
-    check_rejection(Rejection::Insufficient { available: 15, required: 50 }, "INSUFFICIENT available=15 required=50");
-    check_rejection(Rejection::Overflow { balance: 9 }, "OVERFLOW balance=9 max=9007199254740991");
-    check_rejection(Rejection::Limit { holds: 1024 }, "LIMIT holds=1024");
-    let amount = Conflict::Amount { have: 5, given: 7 };
-    check_rejection(Rejection::TxConflict(amount), "TXCONFLICT field=amount have=5 given=7");
-    for (have, given, text) in [
-        (Verb::Grant, Verb::Debit, "have=grant given=debit"),
-        (Verb::Reserve, Verb::Capture, "have=reserve given=capture"),
-        (Verb::Release, Verb::Claim, "have=release given=claim"),
-    ] {
-        check_rejection(Rejection::TxConflict(Conflict::Op { have, given }), &format!("TXCONFLICT field=op {text}"));
-    }
-    check_rejection(Rejection::NoAccount, "NOACCOUNT");
-    check_rejection(Rejection::NoReservation { op: None }, "NORESERVATION");
-    check_rejection(Rejection::NoReservation { op: Some(Verb::Debit) }, "NORESERVATION op=debit");
-    let expired = Rejection::Expired { expires_at_ms: 1_790_000_300_000, now_ms: 1_790_000_300_412 };
-    check_rejection(expired, "EXPIRED expires=1790000300000 now=1790000300412");
-    check_rejection(Rejection::Released { amount: 0, seq: 3 }, "RELEASED amount=0 seq=3");
-    check_rejection(Rejection::Captured { amount: 5, seq: 12 }, "CAPTURED amount=5 seq=12");
-    check_rejection(Rejection::Exceeds { limit: 5, given: Some(7) }, "EXCEEDS limit=5 given=7");
-    for (table, knob) in [(Table::Accounts, "accounts-max"), (Table::Transactions, "tx-index-memory")] {
-        let bytes = encoded(Proto::Resp3, |out| out.outcome(&Outcome::Rejected(Rejection::OutOfMemory(table)), None));
-        assert!(bytes.starts_with("-OOM ") && bytes.contains(knob) && bytes.ends_with("\r\n"), "{bytes}");
-    }
 }
 
 #[test]

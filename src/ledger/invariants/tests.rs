@@ -1,7 +1,7 @@
 //! A trail that is right passes; one change anywhere, and it does not.
 
+use super::super::id::{Lsn, NO_LSN};
 use super::*;
-use crate::ledger::id::{Lsn, NO_LSN};
 
 fn entry<'a>(tx: &'a [u8], seq: u64, time_ms: u64, figures: [u64; 3], change: Change<'a>) -> (Lsn, Event<'a>) {
     let [amount, balance, reserved] = figures;

@@ -7,7 +7,7 @@ use super::super::account::Account;
 use super::super::credits::CREDITS_MAX;
 use super::super::event::{Change, DeclineCode, DeclinedOp};
 use super::super::outcome::TxState;
-use super::super::rejection::{Conflict, Rejection, Verb};
+use super::super::rejection::{Rejection, Verb};
 use super::super::tx_view::{first_verb, state_of};
 use super::answers::{Known, reject};
 use super::{Decision, Draft, Recorded};
@@ -25,16 +25,14 @@ impl<'c> Draft<'_, '_, 'c> {
             return answer;
         }
         let Recorded { event, lsn, refunded, .. } = match of {
+            // Nothing refunds itself: its own id is unknown here, even if the trail reaches further back than the index.
+            _ if self.command.tx == self.command.of => return reject(Rejection::NoTx),
             Known::Nothing => return reject(Rejection::NoTx),
             Known::Held(_) => {
                 return reject(Rejection::NotRefundable { op: Verb::Reserve, state: TxState::Active });
             }
             Known::Entry(recorded) => recorded,
         };
-        if self.command.tx == self.command.of {
-            // The index has forgotten the id, the trail has not.
-            return reject(Rejection::TxConflict(Conflict::Op { have: first_verb(event), given: Verb::Refund }));
-        }
         let Some(taken) = event.taken() else {
             return reject(Rejection::NotRefundable { op: first_verb(event), state: state_of(event) });
         };

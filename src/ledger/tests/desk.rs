@@ -1,12 +1,12 @@
 //! Plays the shard's part: drives commands through a ledger, with a log that is a vector of records.
 
 use crate::ledger::codec::{decode, encode};
-use crate::ledger::command::Command;
+use crate::ledger::command::{Command, Op};
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
-use crate::ledger::invariants::check_trail;
-use crate::ledger::outcome::Outcome;
-use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Recorded, Seeds, outcome_of};
+use crate::ledger::invariants::{Story, check_trail};
+use crate::ledger::outcome::{Outcome, TxView};
+use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Recorded, Seeds, outcome_of, tx_view};
 use std::collections::BTreeMap;
 
 pub(super) const SEEDS: Seeds = Seeds { index_key: [1, 2], map_seed: 3 };
@@ -40,20 +40,13 @@ impl Desk {
         let at = self.ledger.locate(command.account);
         self.settle(at);
         let key = self.ledger.key(command.account, command.tx);
-        let past = match self.ledger.lookup(key) {
-            Prior::Unknown => Past::Unknown,
-            Prior::Active(slot) => Past::Active(slot),
-            Prior::Recorded(lsn) => {
-                let event = record(&self.log, lsn);
-                let opened = match event.change {
-                    Change::Capture { opened_lsn, .. } => Some(record(&self.log, opened_lsn)),
-                    _ => None,
-                };
-                Past::Recorded(Recorded { event, lsn, opened, refunded: 0 })
-            }
-        };
+        let past = self.past(command.account, command.tx, command.op == Op::Tx);
+        if command.op == Op::Tx {
+            return Outcome::Tx(self.view(&past).map(Box::new));
+        }
+        let of = self.past(command.account, command.of, true);
         let before = self.ledger.last_lsn(at);
-        match self.ledger.decide(at, command, &past, &Past::Unknown, self.now_ms) {
+        match self.ledger.decide(at, command, &past, &of, self.now_ms) {
             Decision::Answer(outcome) => outcome,
             Decision::Commit(event) => {
                 assert!(command.op.is_write(), "reads commit nothing");
@@ -101,11 +94,55 @@ impl Desk {
             trails.entry(event.account).or_default().push((lsn, event));
             recovered.replay(&event, lsn).unwrap_or_else(|violation| panic!("{violation}"));
         }
-        trails.values().for_each(|trail| check_trail(trail).unwrap_or_else(|violation| panic!("{violation}")));
+        for (account, trail) in trails {
+            check_trail(&trail).unwrap_or_else(|violation| panic!("{violation}"));
+            // Told from any entry on, the story ends where the account is.
+            let from = trail.len() / 3;
+            let mut story = Story::starting_at(trail[from].0, &trail[from].1);
+            for (lsn, event) in &trail[from..] {
+                story.tell(*lsn, event, None).unwrap_or_else(|violation| panic!("{violation}"));
+            }
+            let state = self.ledger.state(self.ledger.locate(account)).expect("who has entries is there");
+            story.agrees(&state).unwrap_or_else(|violation| panic!("{violation}"));
+        }
         self.blocks.iter().for_each(|&(end_lsn, now_ms)| recovered.mark_block(end_lsn, now_ms));
         recovered.forget(self.forgot_ms, 0);
         assert_eq!(recovered.digest(), self.ledger.digest(), "recovery gives the live state");
         recovered.check().unwrap_or_else(|violation| panic!("{violation}"));
+    }
+
+    /// What an id means. The index forgets; the trail, if it `reaches_back` so far, does not.
+    fn past(&self, account: &[u8], tx: &[u8], reaches_back: bool) -> Past<'_> {
+        let is_of = |event: &Event<'_>| matches!(event.change, Change::Refund { of, .. } if of == tx);
+        let lsn = match self.ledger.lookup(self.ledger.key(account, tx)) {
+            Prior::Active(slot) => return Past::Active(slot),
+            Prior::Recorded(lsn) => Some(lsn),
+            Prior::Unknown if reaches_back => {
+                self.trail(account).iter().rfind(|(_, event)| event.tx == tx || is_of(event)).map(|(lsn, _)| *lsn)
+            }
+            Prior::Unknown => None,
+        };
+        lsn.map_or(Past::Unknown, |lsn| Past::Recorded(self.recorded(lsn, tx)))
+    }
+
+    fn recorded(&self, lsn: Lsn, tx: &[u8]) -> Recorded<'_> {
+        let newest = record(&self.log, lsn);
+        let (event, lsn, refunded) = match newest.change {
+            Change::Refund { of, opened_lsn, refunded_total, .. } if of == tx => {
+                (record(&self.log, opened_lsn), opened_lsn, refunded_total)
+            }
+            _ => (newest, lsn, 0),
+        };
+        let opened = event.opened_lsn().map(|opened_lsn| record(&self.log, opened_lsn));
+        Recorded { event, lsn, opened, refunded }
+    }
+
+    fn view(&self, past: &Past<'_>) -> Option<TxView> {
+        match past {
+            Past::Unknown => None,
+            Past::Active(slot) => Some(tx_view(&record(&self.log, self.ledger.opened_lsn(*slot)), None, 0)),
+            Past::Recorded(recorded) => Some(tx_view(&recorded.event, recorded.opened.as_ref(), recorded.refunded)),
+        }
     }
 
     fn settle(&mut self, at: Located) {

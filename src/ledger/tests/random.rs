@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Do { account: u8, tx: u8, op: Op },
+    Do { account: u8, tx: u8, of: u8, op: Op },
     Tick(u64),
     Wake,
 }
@@ -22,13 +22,15 @@ fn step() -> impl Strategy<Value = Step> {
         2 => amount.clone().prop_map(|amount| Op::Grant { amount }),
         2 => amount.clone().prop_map(|amount| Op::Debit { amount }),
         5 => (amount.clone(), ttl).prop_map(|(amount, ttl_ms)| Op::Reserve { amount, ttl_ms }),
-        3 => prop::option::of(amount).prop_map(|amount| Op::Capture { amount }),
+        3 => prop::option::of(amount.clone()).prop_map(|amount| Op::Capture { amount }),
         2 => Just(Op::Release),
+        4 => prop::option::of(amount).prop_map(|amount| Op::Refund { amount }),
+        1 => Just(Op::Tx),
         1 => Just(Op::Balance),
         1 => Just(Op::Holds),
     ];
     prop_oneof![
-        12 => (0..2u8, 0..10u8, op).prop_map(|(account, tx, op)| Step::Do { account, tx, op }),
+        12 => (0..2u8, 0..10u8, 0..10u8, op).prop_map(|(account, tx, of, op)| Step::Do { account, tx, of, op }),
         3 => prop_oneof![6 => 0..12u64, 1 => Just(TTL_MS_MAX)].prop_map(Step::Tick),
         1 => Just(Step::Wake),
     ]
@@ -42,10 +44,11 @@ proptest! {
         let mut model = Model { holds_max: LIMITS.holds_per_account_max as usize, ..Model::default() };
         for step in steps {
             match step {
-                Step::Do { account, tx, op } => {
-                    let (account, tx) = ([b'a' + account; 30], [b'0' + tx; 3]);
-                    let tx = if op.is_write() { &tx[..] } else { b"" };
-                    let command = Command::new(&account, tx, op);
+                Step::Do { account, tx, of, op } => {
+                    let (account, tx, of) = ([b'a' + account; 30], [b'0' + tx; 3], [b'0' + of; 3]);
+                    let tx = if op.has_tx() { &tx[..] } else { b"" };
+                    let of = if matches!(op, Op::Refund { .. }) { &of[..] } else { b"" };
+                    let command = Command { of, ..Command::new(&account, tx, op) };
                     prop_assert_eq!(desk.execute(&command), model.execute(&command, desk.now_ms), "{:?}", command);
                     if replay {
                         // Whatever the answer was, the same command again is answered without a new entry.
@@ -71,6 +74,7 @@ proptest! {
         let sum = |of: fn(&Account) -> u64| model.accounts.values().map(|a| u128::from(of(a))).sum::<u128>();
         prop_assert_eq!(totals.granted, sum(|a| a.granted));
         prop_assert_eq!(totals.debited, sum(|a| a.debited));
+        prop_assert_eq!(totals.refunded, sum(|a| a.refunded));
         prop_assert_eq!(totals.balance, sum(|a| a.balance));
         prop_assert_eq!((totals.reserved, totals.holds), (0, 0));
         prop_assert!(desk.now_ms > START_MS);

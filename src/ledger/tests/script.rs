@@ -10,7 +10,8 @@ use super::desk::{Desk, LIMITS, START_MS};
 use crate::ledger::Limits;
 use crate::ledger::command::{Command, Op};
 use crate::ledger::credits::CREDITS_MAX;
-use crate::ledger::outcome::{Detail, Figures, Outcome, Receipt};
+use crate::ledger::event::EntryId;
+use crate::ledger::outcome::{Detail, Figures, Outcome, Receipt, TxView};
 use crate::ledger::rejection::{Conflict, Rejection};
 
 /// Runs a story with [`LIMITS`].
@@ -60,6 +61,8 @@ fn run(desk: &mut Desk, words: &[&str]) -> String {
         "reserve" => Op::Reserve { amount: amount(3).unwrap(), ttl_ms: option("ttl").map_or(300_000, duration) },
         "capture" => Op::Capture { amount: amount(3) },
         "release" => Op::Release,
+        "refund" => Op::Refund { amount: amount(4) },
+        "tx" => Op::Tx,
         "balance" => Op::Balance,
         "holds" => Op::Holds,
         other => panic!("no such command: {other}"),
@@ -67,7 +70,8 @@ fn run(desk: &mut Desk, words: &[&str]) -> String {
     let text = |name| option(name).unwrap_or_default().as_bytes();
     let tx = words.get(2).map_or(&b""[..], |tx| tx.as_bytes());
     let (reason, meta) = (text("reason"), text("meta"));
-    show(&desk.execute(&Command { reason, meta, ..Command::new(words[1].as_bytes(), tx, op) }))
+    let of = if matches!(op, Op::Refund { .. }) { words[3].as_bytes() } else { b"" };
+    show(&desk.execute(&Command { of, reason, meta, ..Command::new(words[1].as_bytes(), tx, op) }))
 }
 
 fn number(word: &str) -> u64 {
@@ -102,7 +106,9 @@ fn show(outcome: &Outcome) -> String {
             });
             show_figures(&view.figures) + &holds.collect::<String>()
         }
-        Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) => todo!(),
+        Outcome::Tx(None) => "unknown".into(),
+        Outcome::Tx(Some(view)) => show_view(view),
+        Outcome::History(_) | Outcome::Audit(_) => panic!("the ledger has no trail"),
         Outcome::Rejected(rejection) => show_rejection(rejection),
     }
 }
@@ -111,13 +117,34 @@ fn show_receipt(receipt: &Receipt) -> String {
     let Receipt { status, balance, available, seq, detail, replayed } = receipt;
     let detail = match detail {
         Detail::None => String::new(),
-        Detail::Refundable(refundable) => format!(" refundable={refundable}"),
+        Detail::Refundable(left) => format!(" refundable={left}"),
         Detail::Expires(at) => format!(" expires={}", at - START_MS),
         Detail::Captured { captured, returned } => format!(" captured={captured} returned={returned}"),
     };
     let status = format!("{status:?}").to_lowercase();
     let replayed = if *replayed { " replayed" } else { "" };
     format!("{status} balance={balance} available={available} seq={seq}{detail}{replayed}")
+}
+
+fn show_view(view: &TxView) -> String {
+    let lower = |word: &dyn std::fmt::Debug| format!("{word:?}").to_lowercase();
+    let mut words = vec![lower(&view.op), lower(&view.state), format!("amount={}", view.amount)];
+    let id = |id: EntryId| format!("{}-{}", id.time_ms - START_MS, id.seq);
+    let fields = [
+        ("captured", view.captured.map(|captured| captured.to_string())),
+        ("refunded", view.refunded.map(|refunded| refunded.to_string())),
+        ("first", Some(id(view.first))),
+        ("last", view.last.map(id)),
+        ("expires", view.expires_at_ms.map(|at| (at - START_MS).to_string())),
+        ("code", view.code.map(|code| lower(&code))),
+    ];
+    words.extend(fields.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))));
+    for (name, text) in [("lead", &view.lead), ("of", &view.of), ("reason", &view.reason), ("meta", &view.meta)] {
+        if !text.is_empty() {
+            words.push(format!("{name}={}", text.escape_ascii()));
+        }
+    }
+    words.join(" ")
 }
 
 fn show_figures(figures: &Figures) -> String {
@@ -140,7 +167,14 @@ fn show_rejection(rejection: &Rejection) -> String {
         Rejection::TxConflict(Conflict::Amount { have, given }) => {
             format!("TXCONFLICT field=amount have={have} given={given}")
         }
+        Rejection::TxConflict(Conflict::Of(of)) => {
+            format!("TXCONFLICT field=of have={} given={}", of.have.escape_ascii(), of.given.escape_ascii())
+        }
         Rejection::NoAccount => "NOACCOUNT".into(),
+        Rejection::NoTx => "NOTX".into(),
+        Rejection::NotRefundable { op, state } => {
+            format!("NOTREFUNDABLE op={} state={}", verb(op), format!("{state:?}").to_lowercase())
+        }
         Rejection::NoReservation { op: None } => "NORESERVATION bare".into(),
         Rejection::NoReservation { op: Some(op) } => format!("NORESERVATION op={}", verb(op)),
         Rejection::Expired { expires_at_ms, now_ms } => {
@@ -148,8 +182,9 @@ fn show_rejection(rejection: &Rejection) -> String {
         }
         Rejection::Released { amount, seq } => format!("RELEASED amount={amount} seq={seq}"),
         Rejection::Captured { amount, seq } => format!("CAPTURED amount={amount} seq={seq}"),
-        Rejection::Exceeds { limit, given } => format!("EXCEEDS limit={limit} given={given:?}"),
+        Rejection::Exceeds { limit, given: Some(given) } => format!("EXCEEDS limit={limit} given={given}"),
+        Rejection::Exceeds { limit, given: None } => format!("EXCEEDS limit={limit} bare"),
         Rejection::OutOfMemory(table) => format!("OOM {}", format!("{table:?}").to_lowercase()),
-        _ => todo!(),
+        other => panic!("not the ledger's: {other:?}"),
     }
 }

@@ -1,7 +1,7 @@
 //! One account's entries, told oldest first, each judged by those before it: I1-I4, I6, I7, I10, the chain, R3, R4.
 //!
 //! ```text
-//!   entry, entry, entry ──tell──▶ Trail: figures, active holds, refunds so far ──agrees──▶ the account in memory
+//!   entry, entry, entry ──tell──▶ Story: figures, active holds, refunds so far ──agrees──▶ the account in memory
 //! ```
 //! Keeps its own state, borrows no entry, and is small: verification has one for every account. A history that was cut
 //! starts from the first kept entry's after-values minus its deltas; what was opened before is taken on trust.
@@ -55,7 +55,7 @@ pub struct ActiveHold {
 
 /// What the entries of one account amount to so far: 112 bytes, holds and refunds apart.
 #[derive(Clone, Debug)]
-pub struct Trail {
+pub struct Story {
     account: KeptId<22>,
     state: AccountState,
     /// Time of the newest entry.
@@ -81,15 +81,15 @@ struct Refunds {
 /// The first entry that breaks an invariant.
 pub fn check_trail(entries: &[(Lsn, Event<'_>)]) -> Result<(), Violation> {
     let Some((_, first)) = entries.first() else { return Ok(()) };
-    let mut trail = Trail::new(first.account);
+    let mut story = Story::new(first.account);
     for (lsn, event) in entries {
         let opened = event.opened_lsn().and_then(|at| entries.binary_search_by_key(&at, |(lsn, _)| *lsn).ok());
-        trail.tell(*lsn, event, opened.map(|place| &entries[place].1))?;
+        story.tell(*lsn, event, opened.map(|place| &entries[place].1))?;
     }
     Ok(())
 }
 
-impl Trail {
+impl Story {
     /// Before the first entry of `account`.
     pub fn new(account: &[u8]) -> Self {
         let state = AccountState::default();
@@ -99,17 +99,17 @@ impl Trail {
 
     /// Before `first`, the oldest entry of its account that is kept, at `lsn`; to be told next.
     pub fn starting_at(lsn: Lsn, first: &Event<'_>) -> Self {
-        let mut trail = Self::new(first.account);
+        let mut story = Self::new(first.account);
         if first.prev_lsn != NO_LSN {
             // Nonsense gives a state that the entry does not follow from.
             let before = |after: u64, delta: i64| after.checked_add_signed(delta.wrapping_neg()).unwrap_or(after);
-            trail.state.balance = before(first.balance, first.delta());
-            trail.state.reserved = before(first.reserved, first.rdelta());
-            trail.state.seq = first.seq.saturating_sub(1);
-            trail.state.last_lsn = first.prev_lsn;
-            trail.starts_lsn = lsn;
+            story.state.balance = before(first.balance, first.delta());
+            story.state.reserved = before(first.reserved, first.rdelta());
+            story.state.seq = first.seq.saturating_sub(1);
+            story.state.last_lsn = first.prev_lsn;
+            story.starts_lsn = lsn;
         }
-        trail
+        story
     }
 
     /// The next entry, which stands at `lsn`. `opened` is the entry at the event's `opened_lsn`, if the caller has it; only
@@ -276,7 +276,7 @@ impl Refunds {
 }
 
 impl Ledger {
-    /// The account's state, for [`Trail::agrees`]. `None`: it is unknown.
+    /// The account's state, for [`Story::agrees`]. `None`: it is unknown.
     pub fn state(&self, at: Located) -> Option<AccountState> {
         let account = self.account(at)?;
         let holds = self.holds.of(account).map(|(_, hold)| ActiveHold {
