@@ -1,7 +1,7 @@
 //! A data directory at rest: proved, shown and exported without a server.
 //!
 //! ```text
-//!  journal::survey ── blocks, faults ──▶ verify: one Trail per account ──▶ Report
+//!  journal::survey ── blocks, faults ──▶ verify: one Story per account ──▶ Report
 //!                                   ├──▶ inspect: a line per block and record
 //!                                   ├──▶ export: a row per entry
 //!                                   └──▶ head: position and chain
@@ -18,7 +18,7 @@ mod inspect;
 mod notation;
 mod report;
 mod row;
-mod trails;
+mod stories;
 mod verify;
 
 pub use export::{Exported, Filter, Format, export};

@@ -261,7 +261,7 @@ fn findings_are_bounded_and_the_rest_is_counted() {
     let (_parent, path) = data();
     let mut author = story(&path);
     for _ in 0..150 {
-        author.write_with("ann", "d", 1, Change::Debit, |event| event.amount = 2);
+        author.write_with("ann", "v", 0, Change::Void, |event| event.amount = 2);
     }
     author.stop();
     let report = proved(&path, &[]);
@@ -316,7 +316,8 @@ fn exported(path: &Path, filter: &Filter, format: Format) -> String {
     text
 }
 
-const ALL: Filter = Filter { accounts: std::collections::BTreeSet::new(), times_ms: 0..u64::MAX, types: EntryTypes::ALL };
+const ALL: Filter =
+    Filter { accounts: std::collections::BTreeSet::new(), times_ms: 0..u64::MAX, types: EntryTypes::ALL };
 
 #[test]
 fn every_entry_is_exported_with_all_that_applies() {

@@ -1,7 +1,7 @@
 //! The proof of a directory: every block by the journal's rules, every entry by the ledger's.
 //!
 //! ```text
-//!  shard ─▶ survey ─ block ─▶ decode all, find their accounts ─▶ tell each trail ─▶ sums
+//!  shard ─▶ survey ─ block ─▶ decode all, find their accounts ─▶ tell each story ─▶ sums
 //!                  └ fault ─▶ finding, positions that are lost
 //!           an entry whose predecessor is lost: its account is hit, and begins anew
 //! ```
@@ -19,12 +19,12 @@ use crate::journal::{BlockKind, JournalError, LogId, RestingDir, RestingLog};
 use crate::ledger::codec;
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
-use crate::ledger::invariants::{Trail, Violation};
+use crate::ledger::invariants::{Story, Violation};
 
 use super::head::Head;
 use super::notation::escaped;
 use super::report::{FINDINGS_MAX, Finding, Report, ShardReport};
-use super::trails::Trails;
+use super::stories::Stories;
 
 /// Told how many more bytes are done. Called from several threads, about once a MiB.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
@@ -79,7 +79,7 @@ struct Proof<'a> {
     progress: Progress<'a>,
     /// Where refunded entries are read.
     window: Window<FileSource>,
-    trails: Trails,
+    stories: Stories,
     /// Positions that are lost, and which finding says so.
     lost: Vec<(Range<Lsn>, usize)>,
     report: ShardReport,
@@ -89,8 +89,8 @@ impl<'a> Proof<'a> {
     fn new(log: &'a RestingLog, progress: Progress<'a>) -> Self {
         let (segments, bytes) = (log.segment_count(), log.len());
         let report = ShardReport { shard: log.id().shard, segments, bytes, ..ShardReport::default() };
-        let (trails, lost) = (Trails::default(), Vec::new());
-        Self { log, progress, window: log.reader().window(), trails, lost, report }
+        let (stories, lost) = (Stories::default(), Vec::new());
+        Self { log, progress, window: log.reader().window(), stories, lost, report }
     }
 
     fn run(mut self, heads: &[Head]) -> ShardReport {
@@ -153,7 +153,7 @@ impl<'a> Proof<'a> {
                 }
             }
         }
-        self.trails.seek(entries.iter().map(|(_, event)| event.account));
+        self.stories.seek(entries.iter().map(|(_, event)| event.account));
         for (i, (lsn, event)) in entries.iter().enumerate() {
             self.entry(block, i, *lsn, event);
         }
@@ -164,22 +164,22 @@ impl<'a> Proof<'a> {
         self.add(event);
         let (lost, first) = (&self.lost, self.report.first_lsn);
         let lost_at = |lsn| lost.iter().find(|(lost, _)| lost.contains(&lsn)).map(|(_, finding)| *finding);
-        let trail = self.trails.trail(i, lsn, event, |lsn| lsn < first || lost_at(lsn).is_some());
+        let story = self.stories.story(i, lsn, event, |lsn| lsn < first || lost_at(lsn).is_some());
         if let Some(finding) = lost_at(event.prev_lsn) {
             self.report.findings[finding].hit(event.account);
-            *trail = Trail::starting_at(lsn, event);
+            *story = Story::starting_at(lsn, event);
         }
         let opened = match event.change {
-            // Without the refunded entry the trail takes on trust what it took.
+            // Without the refunded entry the story takes on trust what it took.
             Change::Refund { opened_lsn, .. } => {
                 self.window.record(opened_lsn).ok().and_then(|record| codec::decode(record).ok())
             }
             _ => None,
         };
-        if let Err(Violation { account, seq, fault }) = trail.tell(lsn, event, opened.as_ref()) {
-            *trail = Trail::starting_at(lsn, event);
+        if let Err(Violation { account, seq, fault }) = story.tell(lsn, event, opened.as_ref()) {
+            *story = Story::starting_at(lsn, event);
             // What is wrong with the entry by itself was told just now.
-            let _ = trail.tell(lsn, event, None);
+            let _ = story.tell(lsn, event, None);
             let finding = Finding::new("invariant", format!("{fault} (field {})", fault.field()));
             let (account, seq) = (Some(escaped(&account)), Some(seq));
             self.find(Finding { account, seq, ..placed(finding, block, lsn) });
@@ -198,11 +198,11 @@ impl<'a> Proof<'a> {
     /// Sums over all accounts, and whether they are what passed through (I2, I3).
     fn check_sums(&mut self) {
         let report = &mut self.report;
-        report.accounts = self.trails.all().len() as u64;
+        report.accounts = self.stories.all().len() as u64;
         let (sums, mut held) = (&mut report.sums, 0);
-        sums.opening = self.trails.opening();
-        for trail in self.trails.all() {
-            let state = trail.state();
+        sums.opening = self.stories.opening();
+        for story in self.stories.all() {
+            let state = story.state();
             sums.balance += u128::from(state.balance);
             sums.reserved += u128::from(state.reserved);
             held += state.holds.iter().map(|hold| u128::from(hold.amount)).sum::<u128>();

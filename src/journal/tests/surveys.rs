@@ -112,7 +112,8 @@ fn a_whole_log_has_no_faults_and_its_head_is_what_is_durable() {
     let heads = [("now", seen.found.durable), ("then", (seen.blocks[7].first_lsn, seen.blocks[7].prev_chain))];
     let witnesses = heads.map(|(name, head)| Witness { name: name.to_owned(), head });
     assert!(survey(&path, &witnesses).faults.is_empty(), "both are in the log");
-    let newest = RestingDir::open(&path).expect("readable").expect("a directory").logs.remove(0).expect("a log").newest();
+    let newest =
+        RestingDir::open(&path).expect("readable").expect("a directory").logs.remove(0).expect("a log").newest();
     let found = newest.survey(&[], &mut |sight| assert!(!matches!(sight, Sight::Fault(_)), "{sight:?}"));
     assert_eq!(found.durable, seen.found.durable, "the newest segment alone tells the head");
 }
@@ -174,7 +175,8 @@ fn missing_and_foreign_and_shortened_segments_are_found() {
     assert_eq!(survey(&path, &[]).fault(&path), (Case::Damaged, Some(2), 0, base(3) - base(2)));
 
     let other = tempfile::tempdir().expect("a directory");
-    let dir = DataDir::open_or_create(&other.path().join("data"), NewDir { shards: 1, instance: [9; 16], hash_keys: [1, 2] });
+    let dir =
+        DataDir::open_or_create(&other.path().join("data"), NewDir { shards: 1, instance: [9; 16], hash_keys: [1, 2] });
     drop(dir.expect("made"));
     let mut header = SegmentHeader::from_page(&whole[..PAGE]).expect("a header");
     header.id.instance = [9; 16];

@@ -1,7 +1,7 @@
 //! The accounts of one shard, each told as the log goes by.
 //!
 //! ```text
-//!  entries of a block ─ hash ─▶ place in the table ─▶ number ─▶ trail
+//!  entries of a block ─ hash ─▶ place in the table ─▶ number ─▶ story
 //!                       all     all                   all       one after the other
 //! ```
 //! With many accounts every step is a miss of the cache. Each step is done for all entries of a block before the next
@@ -15,21 +15,21 @@ use hashbrown::HashTable;
 
 use crate::ledger::event::Event;
 use crate::ledger::id::{Lsn, NO_LSN};
-use crate::ledger::invariants::Trail;
+use crate::ledger::invariants::Story;
 
 /// All accounts that were met, by the number that each got then.
 #[derive(Default)]
-pub(super) struct Trails {
+pub(super) struct Stories {
     places: HashTable<Place>,
-    trails: Vec<Slot>,
+    stories: Vec<Slot>,
     hasher: FixedState,
     opening: u128,
     sought: Vec<Sought>,
 }
 
-/// A trail in cache lines of its own: two.
+/// A story in cache lines of its own: two.
 #[repr(align(64))]
-struct Slot(Trail);
+struct Slot(Story);
 
 /// An account in the table.
 #[derive(Clone, Copy)]
@@ -47,7 +47,7 @@ struct Sought {
     number: Option<u32>,
 }
 
-impl Trails {
+impl Stories {
     /// Looks for the accounts of entries that are asked for next.
     pub fn seek<'a>(&mut self, accounts: impl Iterator<Item = &'a [u8]>) {
         self.sought.clear();
@@ -60,43 +60,43 @@ impl Trails {
         let numbers = self.sought.iter().filter_map(|sought| sought.number);
         // Read, to be in the cache; the sum is of no use.
         black_box(numbers.fold(0, |sum, number| {
-            let trail = &self.trails[number as usize].0;
-            sum ^ trail.state().balance ^ trail.account().last().map_or(0, |byte| u64::from(*byte))
+            let story = &self.stories[number as usize].0;
+            sum ^ story.state().balance ^ story.account().last().map_or(0, |byte| u64::from(*byte))
         }));
     }
 
-    /// The trail of the event's account, which was the `i`th to be looked for. One that is met for the first time begins
+    /// The story of the event's account, which was the `i`th to be looked for. One that is met for the first time begins
     /// here: in the middle, if `is_gone` says so of the entry before.
-    pub fn trail(&mut self, i: usize, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> &mut Trail {
+    pub fn story(&mut self, i: usize, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> &mut Story {
         let Sought { hash, number } = self.sought[i];
-        let is_it = |number: u32| self.trails[number as usize].0.account() == event.account;
+        let is_it = |number: u32| self.stories[number as usize].0.account() == event.account;
         let exact = |place: &Place| place.hash == short(hash) && is_it(place.number);
         // Not found then: it may have been met since, earlier in the same block.
         let number = number.filter(|number| is_it(*number)).or_else(|| self.places.find(hash, exact).map(|p| p.number));
         let number = number.unwrap_or_else(|| self.begin(hash, lsn, event, is_gone));
-        &mut self.trails[number as usize].0
+        &mut self.stories[number as usize].0
     }
 
     fn begin(&mut self, hash: u64, lsn: Lsn, event: &Event<'_>, is_gone: impl FnOnce(Lsn) -> bool) -> u32 {
-        let Self { places, trails, hasher, opening, .. } = self;
-        let number = u32::try_from(trails.len()).expect("a shard has fewer than 2^32 accounts");
+        let Self { places, stories, hasher, opening, .. } = self;
+        let number = u32::try_from(stories.len()).expect("a shard has fewer than 2^32 accounts");
         let is_cut = event.prev_lsn != NO_LSN && is_gone(event.prev_lsn);
-        let trail = if is_cut { Trail::starting_at(lsn, event) } else { Trail::new(event.account) };
-        *opening += u128::from(trail.state().balance);
-        trails.push(Slot(trail));
-        let rehash = |place: &Place| hasher.hash_one(trails[place.number as usize].0.account());
+        let story = if is_cut { Story::starting_at(lsn, event) } else { Story::new(event.account) };
+        *opening += u128::from(story.state().balance);
+        stories.push(Slot(story));
+        let rehash = |place: &Place| hasher.hash_one(stories[place.number as usize].0.account());
         places.insert_unique(hash, Place { hash: short(hash), number }, rehash);
         number
     }
 
-    /// Sum of the balances that trails began with.
+    /// Sum of the balances that stories began with.
     pub fn opening(&self) -> u128 {
         self.opening
     }
 
     /// All of them.
-    pub fn all(&self) -> impl ExactSizeIterator<Item = &Trail> {
-        self.trails.iter().map(|slot| &slot.0)
+    pub fn all(&self) -> impl ExactSizeIterator<Item = &Story> {
+        self.stories.iter().map(|slot| &slot.0)
     }
 }
 
