@@ -162,15 +162,24 @@ impl Clients {
     pub fn flood(&mut self, number: usize) {
         // An account of its own: the model is naive, thousands of ids would make the others slow.
         let account = format!("flood:{}:{number}", self.life).into_bytes();
-        let flood = (0..FLOOD).map(|n| Request {
-            account: account.clone(),
+        self.send_all(number, &account, FLOOD, 1024);
+    }
+
+    /// A client gives an account a trail of many short entries.
+    pub fn lengthen(&mut self, number: usize, entries: u64) {
+        self.send_all(number, b"tradie:0", entries, 0);
+    }
+
+    fn send_all(&mut self, number: usize, account: &[u8], count: u64, meta_len: usize) {
+        let all = (0..count).map(|n| Request {
+            account: account.to_vec(),
             tx: format!("f{n}").into_bytes(),
             of: Vec::new(),
             reason: Vec::new(),
-            meta: vec![b'f'; 1024],
+            meta: vec![b'f'; meta_len],
             op: if n % 3 == 2 { Op::Debit { amount: n % 2 + 1 } } else { Op::Grant { amount: 1 } },
         });
-        self.connections[number].unread.extend(flood);
+        self.connections[number].unread.extend(all);
     }
 
     /// A core reads at most `count` commands of a connection: each gets the slot of its answer.
