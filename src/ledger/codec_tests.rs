@@ -105,6 +105,22 @@ proptest! {
 }
 
 #[test]
+fn the_account_is_found_without_decoding() {
+    let refund = Change::Refund { of: b"d1", opened_lsn: 1, refunded_total: 2, refundable: 3 };
+    let all = (GRANT..=VOID)
+        .map(|kind| build((kind, 3, 1), b"lead"))
+        .map(|change| (change, 0))
+        .chain([(refund, 0), (refund, 9)]);
+    for (change, skip_lsn) in all {
+        let event = Event { skip_lsn, ..plain(change, b"account-0042", b"txn-00000009") };
+        let mut record = Vec::new();
+        encode(&event, &mut record);
+        assert_eq!(account_of(&record), b"account-0042", "{change:?}");
+        (0..record.len()).for_each(|len| drop(account_of(&record[..len])));
+    }
+}
+
+#[test]
 fn a_debit_with_twelve_byte_ids_takes_80_bytes_in_this_layout() {
     let mut record = Vec::new();
     encode(&plain(Change::Debit, b"account-0042", b"txn-00000009"), &mut record);

@@ -18,6 +18,7 @@ mod pipelines;
 mod replies;
 mod server;
 mod session;
+mod tools;
 mod wire;
 
 /// The judge of the kill tests speaks in the ledger's words.
