@@ -31,17 +31,17 @@ fn verify(site: &Site, more: &[&str]) -> Told {
 fn load(wire: &mut Wire) {
     for n in 0..10 {
         for line in [
-            "CREDIT.GRANT acct:N g1 100 REASON first,\"quoted\"",
-            "CREDIT.RESERVE acct:N r1 40 TTL 600000",
-            "CREDIT.CAPTURE acct:N r1 AMOUNT 30",
-            "CREDIT.REFUND acct:N f1 r1 AMOUNT 10",
-            "CREDIT.DEBIT acct:N d1 5",
-            "CREDIT.RESERVE acct:N r2 7 TTL 600000",
-            "CREDIT.RELEASE acct:N r2",
-            "CREDIT.RELEASE acct:N v1",
-            "CREDIT.RESERVE acct:N r3 2 TTL 600000",
+            "CREDIT.GRANT acct:# g1 100 REASON first,\"quoted\"",
+            "CREDIT.RESERVE acct:# r1 40 TTL 600000",
+            "CREDIT.CAPTURE acct:# r1 AMOUNT 30",
+            "CREDIT.REFUND acct:# f1 r1 AMOUNT 10",
+            "CREDIT.DEBIT acct:# d1 5",
+            "CREDIT.RESERVE acct:# r2 7 TTL 600000",
+            "CREDIT.RELEASE acct:# r2",
+            "CREDIT.RELEASE acct:# v1",
+            "CREDIT.RESERVE acct:# r3 2 TTL 600000",
         ] {
-            let reply = wire.ask(&line.replace('N', &n.to_string())).text();
+            let reply = wire.ask(&line.replace('#', &n.to_string())).text();
             assert!(!reply.starts_with('-'), "{line}: {reply}");
         }
         let declined = wire.ask(&format!("CREDIT.DEBIT acct:{n} d2 100000")).line();
