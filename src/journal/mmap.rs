@@ -245,25 +245,35 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     synced.map_err(|error| JournalError::io("sync directory", dir, error))
 }
 
-/// Reads a shard's segments through the page cache. Opens the file for every read: that costs microseconds on a cold
-/// path, and saves a cache of descriptors with its limit.
-#[derive(Clone, Debug)]
+/// Reads a shard's segments through the page cache. Keeps the newest one open; a clone opens its own.
+#[derive(Debug)]
 pub struct FileSource {
     dir: PathBuf,
+    /// The segment that was read last.
+    open: Option<(SegmentName, File)>,
+}
+
+impl Clone for FileSource {
+    fn clone(&self) -> Self {
+        Self::new(self.dir.clone())
+    }
 }
 
 impl FileSource {
     /// Reads the segments in `dir`.
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self { dir }
+        Self { dir, open: None }
     }
 }
 
 impl SegmentSource for FileSource {
-    fn read_at(&self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
-        let path = self.dir.join(segment.to_string());
-        let failed = |error| JournalError::io("read", &path, error);
-        let file = File::open(&path).map_err(failed)?;
+    fn read_at(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
+        let path = || self.dir.join(segment.to_string());
+        let failed = |error| JournalError::io("read", path(), error);
+        let file = match &self.open {
+            Some((name, file)) if *name == segment => file,
+            _ => &self.open.insert((segment, File::open(path()).map_err(failed)?)).1,
+        };
         let mut filled = 0;
         while filled < buf.len() {
             match file.read_at(&mut buf[filled..], offset + filled as u64) {

@@ -131,7 +131,7 @@ mod tests {
     const ROWS: u64 = 100_000;
 
     impl SegmentSource for Rows {
-        fn read_at(&self, _: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
+        fn read_at(&mut self, _: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
             self.0.write().expect("one thread").push(buf.len());
             let end = ROW * ROWS + super::super::PAGE as u64;
             let mut filled = 0;

@@ -446,7 +446,7 @@ impl Spare for SimStorage {
 }
 
 impl SegmentSource for SimStorage {
-    fn read_at(&self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
+    fn read_at(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError> {
         let name = segment.to_string();
         self.look("read", &name, |disk| Ok(disk.named(&name)?.read_cached(offset, buf)))
     }

@@ -157,7 +157,7 @@ pub trait SegmentSource: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`JournalError::Io`].
-    fn read_at(&self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError>;
+    fn read_at(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<usize, JournalError>;
 }
 
 /// A private buffer that starts at a page boundary, as direct reads need it.

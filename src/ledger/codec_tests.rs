@@ -9,12 +9,12 @@ fn bytes(min: usize, max: usize) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![4 => short, 1 => prop::collection::vec(any::<u8>(), max..=max)]
 }
 
-fn change() -> impl Strategy<Value = (u8, u64, u64)> {
-    (GRANT..=VOID, any::<u64>(), any::<u64>())
+fn change() -> impl Strategy<Value = (u8, u64, u64, u64)> {
+    (GRANT..=REFUND, any::<u64>(), any::<u64>(), any::<u64>())
 }
 
-fn build<'a>((kind, a, b): (u8, u64, u64), lead: &'a [u8]) -> Change<'a> {
-    let op = [DeclinedOp::Grant, DeclinedOp::Debit, DeclinedOp::Reserve][a as usize % 3];
+fn build<'a>((kind, a, b, c): (u8, u64, u64, u64), lead: &'a [u8], of: &'a [u8]) -> Change<'a> {
+    let op = [DeclinedOp::Grant, DeclinedOp::Debit, DeclinedOp::Reserve, DeclinedOp::Refund][a as usize % 4];
     let limit = DeclineCode::Limit { holds: a & 0xffff_ffff };
     match kind {
         GRANT => Change::Grant,
@@ -26,8 +26,9 @@ fn build<'a>((kind, a, b): (u8, u64, u64), lead: &'a [u8]) -> Change<'a> {
         DECLINE => Change::Decline {
             op,
             code: [DeclineCode::Insufficient, DeclineCode::Overflow, limit][b as usize % 3],
-            of: b"",
+            of: if op == DeclinedOp::Refund { of } else { b"" },
         },
+        REFUND => Change::Refund { of, opened_lsn: a, refunded_total: b, refundable: c },
         _ => Change::Void,
     }
 }
@@ -53,11 +54,11 @@ proptest! {
     #[test]
     fn an_event_comes_back_as_it_was(
         change in change(), words in any::<[u64; 6]>(), skip in prop_oneof![Just(0), any::<u64>()],
-        (account, tx, lead) in (bytes(1, 128), bytes(1, 64), bytes(0, 128)),
+        (account, tx, lead, of) in (bytes(1, 128), bytes(1, 64), bytes(0, 128), bytes(1, 64)),
         (reason, meta) in (bytes(0, 64), bytes(0, 1024)),
     ) {
         let [time_ms, seq, amount, balance, reserved, prev_lsn] = words;
-        let change = build(change, &lead);
+        let change = build(change, &lead, &of);
         let (account, tx, reason, meta) = (&account[..], &tx[..], &reason[..], &meta[..]);
         let event = Event {
             account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn: skip, change,
@@ -81,7 +82,7 @@ proptest! {
         change in change(), at in any::<prop::sample::Index>(), to in any::<u8>(), meta in bytes(0, 30)
     ) {
         let mut record = Vec::new();
-        encode(&Event { meta: &meta, ..plain(build(change, b"lead"), b"account", b"tx") }, &mut record);
+        encode(&Event { meta: &meta, ..plain(build(change, b"lead", b"of"), b"account", b"tx") }, &mut record);
         let at = at.index(record.len());
         record[at] = to;
         if let Ok(event) = decode(&record) {
@@ -135,11 +136,46 @@ fn a_debit_with_twelve_byte_ids_takes_80_bytes_in_this_layout() {
 #[test]
 fn the_longest_event_fits_a_record_with_room_to_spare() {
     let (id, meta) = ([1; ACCOUNT_LEN_MAX], [2; META_LEN_MAX]);
-    let change = Change::Capture { captured: 1, opened_lsn: 8, lead: &id };
-    let event =
-        Event { reason: &meta[..REASON_LEN_MAX], meta: &meta, skip_lsn: 8, ..plain(change, &id, &id[..TX_LEN_MAX]) };
-    let mut record = Vec::new();
-    encode(&event, &mut record);
-    assert_eq!(record.len(), 1_496);
-    assert_eq!(decode(&record), Ok(event));
+    let (of, code) = (&id[..TX_LEN_MAX], DeclineCode::Limit { holds: u32::MAX.into() });
+    for (change, len) in [
+        (Change::Capture { captured: 1, opened_lsn: 8, lead: &id }, 1_496),
+        (Change::Refund { of, opened_lsn: 8, refunded_total: 1, refundable: 0 }, 1_440),
+        (Change::Decline { op: DeclinedOp::Refund, code, of }, 1_424),
+    ] {
+        let reason = &meta[..REASON_LEN_MAX];
+        let event = Event { reason, meta: &meta, skip_lsn: 8, ..plain(change, &id, &id[..TX_LEN_MAX]) };
+        let mut record = Vec::new();
+        encode(&event, &mut record);
+        assert_eq!(record.len(), len);
+        assert_eq!(decode(&record), Ok(event));
+    }
+}
+
+#[test]
+fn the_other_id_is_there_where_it_must_be_and_only_there() {
+    let id = [b'x'; 100];
+    let of = &id[..8];
+    let (grant, refund) = (DeclinedOp::Grant, DeclinedOp::Refund);
+    let decline = |op, of| Change::Decline { op, code: DeclineCode::Overflow, of };
+    // A record of each, its other id made longer or shorter by whole words, its length mended.
+    for (change, other_len) in [
+        (Change::Refund { of, opened_lsn: 8, refunded_total: 1, refundable: 0 }, 0),
+        (Change::Refund { of, opened_lsn: 8, refunded_total: 1, refundable: 0 }, 72),
+        (decline(refund, of), 0),
+        (decline(refund, of), 72),
+        (decline(grant, b""), 8),
+        (Change::Grant, 8),
+        (Change::Void, 8),
+        (Change::Expire { opened_lsn: 8 }, 8),
+        (Change::Release { opened_lsn: 8, lead: of }, 136),
+    ] {
+        let mut record = Vec::new();
+        encode(&plain(change, b"accounts", &[b't'; 16]), &mut record);
+        let end = record.len();
+        record.splice(end - other_id(&change).len().., [b'x'; 136][..other_len].iter().copied());
+        record[6] = other_len as u8;
+        let len = record.len() as u16;
+        record[..2].copy_from_slice(&len.to_le_bytes());
+        assert_eq!(decode(&record), Err(DecodeError::Field { field: "other id" }), "{change:?} with {other_len}");
+    }
 }

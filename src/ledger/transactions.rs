@@ -271,13 +271,21 @@ impl Table {
         for entry in entries {
             let place = table.home(entry.key).max(free);
             if place == table.slots.len() {
-                table.slots.push(EMPTY);
+                table.lengthen();
             }
             table.slots[place] = entry;
             table.len += 1;
             free = place + 1;
         }
         table
+    }
+
+    /// One more place behind the last home; a vector left to itself would double.
+    fn lengthen(&mut self) {
+        if self.slots.len() == self.slots.capacity() {
+            self.slots.reserve_exact(TAIL);
+        }
+        self.slots.push(EMPTY);
     }
 
     fn bytes(&self) -> usize {
@@ -315,7 +323,7 @@ impl Table {
         let place = self.place_of(entry.key);
         let gap = self.slots[place..].iter().position(|e| e.value == NO_LSN).map(|ahead| place + ahead);
         let gap = gap.unwrap_or_else(|| {
-            self.slots.push(EMPTY);
+            self.lengthen();
             self.slots.len() - 1
         });
         self.slots.copy_within(place..gap, place + 1);
@@ -357,7 +365,10 @@ mod tests {
         let mut worst: f64 = 0.0;
         for n in 0..1_000_000u64 {
             assert_eq!(index.lookup(key(n)), Prior::Unknown);
+            let (tables, bytes) = (index.tables.len(), index.bytes);
             index.record(key(n), n + 1);
+            assert!(index.tables.len() <= tables + 1, "tables split one at a time");
+            assert!(index.bytes <= bytes + STEP_BYTES_MAX / 2, "a REFUND's two ids fit what is kept free");
             if n > 100_000 {
                 worst = worst.max(index.bytes() as f64 / index.len() as f64);
             }

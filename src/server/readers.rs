@@ -68,8 +68,9 @@ impl Readers {
 fn start_thread(name: String, jobs: Receiver<Job>) -> std::io::Result<()> {
     let work = move || {
         while let Ok(Job { place, mut errands, reader, mailbox }) = jobs.recv() {
+            let mut window = reader.window();
             for errand in &mut errands {
-                errand.run(&reader);
+                errand.run(&mut window);
                 if let Some(fault) = errand.fault() {
                     tracing::error!(%fault, "an old record cannot be used; a client was refused: run `creditd verify`");
                 }

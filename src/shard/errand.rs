@@ -1,7 +1,7 @@
 //! Commands that need records which are no longer in memory, on their way to a reader thread and back.
 //!
 //! ```text
-//!  Shard::execute --Errand--> reader thread: Errand::run(&Reader) --> Shard::returned
+//!  Shard::execute --Errand--> reader thread: Errand::run --> Shard::returned
 //! ```
 //! The parked command travels with its errand; a core thread never waits for one. Two lanes, so that a long walk never
 //! stands before a replay: *recalls* read a known record and what it points to, *walks* follow a trail.
@@ -11,7 +11,7 @@ use super::batch::{Batch, Ticket};
 use super::question::Question;
 use super::recall::Recalled;
 use super::trail::{Source, Stop, Trail};
-use crate::journal::Reader;
+use crate::journal::Window;
 use crate::journal::storage::SegmentSource;
 use crate::ledger::command::Command;
 use crate::ledger::id::Lsn;
@@ -81,9 +81,10 @@ impl Errand {
         (ticket, command)
     }
 
-    /// Reads what the command needs. On any thread that may wait for the disk.
-    pub fn run<R: SegmentSource>(&mut self, reader: &Reader<R>) {
-        self.found = Some(self.read(reader.window()));
+    /// Reads what the command needs. On any thread that may wait for the disk; errands that are run together share a
+    /// window that was made after they were given out.
+    pub fn run<R: SegmentSource>(&mut self, window: &mut Window<R>) {
+        self.found = Some(self.read(window));
     }
 
     /// What went wrong on the way, for the operator; the client hears that nothing was executed.

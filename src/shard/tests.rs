@@ -91,7 +91,7 @@ impl Counter {
         errands.extend(std::iter::from_fn(|| self.shard.take_walk()));
         let count = errands.len();
         for mut errand in errands {
-            errand.run(self.shard.reader());
+            errand.run(&mut self.shard.reader().window());
             assert!(errand.fault().is_none());
             let mut released = Vec::new();
             let again = self.shard.returned(errand, &mut released);

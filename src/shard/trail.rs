@@ -43,7 +43,7 @@ impl Source for &Log {
 }
 
 /// What is in its files: durable records.
-impl<R: SegmentSource> Source for Window<R> {
+impl<R: SegmentSource> Source for &mut Window<R> {
     fn record(&mut self, lsn: Lsn) -> Result<&[u8], Stop> {
         Window::record(self, lsn).map_err(|error| match error {
             ReadError::Gone { .. } => Stop::Gone,

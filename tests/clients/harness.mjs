@@ -123,6 +123,38 @@ export async function story(check, call, account) {
   check.same("the largest amount that the client reads exactly", rich.balance, largest);
 }
 
+/** What the account of `story` has been through. */
+export async function trail(check, call, account) {
+  const refund = async (...args) => plain(await call("CREDIT.REFUND", account, ...args));
+  const refunded = { status: "refunded", balance: 12, available: 12, seq: 9, refundable: 3 };
+  check.same("refund", await refund("f1", "d0", "AMOUNT", "2", "REASON", "late"), refunded);
+  check.same("refund again", await refund("f1", "d0", "AMOUNT", "2"), { ...refunded, replayed: 1 });
+  await check.rejects("refund too much", "EXCEEDS limit=3 given=4", refund("f2", "d0", "AMOUNT", "4"));
+  await check.rejects("refund a grant", "NOTREFUNDABLE op=grant state=granted", refund("f2", "pay_991"));
+  await check.rejects("refund nothing", "NOTX", refund("f2", "nothing"));
+
+  const { time, ...tx } = plain(await call("CREDIT.TX", account, "d0"));
+  check.same("tx", tx, { op: "debit", state: "debited", amount: 5, refunded: 2, seq: 2 });
+  check.same("unknown tx", await call("CREDIT.TX", account, "nothing"), null);
+
+  // As XRANGE: arrays of [id, [field, value, ...]], every value a string, in both protocols.
+  const first = await call("CREDIT.HISTORY", account, "-", "+", "COUNT", "6");
+  const rest = await call("CREDIT.HISTORY", account, `(${first.at(-1)[0]}`, "+");
+  const entries = [...first, ...rest].map(([id, fields]) => [Number(id.split("-")[1]), plain(fields)]);
+  check.same("history: pages", [first.length, entries.map(([seq]) => seq)], [6, [1, 2, 3, 4, 5, 6, 7, 8, 9]]);
+  check.same("history: times", first[1][0], `${time}-2`);
+  const debit = { type: "DEBIT", tx: "d0", amount: "5", delta: "-5", rdelta: "0", balance: "15", reserved: "0" };
+  check.same("history: an entry", entries[1][1], debit);
+  const newest = await call("CREDIT.HISTORY", account, "REV", "COUNT", "1", "TYPE", "REFUND", "CAPTURE");
+  check.same("history: newest of a type", [newest[0][1].at(-3), newest[0][1].at(-1)], ["d0", "late"]);
+
+  const opened = Number(first[0][0].split("-")[0]);
+  const before = { balance: 0, reserved: 0, available: 0, seq: 0, time: opened - 1 };
+  check.same("balance before the first entry", plain(await call("CREDIT.BALANCE", account, "AT", String(opened - 1))), before);
+  await check.rejects("balance in the future", "AT must be past", call("CREDIT.BALANCE", account, "AT", "9999999999999"));
+  check.same("audit", plain(await call("CREDIT.AUDIT", account)), { ok: 1, entries: 9, balance: 12, reserved: 0 });
+}
+
 /** A thousand commands sent at once, answered in order. */
 export async function burst(check, call, account) {
   const sent = Array.from({ length: 1000 }, (_, n) => call("CREDIT.GRANT", account, `p${n}`, "1"));

@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 import { Redis } from "ioredis";
-import { Checks, burst, parseInfo, plain, startServer, story, withDirectory } from "./harness.mjs";
+import { Checks, burst, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
 
 const check = new Checks();
 
@@ -12,6 +12,7 @@ async function session(port, name, options) {
   const call = (...words) => redis.call(...words);
   check.same(`${name}: ping`, await redis.ping(), "PONG");
   await story(check, call, `tradie:${name}`);
+  await trail(check, call, `tradie:${name}`);
   await burst(check, call, `burst:${name}`);
 
   const pipeline = redis.pipeline();

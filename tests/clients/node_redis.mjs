@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 import { createClient } from "redis";
-import { Checks, burst, parseInfo, plain, startServer, story, withDirectory } from "./harness.mjs";
+import { Checks, burst, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
 
 const check = new Checks();
 
@@ -18,6 +18,7 @@ async function session(port, name, options) {
   const call = (...words) => client.sendCommand(words);
   check.same(`${name}: ping`, await client.ping(), "PONG");
   await story(check, call, `tradie:${name}`);
+  await trail(check, call, `tradie:${name}`);
   await burst(check, call, `burst:${name}`);
 
   const multi = client.multi();

@@ -15,6 +15,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
+: >"$work/banner" # the loop below may look before the server opens it
 "$server_bin" --port 0 --data-dir "$work/data" --log-level error >"$work/banner" &
 server_pid=$!
 for _ in $(seq 200); do
@@ -61,8 +62,14 @@ sees "grey hint" "CREDIT.RESERVE ${grey}account tx amount \[TTL milliseconds\] \
 types "tradie:7 r1 "
 sees "the hint follows the arguments" "tradie:7 r1 ${grey}amount \[TTL" -e
 key C-u
+types "CREDIT.HISTORY "
+sees "hint of a range" "CREDIT.HISTORY ${grey}account \[start end\] \[COUNT count\] \[REV\] \[TYPE type \[type \.\.\.\]\]" -e
+key C-u
+types "CREDIT.REFUND tradie:7 f1 "
+sees "hint of a refund" "f1 ${grey}of \[AMOUNT amount\] \[REASON text\]" -e
+key C-u
 
-says "help @credit" "help of the group" "CREDIT.BALANCE account.*CREDIT.CAPTURE account tx.*CREDIT.GRANT account tx amount.*CREDIT.RESERVE account tx amount"
+says "help @credit" "help of the group" "CREDIT.AUDIT account.*CREDIT.BALANCE account \[AT unix-milliseconds\].*CREDIT.CAPTURE account tx.*CREDIT.GRANT account tx amount.*CREDIT.HISTORY account.*CREDIT.REFUND account tx of.*CREDIT.RESERVE account tx amount.*CREDIT.TX account tx"
 says "help CREDIT.RESERVE" "help of a command" "CREDIT.RESERVE account tx amount.*summary: .*group: credit"
 
 field() { printf '%s"~ *[0-9]+\) \(integer\) %s' "$1" "$2"; }
@@ -78,10 +85,20 @@ says "CREDIT.DEBIT tradie:7 d2 6" "replay" "\"debited\".*$(field balance 10).*$(
 says "CREDIT.DEBIT tradie:7 d2 7" "conflict" "\(error\) TXCONFLICT field=amount have=6 given=7"
 says "CREDIT.BALANCE tradie:7" "balance" "$(field balance 10).*$(field reserved 0).*$(field available 10).*$(field seq 5)"
 says "CREDIT.HOLDS tradie:7" "holds" "$(field balance 10).*\"holds\"~ *12\) \(empty array\)"
+says "CREDIT.REFUND tradie:7 f1 d2 AMOUNT 2 REASON late" "refund" \
+  "\"refunded\".*$(field balance 12).*$(field seq 6).*$(field refundable 4)"
+says "CREDIT.TX tradie:7 d2" "a transaction" "\"debit\".*\"debited\".*$(field amount 6).*$(field refunded 2).*$(field seq 5)"
+says "CREDIT.TX tradie:7 nothing" "no transaction" "\(nil\)"
+says "CREDIT.HISTORY tradie:7 REV COUNT 1" "history" \
+  "1\) 1\) \"[0-9]{13}-6\"~ *2\)  *1\) \"type\"~ *2\) \"REFUND\".*\"delta\"~ *8\) \"2\".*\"late\""
+says "CREDIT.HISTORY tradie:7 + -" "a range the wrong way round" "\(error\) ERR start must be the older end"
+says "CREDIT.AUDIT tradie:7" "audit" "$(field ok 1).*$(field entries 6).*$(field balance 12).*$(field reserved 0)"
 says "HELLO 3" "RESP3" "\"proto\" => \(integer\) 3"
-says "CREDIT.BALANCE tradie:7" "a map in RESP3" "1# \"balance\" => \(integer\) 10~ *2# \"reserved\" => \(integer\) 0"
+says "CREDIT.BALANCE tradie:7" "a map in RESP3" "1# \"balance\" => \(integer\) 12~ *2# \"reserved\" => \(integer\) 0"
+says "CREDIT.TX tradie:7 r1" "a transaction in RESP3" "2# \"state\" => \"captured\""
+says "CREDIT.HISTORY tradie:7 - + TYPE DEBIT" "history in RESP3" "1\) 1\) \"[0-9]{13}-5\"~ *2\)  *1\) \"type\"~ *2\) \"DEBIT\""
 says "SET a 1" "no cache" "\(error\) ERR unknown command 'SET', with args beginning with: 'a' '1'"
-says "INFO credits" "info" "granted:20.*debited:6.*captured:4.*balance:10"
+says "INFO credits" "info" "granted:20.*debited:6.*captured:4.*refunded:2.*balance:12"
 
 # From a pipe, as scripts use it.
 answer=$(printf 'CREDIT.GRANT piped g1 3\nPING\n' | redis-cli -p "$port" | tr '\n' ' ')

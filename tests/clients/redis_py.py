@@ -128,6 +128,49 @@ def story(check, r, protocol):
     check.raises("beyond 2^53-1", "OVERFLOW", lambda: r.execute_command("CREDIT.GRANT", f"rich:{protocol}", "h", 1))
 
 
+def trail(check, r, protocol):
+    """What the account of `story` has been through."""
+    account = f"tradie:{protocol}"
+
+    def refund(*args):
+        return as_dict(r.execute_command("CREDIT.REFUND", account, *args))
+
+    refunded = {"status": "refunded", "balance": 12, "available": 12, "seq": 10, "refundable": 3}
+    check.same("refund", list(refund("f1", "d0", "AMOUNT", 2, "REASON", "late").items()), list(refunded.items()))
+    check.same("refund again", refund("f1", "d0", "AMOUNT", 2), refunded | {"replayed": 1})
+    check.raises("refund of another", "TXCONFLICT field=of have=d0 given=r1", lambda: refund("f1", "r1"))
+    check.raises("refund too much", "EXCEEDS limit=3 given=4", lambda: refund("f2", "d0", "AMOUNT", 4))
+    check.raises("refund a grant", "NOTREFUNDABLE op=grant state=granted", lambda: refund("f2", "pay_991"))
+    check.raises("refund nothing", "NOTX", lambda: refund("f2", "nothing"))
+
+    tx = as_dict(r.execute_command("CREDIT.TX", account, "r1"))
+    keys = ["op", "state", "amount", "captured", "seq", "time", "final_seq", "final_time", "expires"]
+    check.same("tx: fields", list(tx), keys)
+    check.same("tx", [tx[key] for key in keys[:5]], ["reserve", "captured", 10, 4, 3])
+    check.same("unknown tx", r.execute_command("CREDIT.TX", account, "nothing"), None)
+
+    # HISTORY has the shape of XRANGE, so the client's own parser reads it: a list of (id, fields).
+    r.set_response_callback("CREDIT.HISTORY", r.response_callbacks["XRANGE"])
+    pages = [r.execute_command("CREDIT.HISTORY", account, "-", "+", "COUNT", 6)]
+    while pages[-1]:
+        pages.append(r.execute_command("CREDIT.HISTORY", account, f"({pages[-1][-1][0]}", "+", "COUNT", 6))
+    entries = [entry for page in pages for entry in page]
+    check.same("history: pages", [len(page) for page in pages], [6, 4, 0])
+    check.same("history: seq", [int(id.split("-")[1]) for id, _ in entries], list(range(1, 11)))
+    capture = {"type": "CAPTURE", "tx": "r1", "amount": "4", "delta": "-4", "rdelta": "-10", "balance": "11",
+               "reserved": "0", "captured": "4", "returned": "6"}
+    check.same("history: an entry", list(entries[4][1].items()), list(capture.items()))
+    newest = r.execute_command("CREDIT.HISTORY", account, "REV", "COUNT", 1, "TYPE", "REFUND", "CAPTURE")
+    check.same("history: newest of a type", [(fields["of"], fields["reason"]) for _, fields in newest], [("d0", "late")])
+
+    opened = int(entries[0][0].split("-")[0])
+    before = as_dict(r.execute_command("CREDIT.BALANCE", account, "AT", opened - 1))
+    check.same("balance before the first entry", (before["balance"], before["seq"], before["time"]), (0, 0, opened - 1))
+    check.raises("balance in the future", "AT must be past", lambda: r.execute_command("CREDIT.BALANCE", account, "AT", 10**13))
+    audit = as_dict(r.execute_command("CREDIT.AUDIT", account))
+    check.same("audit", list(audit.items()), [("ok", 1), ("entries", 10), ("balance", 12), ("reserved", 0)])
+
+
 def pipelines(check, r, protocol):
     pipe = r.pipeline(transaction=False)
     for n in range(1000):
@@ -224,6 +267,7 @@ def main():
         for protocol in (3, 2):
             r = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
             story(check, r, protocol)
+            trail(check, r, protocol)
             pipelines(check, r, protocol)
             server_commands(check, r)
             r.close()

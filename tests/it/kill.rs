@@ -8,7 +8,8 @@
 //!                                          │  BALANCE says how many of the unanswered were executed: a prefix of each
 //!                                          │  account's, since order on an account is order in the log
 //!                                          ▼
-//!                   everything unanswered is sent again, old ids too: byte for byte what the model says
+//!                   everything unanswered is sent again, old ids too: byte for byte what the model says;
+//!                   then AUDIT and HISTORY of every account
 //! ```
 //!
 //! `CREDITD_KILL_CYCLES` (5) and `CREDITD_KILL_SEED` (chosen and printed) may be set.
@@ -18,8 +19,9 @@ use std::sync::mpsc::{Sender, channel};
 
 use creditd::commands::reply::{Encoder, Proto};
 
-use crate::ledger::command::{Command, Op};
-use crate::model::Model;
+use crate::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
+use crate::ledger::event::{DeclineCode, EntryId, EntryType, EntryTypes};
+use crate::model::{Entry, Model};
 use crate::server::{Server, Site};
 use crate::wire::{Reply, Wire, encode, info};
 
@@ -34,6 +36,18 @@ const LONG_TTL_MS: u64 = 2_000_000_000;
 
 /// Holds of one account, as configured by default.
 const HOLDS_MAX: usize = 1024;
+
+/// As much of a trail as one HISTORY shows, oldest first.
+const OLDEST: HistoryQuery = HistoryQuery {
+    start: EntryId::MIN,
+    end: EntryId::MAX,
+    count: HISTORY_COUNT_MAX,
+    newest_first: false,
+    types: EntryTypes::ALL,
+};
+
+/// The same, newest first.
+const NEWEST: HistoryQuery = HistoryQuery { newest_first: true, ..OLDEST };
 
 /// Old ids sent again by each client after each restart.
 const OLD_IDS: usize = 60;
@@ -121,11 +135,12 @@ fn check(server: &Server, steady: &mut [Steady], hasty: &mut Hasty) {
     let accounts = || steady.iter().flat_map(|client| client.model.accounts.values());
     let sum = |figure: fn(&crate::model::Account) -> u64| accounts().map(figure).sum::<u64>();
     let granted = sum(|account| account.granted) + hasty.balance();
-    let debited = sum(|account| account.debited);
+    let (refunded, debited) = (sum(|account| account.refunded), sum(|account| account.debited));
     let reserved = sum(|account| account.reserved());
     let mut figure = |name| info(&mut wire, "everything", name).parse::<u64>().expect("a number");
     assert_eq!((figure("granted"), figure("debited") + figure("captured")), (granted, debited), "sums of all shards");
-    assert_eq!((figure("balance"), figure("reserved")), (granted - debited, reserved), "I2 and I3");
+    assert_eq!(figure("refunded"), refunded, "sums of all shards");
+    assert_eq!((figure("balance"), figure("reserved")), (granted + refunded - debited, reserved), "I2 and I3");
     assert_eq!(figure("expired_keys"), hasty.expired, "each short hold expired once");
     assert_eq!(figure("accounts"), accounts().count() as u64 + u64::from(hasty.balance() > 0));
 }
@@ -146,6 +161,8 @@ struct Steady {
 struct Order {
     account: String,
     tx: String,
+    /// What a refund refunds.
+    of: String,
     op: Op,
 }
 
@@ -185,26 +202,43 @@ impl Steady {
     fn invent(&mut self) -> Order {
         let account = self.chance.below(ACCOUNTS);
         let amount = 1 + self.chance.below(300);
-        let op = match self.chance.below(10) {
+        let op = match self.chance.below(14) {
             0 | 1 => Op::Grant { amount },
             2 | 3 => Op::Debit { amount: amount * (1 + self.chance.below(8)) },
             4 | 5 => Op::Reserve { amount, ttl_ms: LONG_TTL_MS },
             6 | 7 => Op::Capture { amount: None },
             8 => Op::Capture { amount: Some(1 + amount / 8) },
-            _ => Op::Release,
+            9 => Op::Release,
+            10 | 11 => return self.refund(account),
+            12 => Op::Tx,
+            _ => Op::History(HistoryQuery { count: 20, ..[OLDEST, NEWEST][self.chance.below(2) as usize] }),
         };
         let mut order = self.order(account, op);
-        let ends = matches!(op, Op::Capture { .. } | Op::Release);
-        if ends || self.chance.below(10) == 0 {
+        let is_old = matches!(op, Op::Capture { .. } | Op::Release | Op::Tx);
+        if is_old || self.chance.below(10) == 0 {
             let back = 1 + self.chance.below(40);
             order.tx = format!("t{}", self.made.saturating_sub(back));
         }
         order
     }
 
+    /// Gives back some of what a command took not long ago, or tries to.
+    fn refund(&mut self, account: u64) -> Order {
+        let amount = [None, Some(1 + self.chance.below(3))][self.chance.below(2) as usize];
+        let mut order = self.order(account, Op::Refund { amount });
+        let back = 1 + self.chance.below(200);
+        let recent = self.answered.iter().rev().take(back as usize).last();
+        match recent.filter(|order| order.op.has_tx()) {
+            Some(recent) => (order.account, order.of) = (recent.account.clone(), recent.tx.clone()),
+            None => order.of = "t0".to_owned(),
+        }
+        order
+    }
+
     fn order(&mut self, account: u64, op: Op) -> Order {
         self.made += 1;
-        Order { account: format!("steady:{}:{account}", self.name), tx: format!("t{}", self.made), op }
+        let (account, of) = (format!("steady:{}:{account}", self.name), String::new());
+        Order { account, tx: format!("t{}", self.made), of, op }
     }
 
     /// After a restart.
@@ -222,6 +256,13 @@ impl Steady {
             let reply = order.ask(wire);
             self.compare(&order, &reply);
         }
+        for account in 0..ACCOUNTS {
+            for op in [Op::Audit, Op::History(OLDEST), Op::History(NEWEST)] {
+                let order = self.order(account, op);
+                let reply = order.ask(wire);
+                self.compare(&order, &reply);
+            }
+        }
     }
 
     /// Finds out which of the unanswered commands were executed before the kill, and tells the model.
@@ -229,7 +270,7 @@ impl Steady {
         let shown = wire.ask(&format!("CREDIT.BALANCE {account}"));
         let seq = |model: &Model| model.accounts.get(account.as_bytes()).map_or(0, |account| account.seq);
         assert!(shown.number("seq") >= seq(&self.model), "{account}: an acknowledged change is lost: {}", shown.line());
-        for order in self.unanswered.iter().filter(|order| order.account == account) {
+        for order in self.unanswered.iter().filter(|order| order.account == account && order.op.is_write()) {
             if seq(&self.model) == shown.number("seq") {
                 break;
             }
@@ -246,21 +287,27 @@ impl Steady {
 
     /// The reply must be what the model says, byte for byte but for times.
     fn compare(&mut self, order: &Order, reply: &Reply) {
+        if let Op::History(query) = order.op {
+            let entries = self.model.history(order.account.as_bytes(), &query, 0);
+            let expected: Vec<_> = entries.iter().flat_map(told).collect();
+            assert_eq!(words_without_times(reply), expected, "{order:?}");
+            return;
+        }
         let outcome = self.model.execute(&order.command(), 0);
         let mut expected = Vec::new();
         Encoder::new(&mut expected, Proto::Resp2).outcome(&outcome, None);
-        assert_eq!(without_expires(reply), without_expires(&Reply(expected)), "{order:?}");
+        assert_eq!(without_times(reply), without_times(&Reply(expected)), "{order:?}");
     }
 }
 
 impl Order {
     fn command(&self) -> Command<'_> {
-        Command::new(self.account.as_bytes(), self.tx.as_bytes(), self.op)
+        let (account, tx, of) = (self.account.as_bytes(), self.tx.as_bytes(), self.of.as_bytes());
+        Command { of, ..Command::new(account, if self.op.has_tx() { tx } else { b"" }, self.op) }
     }
 
     fn bytes(&self) -> Vec<u8> {
         let (verb, options) = match self.op {
-            Op::Refund { .. } | Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => todo!(),
             Op::Grant { amount } => ("CREDIT.GRANT", vec![amount.to_string()]),
             Op::Debit { amount } => ("CREDIT.DEBIT", vec![amount.to_string()]),
             Op::Reserve { amount, ttl_ms } => {
@@ -269,9 +316,20 @@ impl Order {
             Op::Capture { amount: None } => ("CREDIT.CAPTURE", vec![]),
             Op::Capture { amount: Some(amount) } => ("CREDIT.CAPTURE", vec!["AMOUNT".to_owned(), amount.to_string()]),
             Op::Release => ("CREDIT.RELEASE", vec![]),
-            Op::Balance | Op::Holds => unreachable!("clients invent writes only"),
+            Op::Refund { amount: None } => ("CREDIT.REFUND", vec![self.of.clone()]),
+            Op::Refund { amount: Some(amount) } => {
+                ("CREDIT.REFUND", vec![self.of.clone(), "AMOUNT".to_owned(), amount.to_string()])
+            }
+            Op::Tx => ("CREDIT.TX", vec![]),
+            Op::Audit => ("CREDIT.AUDIT", vec![]),
+            Op::History(HistoryQuery { count, newest_first, .. }) => {
+                let order = if newest_first { vec!["REV".to_owned()] } else { vec![] };
+                ("CREDIT.HISTORY", [order, vec!["COUNT".to_owned(), count.to_string()]].concat())
+            }
+            Op::Balance | Op::Holds | Op::BalanceAt { .. } => unreachable!("clients do not invent these"),
         };
-        let mut words = vec![verb.as_bytes(), self.account.as_bytes(), self.tx.as_bytes()];
+        let mut words = vec![verb.as_bytes(), self.account.as_bytes()];
+        words.extend(self.op.has_tx().then_some(self.tx.as_bytes()));
         words.extend(options.iter().map(|option| option.as_bytes()));
         encode(&words)
     }
@@ -350,6 +408,8 @@ impl Hasty {
         }
         let shown = wire.ask(&format!("CREDIT.BALANCE {}", Self::ACCOUNT));
         assert_eq!((shown.number("balance"), shown.number("reserved")), (HASTY_CREDITS, 0));
+        let audit = wire.ask(&format!("CREDIT.AUDIT {}", Self::ACCOUNT));
+        assert_eq!((audit.number("ok"), audit.number("entries")), (1, shown.number("seq")), "{}", audit.line());
         // One entry for the grant and for each decline, two for each hold: none expired twice.
         assert_eq!(shown.number("seq"), 1 + self.decided + self.expired, "{}", shown.line());
     }
@@ -366,11 +426,67 @@ impl Hasty {
     }
 }
 
-/// The reply with its deadline, if it has one, as `:0`: the model has no clock.
-fn without_expires(reply: &Reply) -> String {
+/// The reply with every time as `:0`: the model has no clock.
+fn without_times(reply: &Reply) -> String {
     let text = reply.text();
-    let Some((head, tail)) = text.split_once("$7\r\nexpires\r\n:") else { return text };
-    format!("{head}$7\r\nexpires\r\n:0\r\n{}", tail.split_once("\r\n").expect("a number ends").1)
+    let lines: Vec<_> = text.split("\r\n").collect();
+    let is_time = |n: usize| n > 0 && ["expires", "time", "final_time"].contains(&lines[n - 1]);
+    let lines = lines.iter().enumerate().map(|(n, line)| if is_time(n) { ":0" } else { line });
+    lines.collect::<Vec<_>>().join("\r\n")
+}
+
+/// The bulk strings of a HISTORY's reply, every time as `0`.
+fn words_without_times(reply: &Reply) -> Vec<String> {
+    let text = reply.text();
+    assert!(text.starts_with('*'), "entries, not {text}");
+    let mut words: Vec<_> =
+        text.split("\r\n").filter(|line| !line.starts_with(['*', '$'])).map(str::to_owned).collect();
+    assert_eq!(words.pop().as_deref(), Some(""), "a reply ends with its line");
+    for n in 0..words.len() {
+        if let Some((_, seq)) = words[n].split_once('-').filter(|(time, _)| time.parse::<u64>().is_ok()) {
+            words[n] = format!("0-{seq}");
+        } else if n > 0 && words[n - 1] == "expires" {
+            words[n] = "0".to_owned();
+        }
+    }
+    words
+}
+
+/// An entry as CREDIT.HISTORY tells it (commands.md C.3; C.11, 7).
+fn told(entry: &Entry) -> Vec<String> {
+    let mut words = vec![format!("0-{}", entry.seq)];
+    let mut field = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    field("type", entry.entry_type.word().to_owned());
+    field("tx", String::from_utf8_lossy(&entry.tx).into_owned());
+    field("amount", entry.captured.unwrap_or(entry.amount).to_string());
+    field("delta", entry.delta.to_string());
+    field("rdelta", entry.rdelta.to_string());
+    field("balance", entry.balance.to_string());
+    field("reserved", entry.reserved.to_string());
+    if entry.expires.is_some() {
+        field("expires", "0".to_owned());
+    }
+    if let Some(captured) = entry.captured {
+        field("captured", captured.to_string());
+        field("returned", (entry.amount - captured).to_string());
+    }
+    if !entry.of.is_empty() {
+        field("of", String::from_utf8_lossy(&entry.of).into_owned());
+    }
+    match entry.entry_type {
+        EntryType::Release | EntryType::Void => field("cause", "client".to_owned()),
+        EntryType::Expire => field("cause", "expired".to_owned()),
+        _ => {}
+    }
+    if let Some((_, code)) = entry.declined {
+        let word = match code {
+            DeclineCode::Insufficient => "INSUFFICIENT",
+            DeclineCode::Overflow => "OVERFLOW",
+            DeclineCode::Limit { .. } => "LIMIT",
+        };
+        field("code", word.to_owned());
+    }
+    words
 }
 
 /// A seed from the system.

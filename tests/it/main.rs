@@ -14,11 +14,13 @@ mod disk;
 mod hostile;
 mod kill;
 mod lifecycle;
+mod past;
 mod pipelines;
 mod replies;
 mod server;
 mod session;
 mod tools;
+mod trail;
 mod wire;
 
 /// The judge of the kill tests speaks in the ledger's words.

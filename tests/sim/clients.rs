@@ -162,15 +162,24 @@ impl Clients {
     pub fn flood(&mut self, number: usize) {
         // An account of its own: the model is naive, thousands of ids would make the others slow.
         let account = format!("flood:{}:{number}", self.life).into_bytes();
-        let flood = (0..FLOOD).map(|n| Request {
-            account: account.clone(),
+        self.send_all(number, &account, FLOOD, 1024);
+    }
+
+    /// A client gives an account a trail of many short entries.
+    pub fn lengthen(&mut self, number: usize, entries: u64) {
+        self.send_all(number, b"tradie:0", entries, 0);
+    }
+
+    fn send_all(&mut self, number: usize, account: &[u8], count: u64, meta_len: usize) {
+        let all = (0..count).map(|n| Request {
+            account: account.to_vec(),
             tx: format!("f{n}").into_bytes(),
             of: Vec::new(),
             reason: Vec::new(),
-            meta: vec![b'f'; 1024],
+            meta: vec![b'f'; meta_len],
             op: if n % 3 == 2 { Op::Debit { amount: n % 2 + 1 } } else { Op::Grant { amount: 1 } },
         });
-        self.connections[number].unread.extend(flood);
+        self.connections[number].unread.extend(all);
     }
 
     /// A core reads at most `count` commands of a connection: each gets the slot of its answer.
@@ -282,17 +291,17 @@ fn invent_op(chance: &mut Chance, knobs: &Knobs, id: u64) -> Op {
     let made_for = if id == 1 { 0 } else { id % 6 };
     let verb = if chance.percent(85) { made_for } else { chance.below(6) };
     match (verb, chance.below(10)) {
-        (5, 0..=3) => Op::Refund { amount: None },
-        (5, 4..=7) => Op::Refund { amount: Some(1 + chance.below(3)) },
+        (5, 0..4) => Op::Refund { amount: None },
+        (5, 4..8) => Op::Refund { amount: Some(1 + chance.below(3)) },
         (5, _) => Op::Refund { amount: Some(amount) },
         (0, _) => Op::Grant { amount: CREDITS_MAX.min(3 * amount) },
         (1 | 4, _) => Op::Debit { amount },
-        (_, 0..=4) => {
+        (2 | 3, 0..5) => {
             let ttl_ms = if chance.percent(5) { TTL_MS_MAX } else { 1 + chance.below(knobs.ttl_ms_max) };
             Op::Reserve { amount, ttl_ms }
         }
-        (_, 5..=7) if chance.percent(50) => Op::Capture { amount: None },
-        (_, 5..=7) => Op::Capture { amount: Some(1 + chance.below(amount)) },
+        (2 | 3, 5..8) if chance.percent(50) => Op::Capture { amount: None },
+        (2 | 3, 5..8) => Op::Capture { amount: Some(1 + chance.below(amount)) },
         _ => Op::Release,
     }
 }

@@ -32,7 +32,7 @@ impl World {
         }
         let number = self.chance.below(waiting.len() as u64) as usize;
         let (errand, has_run) = waiting.into_iter().nth(number).expect("one of them");
-        errand.run(home.shard.reader());
+        errand.run(&mut home.shard.reader().window());
         *has_run = true;
         let fault = errand.fault();
         assert!(fault.is_none(), "no disk is broken: {fault:?}");

@@ -177,7 +177,6 @@ impl Judge {
         let owed = self.owed.remove(&reply.ticket).expect("one answer is owed to a ticket");
         let name = owed.account.escape_ascii();
         match (&owed.answer, &reply.outcome) {
-            (_, Outcome::Audit(_)) => {} // TEMP
             (_, Outcome::Rejected(Rejection::WalkTooLong { entries })) if owed.may_be_too_long => {
                 assert_eq!(*entries, self.walk_max);
             }

@@ -94,6 +94,8 @@ pub struct Knobs {
     pub boot_risk_percent: u64,
     /// Once a process run, a client sends more than a block holds.
     pub floods: bool,
+    /// Entries that one account has from the start.
+    pub trail: u64,
     pub lives: u64,
     pub steps_max: u64,
     weights: Vec<(Action, u64)>,
@@ -124,6 +126,7 @@ impl Knobs {
             twice_percent: one_of(chance, &[0, 10, 40]),
             boot_risk_percent: one_of(chance, &[10, 50, 80]),
             floods: chance.percent(3),
+            trail: one_of(chance, &[0, 0, 0, 0, 0, 0, 0, 300, 700]),
             lives: 4 + chance.below(6),
             steps_max: one_of(chance, &[60, 600, 2_500]),
             weight: weights.iter().map(|(_, weight)| weight).sum(),

@@ -23,6 +23,7 @@ mod boot;
 mod clients;
 mod commits;
 mod counts;
+mod day;
 mod errands;
 mod judge;
 mod knobs;

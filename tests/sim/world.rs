@@ -93,8 +93,12 @@ pub enum Down {
 /// Lives the life of a seed. `loud`: tells it on stderr.
 pub fn live(seed: u64, loud: bool) -> Life {
     let mut world = World::new(seed, loud);
-    for _ in 0..world.knobs.lives {
+    for life in 0..world.knobs.lives {
         world.boot();
+        if life == 0 {
+            world.clients.lengthen(0, world.knobs.trail);
+            world.read(0, u64::MAX);
+        }
         let end = world.run().err().unwrap_or(Down::Exit);
         world.go_down(end);
     }

@@ -17,6 +17,8 @@ fn command<'a>(tx: &'a [u8], op: Op) -> Command<'a> {
 fn a_full_index_refuses_new_ids_answers_old_ones_and_ends_holds() {
     let mut desk = Desk::new(Limits { tx_index_bytes_max: 100_000, ..LIMITS });
     desk.execute(&command(b"g", Op::Grant { amount: 1_000_000 }));
+    desk.execute(&command(b"d", Op::Debit { amount: 9 }));
+    desk.execute(&Command { of: b"d", ..command(b"f", Op::Refund { amount: Some(1) }) });
     for tx in [b"r1", b"r2", b"r3"] {
         assert!(matches!(desk.execute(&command(tx, Op::Reserve { amount: 5, ttl_ms: 1000 })), Outcome::Written(_)));
     }
@@ -31,6 +33,13 @@ fn a_full_index_refuses_new_ids_answers_old_ones_and_ends_holds() {
     }
     let grant = Op::Grant { amount: 1 };
     assert_eq!(desk.execute(&Command { account: b"t2", ..command(b"new", grant) }), full);
+    let refund = |tx, amount| Command { of: b"d", ..command(tx, Op::Refund { amount }) };
+    assert_eq!(desk.execute(&refund(b"new", None)), full);
+    assert_eq!(
+        desk.execute(&refund(b"new", Some(9))),
+        Outcome::Rejected(Rejection::Exceeds { limit: 8, given: Some(9) })
+    );
+    assert!(matches!(desk.execute(&refund(b"f", None)), Outcome::Written(receipt) if receipt.replayed));
     assert_eq!(desk.records(), records, "refused is not executed");
     assert!(matches!(debit(&mut desk, first_refused - 1), Outcome::Written(receipt) if receipt.replayed));
     for (tx, op) in [(b"r1", Op::Capture { amount: Some(3) }), (b"r2", Op::Release)] {

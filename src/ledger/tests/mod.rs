@@ -7,5 +7,6 @@ mod limits;
 #[path = "../../../tests/model/mod.rs"]
 mod model;
 mod random;
+mod refunds;
 mod script;
 mod tables;
