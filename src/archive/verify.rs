@@ -166,7 +166,7 @@ impl<'a> Proof<'a> {
         }
         let opened = match event.change {
             // Without the refunded entry the story takes on trust what it took.
-            Change::Refund { opened_lsn, .. } => {
+            Change::Refund { opened_lsn, .. } if opened_lsn < lsn => {
                 self.window.record(opened_lsn).ok().and_then(|record| codec::decode(record).ok())
             }
             _ => None,
