@@ -219,7 +219,7 @@ fn a_lie_with_right_checksums_and_chain_breaks_the_trail() {
 #[test]
 fn no_lie_is_too_big() {
     let lead: &[u8] = b"";
-    for word in [0, 1, 1 << 53, 1 << 63, u64::MAX] {
+    for word in [1 << 53, 1 << 63, u64::MAX] {
         let opened_lsn = word;
         for change in [
             Change::Grant,
