@@ -43,12 +43,12 @@ pub struct HeadError {
 ///
 /// # Errors
 /// The first fault of its newest segment: then no head should be trusted before `verify` has passed.
-pub fn head(log: RestingLog) -> Result<Head, Finding> {
+pub fn head(log: RestingLog) -> Result<Head, Box<Finding>> {
     let id = log.id();
     let mut fault = None;
     let found = log.newest().survey(&[], &mut |sight| {
         if let Sight::Fault(found) = sight {
-            fault.get_or_insert(Finding::of(&found, None));
+            fault.get_or_insert_with(|| Box::new(Finding::of(&found, None)));
         }
     });
     let (lsn, chain) = found.durable;

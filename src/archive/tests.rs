@@ -217,6 +217,45 @@ fn a_lie_with_right_checksums_and_chain_breaks_the_trail() {
 }
 
 #[test]
+fn no_lie_is_too_big() {
+    let lead: &[u8] = b"";
+    for word in [1 << 53, 1 << 63, u64::MAX] {
+        let opened_lsn = word;
+        for change in [
+            Change::Grant,
+            Change::Debit,
+            Change::Reserve { expires_at_ms: word, lead },
+            Change::Capture { captured: word, opened_lsn, lead },
+            Change::Release { opened_lsn, lead },
+            Change::Expire { opened_lsn },
+            Change::Refund { of: b"d1", opened_lsn, refunded_total: word, refundable: word },
+        ] {
+            let (_parent, path) = data();
+            let mut author = story(&path);
+            for field in 0..7 {
+                author.write_with("ann", "x", 0, Change::Void, |event| {
+                    event.change = change;
+                    let fields = [
+                        &mut event.amount,
+                        &mut event.balance,
+                        &mut event.reserved,
+                        &mut event.seq,
+                        &mut event.time_ms,
+                        &mut event.prev_lsn,
+                        &mut event.skip_lsn,
+                    ];
+                    *fields.into_iter().nth(field).expect("a field") = word;
+                });
+            }
+            author.stop();
+            assert!(!proved(&path, &[]).ok, "{change:?}");
+            let mut out = Vec::new();
+            export(&open(&path), &ALL, Format::Csv, &mut out, &|_| {}).expect("written");
+        }
+    }
+}
+
+#[test]
 fn more_refunded_than_taken_breaks_the_trail() {
     for (total, left) in [(5, 1), (6, 0), (4, 1)] {
         let (_parent, path) = data();

@@ -1,13 +1,12 @@
 //! The proof of a directory: every block by the journal's rules, every entry by the ledger's.
 //!
 //! ```text
-//!  shard ─▶ survey ─ block ─▶ decode all, find their accounts ─▶ tell each story ─▶ sums
+//!  shard ─▶ survey ─ block ─▶ find all its accounts ─▶ decode each entry, tell its story ─▶ sums
 //!                  └ fault ─▶ finding, positions that are lost
 //!           an entry whose predecessor is lost: its account is hit, and begins anew
 //! ```
 //!
-//! Shards side by side on the cores there are. A block's entries are decoded and their accounts found before the first
-//! is told: the look-ups do not wait for each other, so memory answers many at a time.
+//! Shards side by side on the cores there are.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -143,19 +142,15 @@ impl<'a> Proof<'a> {
 
     fn block(&mut self, block: &BlockSeen<'_>) {
         self.report.blocks += 1;
-        let mut entries = Vec::with_capacity(usize::from(block.header.record_count));
-        for (lsn, bytes) in block.records() {
-            match codec::decode(bytes) {
-                Ok(event) => entries.push((lsn, event)),
+        self.stories.seek(block.records().map(|(_, record)| codec::account_of(record)));
+        for (i, (lsn, record)) in block.records().enumerate() {
+            match codec::decode(record) {
+                Ok(event) => self.entry(block, i, lsn, &event),
                 Err(error) => {
-                    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+                    let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
                     self.fault(&block.no_record(lsn, format!("{error}; record: {hex}")));
                 }
             }
-        }
-        self.stories.seek(entries.iter().map(|(_, event)| event.account));
-        for (i, (lsn, event)) in entries.iter().enumerate() {
-            self.entry(block, i, *lsn, event);
         }
     }
 
@@ -171,7 +166,7 @@ impl<'a> Proof<'a> {
         }
         let opened = match event.change {
             // Without the refunded entry the story takes on trust what it took.
-            Change::Refund { opened_lsn, .. } => {
+            Change::Refund { opened_lsn, .. } if opened_lsn < lsn => {
                 self.window.record(opened_lsn).ok().and_then(|record| codec::decode(record).ok())
             }
             _ => None,

@@ -52,6 +52,9 @@ const INSUFFICIENT: u8 = 1;
 const OVERFLOW: u8 = 2;
 const LIMIT: u8 = 3;
 
+/// Where the fields by type begin.
+const CHANGE_AT: usize = 56;
+
 const HAS_SKIP: u8 = 1;
 const HAS_META: u8 = 2;
 
@@ -150,6 +153,20 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     check(rest.bytes.len() < 8 && rest.bytes.iter().all(|&byte| byte == 0), "padding")?;
     let change = with_other_id(change, other);
     Ok(Event { account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn, change })
+}
+
+/// The account of a record, without a look at the rest; of other bytes any slice or none. For whoever looks accounts up
+/// before it decodes.
+pub fn account_of(record: &[u8]) -> &[u8] {
+    let Some(&[_, _, kind, flags, account_len, ..]) = record.first_chunk::<8>() else { return &[] };
+    let change_len = match kind {
+        RESERVE | RELEASE | EXPIRE | DECLINE => 8,
+        CAPTURE => 16,
+        REFUND => 24,
+        _ => 0,
+    };
+    let at = CHANGE_AT + change_len + if flags & HAS_SKIP == 0 { 0 } else { 8 };
+    record.get(at..at + usize::from(account_len)).unwrap_or_default()
 }
 
 fn type_of(change: &Change<'_>) -> u8 {

@@ -19,6 +19,7 @@ mod pipelines;
 mod replies;
 mod server;
 mod session;
+mod tools;
 mod trail;
 mod wire;
 
