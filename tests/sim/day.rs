@@ -233,7 +233,7 @@ impl Desk {
             released.extend(self.commit());
             let errands = self.shard.take_recalls().into_iter().chain(self.shard.take_walk());
             for mut errand in errands.collect::<Vec<_>>() {
-                errand.run(self.shard.reader());
+                errand.run(&mut self.shard.reader().window());
                 batch = self.shard.returned(errand, &mut released).unwrap_or_default();
             }
             if let Some(reply) = released.pop() {
