@@ -6,6 +6,7 @@
 //!            │        └────▶ shard (batches)
 //!            ├─────▶ shard ──▶ ledger, journal
 //!            └─────▶ telemetry, config, clock
+//!  └─▶ archive ──▶ ledger, journal
 //! ```
 //! - [`ledger`]: the rules. Pure.
 //! - [`journal`]: the disk. Records are bytes to it.
@@ -13,6 +14,7 @@
 //! - [`commands`]: the language. One table, one argument cursor, one reply encoder.
 //! - [`net`]: the wire. Parser, conversation, listener.
 //! - [`server`]: the threads.
+//! - [`archive`]: a data directory without a server: verify, inspect, export, head.
 //! - [`telemetry`], [`config`], [`clock`], [`cli`].
 //!
 //! # The life of `CREDIT.DEBIT tradie:42 txn-9 5`
@@ -30,6 +32,7 @@
 //!
 //! A crash before 5: the client got no reply and sends txn-9 again: the same outcome or a fresh one, never two debits.
 
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod commands;

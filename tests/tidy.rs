@@ -38,6 +38,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("shard", &["ledger", "journal"]),
+    ("archive", &["journal", "ledger"]),
     ("feed", &["journal", "ledger::event"]),
     ("ledger", &[]),
     ("journal", &[]),

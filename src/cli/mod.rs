@@ -4,20 +4,26 @@
 //! creditd [FLAGS]                  = creditd serve
 //! creditd serve [FLAGS]            serve.rs
 //! creditd config explain [FLAGS]   explain.rs
+//! creditd verify | inspect | export | head      a file each: the data directory at rest, without flags of the server
 //! ```
 //!
 //! Standard output carries what was asked for (the banner, the explanation), standard error everything else. Absent on
 //! purpose: a flag that is no knob, so that whatever can be given here can stand in the file and the environment too.
 
+mod data;
 mod explain;
+mod export;
+mod head;
+mod inspect;
+mod progress;
 mod serve;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
 
 use clap::builder::ValueParser;
 use clap::error::ErrorKind;
-use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
 use crate::config::knobs::{KNOBS, Kind, Knob};
@@ -38,6 +44,13 @@ pub fn run(
             return Exit::Usage;
         }
     };
+    match matches.subcommand() {
+        Some(("verify", given)) => return verify::run(given),
+        Some(("inspect", given)) => return inspect::run(given),
+        Some(("export", given)) => return export::run(given),
+        Some(("head", given)) => return head::run(given),
+        _ => {}
+    }
     let variables = match ours(variables) {
         Ok(variables) => variables,
         Err(name) => {
@@ -58,7 +71,7 @@ pub fn run(
     }
 }
 
-/// The grammar. Flags are global, so that they may stand before or behind the subcommand.
+/// The grammar. The server's flags may stand before or behind its subcommands; tools have their own.
 fn command() -> Command {
     Command::new("creditd")
         .version(env!("CARGO_PKG_VERSION"))
@@ -67,16 +80,21 @@ fn command() -> Command {
         .max_term_width(120)
         .subcommand_precedence_over_arg(true)
         .args(KNOBS.iter().map(flag))
-        .subcommand(Command::new("serve").about("Serve; what creditd does without a subcommand"))
+        .subcommand(
+            Command::new("serve").about("Serve; what creditd does without a subcommand").args(KNOBS.iter().map(flag)),
+        )
         .subcommand(
             Command::new("config")
                 .about("Show the configuration")
                 .subcommand_required(true)
                 .arg_required_else_help(true)
                 .subcommand(
-                    Command::new("explain").about("Print each setting with its value, its source and its purpose"),
+                    Command::new("explain")
+                        .about("Print each setting with its value, its source and its purpose")
+                        .args(KNOBS.iter().map(flag)),
                 ),
         )
+        .subcommands([verify::command(), inspect::command(), export::command(), head::command()])
 }
 
 fn flag(knob: &'static Knob) -> Arg {
@@ -89,7 +107,6 @@ fn flag(knob: &'static Knob) -> Arg {
     }
     let arg = Arg::new(knob.name)
         .long(knob.name)
-        .global(true)
         .value_name(placeholder(knob.kind))
         .help(help)
         .value_parser(ValueParser::string());
@@ -111,11 +128,17 @@ fn placeholder(kind: Kind) -> &'static str {
     }
 }
 
-/// What the command line sets, by knob.
+/// What the command line sets, by knob; behind a subcommand after what stands before it.
 fn flags(matches: &ArgMatches) -> Vec<(&'static str, String)> {
-    let given = |knob: &&Knob| matches.value_source(knob.name) == Some(ValueSource::CommandLine);
-    let text = |knob: &Knob| matches.get_one::<String>(knob.name).expect("it was given").clone();
-    KNOBS.iter().filter(given).map(|knob| (knob.name, text(knob))).collect()
+    let mut found = Vec::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        let given = |knob: &&Knob| matches!(matches.try_contains_id(knob.name), Ok(true));
+        let text = |knob: &Knob| matches.get_one::<String>(knob.name).expect("it was given").clone();
+        found.extend(KNOBS.iter().filter(given).map(|knob| (knob.name, text(knob))));
+        level = matches.subcommand().map(|(_, matches)| matches);
+    }
+    found
 }
 
 /// To standard output. A reader that has gone away is no fault of ours.

@@ -97,7 +97,7 @@ fn make_private(path: &Path) -> Result<bool, JournalError> {
     }
 }
 
-fn shard_path(dir: &Path, shard: u16) -> PathBuf {
+pub(super) fn shard_path(dir: &Path, shard: u16) -> PathBuf {
     dir.join(format!("shard-{shard:03}"))
 }
 

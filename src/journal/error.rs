@@ -144,6 +144,23 @@ pub enum Case {
     Manifest,
 }
 
+impl Case {
+    /// What it is, in words.
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Damaged => "acknowledged data is damaged",
+            Self::Altered => "the log was edited or its blocks swapped",
+            Self::Hole => "hole between segments",
+            Self::Lost => "part of the log is missing, or an older backup was mixed in",
+            Self::Supers => "both supers are bad",
+            Self::Unreadable => "bad sector",
+            Self::Foreign => "a file of another instance or shard",
+            Self::Invariant => "replay breaks an invariant, which is a bug in creditd",
+            Self::Manifest => "the manifest is gone or damaged",
+        }
+    }
+}
+
 /// Why a start was refused: facts for the operator. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -172,18 +189,7 @@ impl std::fmt::Display for Refusal {
         if let Some(segment) = self.segment {
             write!(f, "segment {segment} offset {}: ", self.offset)?;
         }
-        let what = match self.case {
-            Case::Damaged => "acknowledged data is damaged",
-            Case::Altered => "the log was edited or its blocks swapped",
-            Case::Hole => "hole between segments",
-            Case::Lost => "part of the log is missing, or an older backup was mixed in",
-            Case::Supers => "both supers are bad",
-            Case::Unreadable => "bad sector",
-            Case::Foreign => "a file of another instance or shard",
-            Case::Invariant => "replay breaks an invariant, which is a bug in creditd",
-            Case::Manifest => "the manifest is gone or damaged",
-        };
-        write!(f, "{what}: {}", self.detail)?;
+        write!(f, "{}: {}", self.case.what(), self.detail)?;
         if let Some(lost) = &self.lost {
             write!(f, "; lost lsn {}..{}", lost.start, lost.end)?;
         }

@@ -101,7 +101,7 @@ impl Storage for MmapStorage {
     }
 
     fn source(&self) -> FileSource {
-        FileSource { dir: self.dir.clone(), open: None }
+        FileSource::new(self.dir.clone())
     }
 
     fn direct_io(&self) -> bool {
@@ -109,16 +109,7 @@ impl Storage for MmapStorage {
     }
 
     fn segments(&mut self) -> Result<Vec<SegmentFile>, JournalError> {
-        let failed = |error| JournalError::io("list", &self.dir, error);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.dir).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            if let Some(name) = entry.file_name().to_str().and_then(SegmentName::parse) {
-                found.push(SegmentFile { name, len: entry.metadata().map_err(failed)?.len() });
-            }
-        }
-        found.sort_unstable_by_key(|file| file.name);
-        Ok(found)
+        list_segments(&self.dir)
     }
 
     fn read(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
@@ -234,6 +225,20 @@ impl Storage for MmapStorage {
     }
 }
 
+/// The segments in `dir`, by base and epoch.
+pub(super) fn list_segments(dir: &Path) -> Result<Vec<SegmentFile>, JournalError> {
+    let failed = |error| JournalError::io("list", dir, error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if let Some(name) = entry.file_name().to_str().and_then(SegmentName::parse) {
+            found.push(SegmentFile { name, len: entry.metadata().map_err(failed)?.len() });
+        }
+    }
+    found.sort_unstable_by_key(|file| file.name);
+    Ok(found)
+}
+
 /// Makes the names in a directory durable.
 pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     let synced = File::open(dir).and_then(|file| file.sync_all());
@@ -250,7 +255,14 @@ pub struct FileSource {
 
 impl Clone for FileSource {
     fn clone(&self) -> Self {
-        Self { dir: self.dir.clone(), open: None }
+        Self::new(self.dir.clone())
+    }
+}
+
+impl FileSource {
+    /// Reads the segments in `dir`.
+    pub(super) fn new(dir: PathBuf) -> Self {
+        Self { dir, open: None }
     }
 }
 

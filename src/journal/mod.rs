@@ -16,6 +16,7 @@
 //! Absent on purpose: credits (records are bytes with a length first), clocks (time comes in), threads (the caller
 //! owns them), metrics and logging (results carry the figures), snapshots (not in this version).
 
+pub mod at_rest;
 pub mod block;
 pub mod chance;
 mod cold;
@@ -24,6 +25,7 @@ pub mod error;
 pub mod log;
 pub mod manifest;
 pub mod mmap;
+mod place;
 pub mod reader;
 mod recent;
 pub mod recovery;
@@ -36,12 +38,14 @@ mod sim_file;
 mod spare;
 pub mod storage;
 mod super_page;
+pub mod survey;
 pub mod writer;
 
 #[cfg(test)]
 mod tests;
 
-pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockKind, PAGE, RECORD_LEN_MAX};
+pub use at_rest::{RestingDir, RestingLog};
+pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockHeader, BlockKind, PAGE, RECORD_LEN_MAX};
 pub use data_dir::{DataDir, NewDir};
 pub use error::{JournalError, Refusal};
 pub use log::{Log, RECENT_LEN};
@@ -51,6 +55,7 @@ pub use reader::{ReadError, Reader, Window};
 pub use recovery::{Cut, Entry, Opened, Recovered, RecoveryOptions, recover};
 pub use sim::{SimDisk, SimStorage};
 pub use storage::{SegmentName, Storage};
+pub use survey::{BlockSeen, Head, LooseEnd, Sight, Surveyed, Witness};
 pub use writer::{Committer, CommitterCounters, SyncPolicy};
 
 /// Logical byte position in a shard's log: the sum of all padded blocks before it, over all segments.

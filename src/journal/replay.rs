@@ -4,6 +4,7 @@
 
 use super::block::{BlockKind, Records, SEAL};
 use super::error::{Case, JournalError, Refusal};
+use super::place::{self, Place};
 use super::recent::Recent;
 use super::recovery::{Entry, RecoveryOptions, Sink};
 use super::scan::{Found, Rest, Scan};
@@ -155,54 +156,22 @@ impl<'a> Replay<'a> {
     /// A segment that another follows must be whole, up to where that one begins (cases 4, 6).
     fn check_closed(&mut self, name: SegmentName, sealed: bool, next: &SegmentHeader) -> Result<(), JournalError> {
         let end = self.state.tip.lsn;
+        let Some((case, detail)) = place::closing_fault(name, end, sealed, next.name) else { return Ok(()) };
         let offset = name.offset_of(end);
-        let (case, detail) = if end < next.prev_end && !sealed {
-            (Case::Damaged, format!("no valid block here, but segment {} proves that there was one", next.name))
-        } else if end != next.prev_end {
-            (Case::Hole, format!("the log ends here, but segment {} continues at lsn {}", next.name, next.prev_end))
-        } else if !sealed && next.name.epoch <= name.epoch {
-            (Case::Hole, format!("not closed, though segment {} of the same epoch follows", next.name))
-        } else {
-            return Ok(());
-        };
         Err(self.refuse(case, Some((name, offset)), Some(next.prev_end), detail))
     }
 
     /// Checks one block against its place (cases 5, 12, 13) and hands its records on.
     fn block(&mut self, name: SegmentName, offset: u64, found: &Found<'_>) -> Result<(), JournalError> {
-        let (header, tip) = (&found.header, self.state.tip);
-        let at = Some((name, offset));
-        let altered = if header.epoch != name.epoch {
-            Some(format!("a block of epoch {}", header.epoch))
-        } else if header.first_lsn != tip.lsn {
-            Some(format!("the block of lsn {} stands where lsn {} belongs", header.first_lsn, tip.lsn))
-        } else if header.prev_chain != tip.chain {
-            Some("the block does not name the one before it".to_owned())
-        } else if header.block_no != self.block_no {
-            Some(format!("block number {} where {} belongs", header.block_no, self.block_no))
-        } else if header.durable_lsn > header.first_lsn {
-            Some(format!("the block claims that lsn {} was durable before it", header.durable_lsn))
-        } else {
-            None
-        };
-        if let Some(detail) = altered {
-            return Err(self.refuse(Case::Altered, at, None, detail));
-        }
-        if header.shard != self.id.shard {
-            return Err(self.refuse(Case::Foreign, at, None, format!("a block of shard {}", header.shard)));
-        }
-        let mut records = Records::new(found.body, header.first_lsn);
-        let count = records.by_ref().count();
-        if !records.is_done() || count != usize::from(header.record_count) {
-            let detail = format!("{count} of {} records can be told apart", header.record_count);
-            return Err(self.refuse(Case::Invariant, at, None, detail));
-        }
+        let header = &found.header;
+        let place = Place { shard: self.id.shard, epoch: name.epoch, block_no: self.block_no, tip: self.state.tip };
+        let count = place.judge(found).map_err(|(case, what)| self.refuse(case, Some((name, offset)), None, what))?;
         self.feed(name, found)?;
         self.state.recent.push(header.first_lsn, found.body);
         self.state.tip = Tip { lsn: header.end_lsn(), chain: found.chain };
         self.state.last_kind = Some(header.kind);
         self.state.last_now_ms = self.state.last_now_ms.max(header.now_ms);
-        self.state.records += count as u64;
+        self.state.records += count;
         self.state.blocks += 1;
         self.block_no = self.block_no.wrapping_add(1);
         self.meet_super()

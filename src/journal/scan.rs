@@ -1,16 +1,16 @@
-//! Walks one segment at recovery: header, blocks at their expected places, and what is left behind the last one.
+//! Reads one segment, at recovery and at rest: header, blocks at their expected places, and what is left behind the last one.
 //!
-//! Reads go through a window of 2 MiB of private memory, filled from the device; a block is checked completely before
+//! Reads go through a window of up to 2 MiB of private memory; a block is checked completely before
 //! a record of it is handed on. A read that fails is tried three times (case 10).
 
 use std::ops::Range;
 
 use super::LogId;
 use super::block::{BLOCK_FORMAT, BLOCK_MAGIC};
-use super::block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, BlockFault, BlockHeader, PAGE, chain_of};
+use super::block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, BlockFault, BlockHeader, PAGE, chain_of_whole};
 use super::error::{Case, JournalError, Refusal};
 use super::segment_header::{HeaderFault, SEGMENT_FORMAT, SegmentHeader};
-use super::storage::{PageBuf, SegmentFile, Storage};
+use super::storage::{PageBuf, Pages, SegmentFile};
 use super::{Chain, Lsn};
 
 const WINDOW_LEN: usize = 2 * BLOCK_LEN_MAX;
@@ -33,8 +33,8 @@ pub(super) struct Rest {
 }
 
 /// One segment, read piece by piece.
-pub(super) struct Scan<'a, S: Storage> {
-    storage: &'a mut S,
+pub(super) struct Scan<'a, P: Pages> {
+    pages: &'a mut P,
     window: &'a mut PageBuf,
     /// Bytes of the file that the window holds.
     loaded: Range<u64>,
@@ -47,14 +47,9 @@ pub(super) fn window() -> PageBuf {
     PageBuf::new(WINDOW_LEN)
 }
 
-impl<'a, S: Storage> Scan<'a, S> {
+impl<'a, P: Pages> Scan<'a, P> {
     /// Opens a segment: its header must be whole and be the one that the name promises (cases 6, 11, 12).
-    pub fn open(
-        storage: &'a mut S,
-        window: &'a mut PageBuf,
-        file: SegmentFile,
-        id: LogId,
-    ) -> Result<Self, JournalError> {
+    pub fn open(pages: &'a mut P, window: &'a mut PageBuf, file: SegmentFile, id: LogId) -> Result<Self, JournalError> {
         let name = file.name;
         let refuse = |case, detail: &str| -> JournalError {
             let detail = detail.to_owned();
@@ -63,7 +58,7 @@ impl<'a, S: Storage> Scan<'a, S> {
         if file.len < PAGE as u64 {
             return Err(refuse(Case::Damaged, "the file is shorter than a header"));
         }
-        read(storage, file, id, 0, &mut window.bytes_mut()[..PAGE])?;
+        read(pages, file, id, 0, &mut window.bytes_mut()[..PAGE])?;
         let header = match SegmentHeader::from_page(&window.bytes()[..PAGE]) {
             Ok(header) => header,
             Err(HeaderFault::Damaged) => return Err(refuse(Case::Damaged, "the segment header is damaged")),
@@ -78,7 +73,7 @@ impl<'a, S: Storage> Scan<'a, S> {
         if header.name != name {
             return Err(refuse(Case::Foreign, &format!("the header is that of segment {}", header.name)));
         }
-        Ok(Self { storage, window, loaded: 0..0, file, header })
+        Ok(Self { pages, window, loaded: 0..0, file, header })
     }
 
     /// The block at `offset`; `None` if there is no valid one.
@@ -95,10 +90,7 @@ impl<'a, S: Storage> Scan<'a, S> {
         let (salt, id, name) = (self.header.salt, self.header.id, self.file.name);
         let bytes = self.bytes(offset, len)?;
         match BlockHeader::decode(bytes, salt) {
-            Ok(header) => {
-                let (head, body) = bytes.split_at(BLOCK_HEADER_LEN);
-                Ok(Some(Found { header, chain: chain_of(head, body), body }))
-            }
+            Ok(header) => Ok(Some(Found { header, chain: chain_of_whole(bytes), body: &bytes[BLOCK_HEADER_LEN..] })),
             Err(BlockFault::Invalid) => Ok(None),
             Err(BlockFault::Format(found)) => {
                 let what = format!("shard {} segment {name} block at offset {offset}", id.shard);
@@ -125,13 +117,36 @@ impl<'a, S: Storage> Scan<'a, S> {
         Ok(rest)
     }
 
+    /// The first block behind `offset` (a page boundary) that is valid and belongs where it stands.
+    pub fn next_block(&mut self, offset: u64) -> Result<Option<BlockHeader>, JournalError> {
+        let mut at = offset + PAGE as u64;
+        while at < self.pages_len() {
+            if self.bytes(at, PAGE)?.starts_with(&BLOCK_MAGIC.to_le_bytes())
+                && let Some(header) = self.at_home(at)?
+            {
+                return Ok(Some(header));
+            }
+            at += PAGE as u64;
+        }
+        Ok(None)
+    }
+
+    /// Forgets what was read: the file may have grown since.
+    pub fn look_again(&mut self) {
+        self.loaded = 0..0;
+    }
+
     /// What the block at `offset` says is durable, if it is a valid one that belongs there.
     fn claim_at(&mut self, offset: u64) -> Result<Lsn, JournalError> {
-        let (name, epoch) = (self.file.name, self.header.name.epoch);
-        let Some(found) = self.block(offset)? else { return Ok(0) };
+        Ok(self.at_home(offset)?.map_or(0, |header| header.durable_lsn))
+    }
+
+    /// The header of the block at `offset`, if it is a valid one that belongs there.
+    fn at_home(&mut self, offset: u64) -> Result<Option<BlockHeader>, JournalError> {
+        let name = self.file.name;
+        let Some(found) = self.block(offset)? else { return Ok(None) };
         let in_segment = found.header.first_lsn.checked_sub(name.base);
-        let at_home = in_segment == Some(offset - PAGE as u64) && found.header.epoch == epoch;
-        Ok(if at_home { found.header.durable_lsn } else { 0 })
+        Ok((in_segment == Some(offset - PAGE as u64) && found.header.epoch == name.epoch).then_some(found.header))
     }
 
     /// Length of the file without a last page that somebody cut.
@@ -144,9 +159,9 @@ impl<'a, S: Storage> Scan<'a, S> {
         assert!(offset.is_multiple_of(PAGE as u64) && len <= WINDOW_LEN, "a piece that fits the window");
         if offset < self.loaded.start || offset + len as u64 > self.loaded.end {
             self.loaded = 0..0;
-            let fill = (self.pages_len() - offset).min(WINDOW_LEN as u64);
+            let fill = (self.pages_len() - offset).min(P::READ_LEN.clamp(len, WINDOW_LEN) as u64);
             let target = &mut self.window.bytes_mut()[..fill as usize];
-            read(self.storage, self.file, self.header.id, offset, target)?;
+            read(self.pages, self.file, self.header.id, offset, target)?;
             self.loaded = offset..offset + fill;
             assert!(offset + len as u64 <= self.loaded.end, "the caller stays in the file");
         }
@@ -156,8 +171,8 @@ impl<'a, S: Storage> Scan<'a, S> {
 }
 
 /// Fills `buf` from the device, or refuses after three failures (case 10).
-fn read<S: Storage>(
-    storage: &mut S,
+fn read<P: Pages>(
+    pages: &mut P,
     file: SegmentFile,
     id: LogId,
     offset: u64,
@@ -165,7 +180,7 @@ fn read<S: Storage>(
 ) -> Result<(), JournalError> {
     let mut result = Ok(());
     for _ in 0..READ_TRIES {
-        result = storage.read(file.name, offset, buf);
+        result = pages.read_pages(file.name, offset, buf);
         if result.is_ok() {
             return Ok(());
         }

@@ -38,6 +38,11 @@ impl SegmentName {
         assert!(lsn >= self.base, "lsn {lsn} is not in segment {self}");
         PAGE as u64 + (lsn - self.base)
     }
+
+    /// Position that stands at byte `offset` of the file; `None` in the header.
+    pub fn lsn_of(&self, offset: u64) -> Option<Lsn> {
+        Some(self.base + offset.checked_sub(PAGE as u64)?)
+    }
 }
 
 impl fmt::Display for SegmentName {
@@ -53,6 +58,27 @@ pub struct SegmentFile {
     pub name: SegmentName,
     /// Its length in bytes.
     pub len: u64,
+}
+
+/// Reads segments for a scan: whole pages, which all lie in the file.
+pub trait Pages {
+    /// How many bytes to read ahead at a time, up to the length of two blocks.
+    const READ_LEN: usize;
+
+    /// Fills `buf` from `offset`; both are made of pages.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    fn read_pages(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError>;
+}
+
+impl<S: Storage> Pages for S {
+    /// From the device: as much as there is room for.
+    const READ_LEN: usize = usize::MAX;
+
+    fn read_pages(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
+        self.read(segment, offset, buf)
+    }
 }
 
 /// The files of one shard.

@@ -62,9 +62,14 @@ pub fn initialise<S: Storage>(storage: &mut S, id: LogId) -> Result<(), JournalE
 
 /// The newer valid super (cases 9, 11, 12).
 pub(super) fn newest<S: Storage>(storage: &mut S, id: LogId) -> Result<Super, JournalError> {
+    newest_of([storage.read_super(0)?, storage.read_super(1)?], id)
+}
+
+/// The newer valid super of these pages.
+pub(super) fn newest_of(pages: [Option<Box<Page>>; 2], id: LogId) -> Result<Super, JournalError> {
     let mut newest: Option<Super> = None;
-    for which in 0..2 {
-        let Some(page) = storage.read_super(which)? else { continue };
+    for (which, page) in pages.into_iter().enumerate() {
+        let Some(page) = page else { continue };
         match cold::from_page::<Super>(MAGIC, FORMAT, &page) {
             Ok(found) if newest.as_ref().is_none_or(|best| best.no < found.no) => newest = Some(found),
             Ok(_) | Err(ColdFault::Damaged) => {}

@@ -3,6 +3,7 @@
 mod cases;
 mod crashes;
 mod files;
+mod surveys;
 
 use super::*;
 

@@ -35,12 +35,12 @@ use std::net::SocketAddr;
 /// Unsent output above which no more requests are taken.
 const OUTPUT_SOFT_MAX: usize = 256 * 1024;
 
-/// Weight of the replies owed above which no more requests are taken. An entry of a HISTORY weighs 1 and takes at most
-/// 1.5 KB: what one connection keeps in memory stays below the default of `output-bytes-max`.
-const TRAIL_WEIGHT_MAX: u32 = 4000;
+/// Weight of the replies owed at which no more requests are taken. An entry of a HISTORY weighs 1 and makes at most
+/// 1.7 KB of reply: what answers at once stays below the default of `output-bytes-max`, where a client is cut off.
+const TRAIL_WEIGHT_MAX: u32 = 3200;
 
-/// What a question about the trail weighs at least, so that one connection keeps few readers busy: 16 of them.
-const TRAIL_WEIGHT_MIN: u16 = 250;
+/// What a question about the trail weighs at least: one connection has 16 of them under way.
+const TRAIL_WEIGHT_MIN: u16 = 200;
 
 /// Bytes thrown away at the end of a connection, so that its last reply is not lost to a reset.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;

@@ -119,3 +119,19 @@ fn a_flood_of_output_does_not_end_the_conversation() {
         assert_eq!(wire.ask("PING").line(), "+PONG", "after {requests} at once");
     }
 }
+
+/// The largest histories, many at once: the client reads slowly, but it reads, and so is not cut off.
+#[test]
+fn a_flood_of_histories_is_answered_to_its_end() {
+    let site = Site::new();
+    let server = site.start(&[]);
+    let mut wire = server.connect();
+    let (reason, meta) = ("r".repeat(64), "m".repeat(1024));
+    let lines: Vec<_> = (0..1000).map(|at| format!("CREDIT.GRANT a {at:064} 9 REASON {reason} META {meta}")).collect();
+    pipeline(server.port, &mut wire, &lines, "HELLO 2");
+    wire.send(&request("CREDIT.HISTORY a COUNT 999").repeat(40));
+    let first = wire.reply();
+    assert!(first.text().starts_with("*999\r\n") && first.0.len() > 1_000_000, "{}", first.0.len());
+    assert!((1..40).all(|_| wire.reply() == first));
+    wire.expect("PING", "+PONG");
+}

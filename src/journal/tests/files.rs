@@ -9,7 +9,7 @@ use super::*;
 
 const NEW: NewDir = NewDir { shards: 1, instance: [7; 16], hash_keys: [1, 2] };
 
-fn start(path: &Path) -> Result<(DataDir, Opened<MmapStorage>, Records), JournalError> {
+pub(super) fn start(path: &Path) -> Result<(DataDir, Opened<MmapStorage>, Records), JournalError> {
     let dir = DataDir::open_or_create(path, NEW)?;
     let options = RecoveryOptions { id: dir.manifest().log_id(0), ..options() };
     let (mut opened, seen) = open(dir.storage(0)?, &options)?;
@@ -19,7 +19,7 @@ fn start(path: &Path) -> Result<(DataDir, Opened<MmapStorage>, Records), Journal
 }
 
 /// Commits blocks of many records until there are four segments.
-fn fill(opened: &mut Opened<MmapStorage>) -> Records {
+pub(super) fn fill(opened: &mut Opened<MmapStorage>) -> Records {
     let mut records = Records::new();
     while opened.committer.counters().segments < 4 {
         for _ in 0..100 {
@@ -31,14 +31,14 @@ fn fill(opened: &mut Opened<MmapStorage>) -> Records {
     records
 }
 
-fn segment_paths(path: &Path) -> Vec<PathBuf> {
+pub(super) fn segment_paths(path: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(path.join("shard-000")).expect("there").map(|entry| entry.expect("an entry").path());
     let mut segments: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "wal")).collect();
     segments.sort();
     segments
 }
 
-fn patch(path: &Path, offset: u64, bytes: &[u8]) {
+pub(super) fn patch(path: &Path, offset: u64, bytes: &[u8]) {
     OpenOptions::new().write(true).open(path).expect("there").write_all_at(bytes, offset).expect("written");
 }
 

@@ -22,7 +22,7 @@ use super::super::id::{Lsn, NO_LSN};
 use super::super::kept_id::KeptId;
 use super::{Fault, Violation, refund, rule, same};
 
-/// Refunded transactions of one account whose sums are kept: 1.5 MiB.
+/// Refunded transactions of one account whose sums are kept: some 3 MiB.
 pub(super) const REFUNDED_MAX: usize = 1 << 16;
 
 /// An account as its trail leaves it.

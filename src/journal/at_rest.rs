@@ -1,0 +1,268 @@
+//! A data directory as its files stand, without a server: only read, never locked, never changed.
+//!
+//! ```text
+//!  data-dir/ MANIFEST, shard-nnn/      every shard that the manifest names
+//!  shard-nnn/ or any directory of      one log; whose it is, its segments say
+//!  copied segments
+//!  one segment                         the same
+//! ```
+//!
+//! The server may be running: supers are read before the segments are listed, so what a super proves stands in the
+//! segments of the list. Reads go through the page cache. A direct read would make the kernel write a running server's
+//! dirty pages first, and a warm cache is several times faster than any disk; what the disk holds after an I/O error
+//! is recovery's question.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+
+use super::block::PAGE;
+use super::data_dir::shard_path;
+use super::error::{Case, JournalError, Refusal};
+use super::manifest::Manifest;
+use super::mmap::{FileSource, list_segments};
+use super::reader::Reader;
+use super::segment_header::{HeaderFault, SEGMENT_FORMAT, SegmentHeader};
+use super::storage::{Page, Pages, SegmentFile, SegmentName};
+use super::super_page::{self, Super};
+use super::{LogId, Lsn};
+
+/// A live server may be writing the super that is read: so often it is read again before it counts as damaged.
+const SUPER_TRIES: usize = 3;
+
+/// What is found at a path.
+#[derive(Debug)]
+pub struct RestingDir {
+    /// Identity and shape; `None` for segments without a manifest, or if it is damaged.
+    pub manifest: Option<Manifest>,
+    /// What is wrong with the manifest.
+    pub manifest_fault: Option<JournalError>,
+    /// The logs, by shard: those that can be opened, and why others cannot.
+    pub logs: Vec<Result<RestingLog, JournalError>>,
+}
+
+/// The log of one shard.
+#[derive(Debug)]
+pub struct RestingLog {
+    pub(super) dir: PathBuf,
+    pub(super) id: LogId,
+    pub(super) files: Vec<SegmentFile>,
+    /// `None`: copied segments have none.
+    pub(super) last_super: Option<Super>,
+}
+
+impl RestingDir {
+    /// Looks at `path`: a data directory, a directory of segments, or a segment. `None` if it is none of these.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`] if the path cannot be looked at. What is damaged is no error here.
+    pub fn open(path: &Path) -> Result<Option<Self>, JournalError> {
+        let metadata = fs::metadata(path).map_err(|error| JournalError::io("open", path, error))?;
+        if !metadata.is_dir() {
+            let log = RestingLog::of_segment(path)?;
+            return Ok(log.map(|log| Self { manifest: None, manifest_fault: None, logs: vec![Ok(log)] }));
+        }
+        let (manifest, manifest_fault) = match Manifest::read(path) {
+            Ok(manifest) => (manifest, None),
+            Err(error @ JournalError::Io { .. }) => return Err(error),
+            Err(fault) => (None, Some(fault)),
+        };
+        if let Some(manifest) = manifest {
+            let log = |shard| RestingLog::of_shard(&shard_path(path, shard), manifest.log_id(shard));
+            let logs = (0..manifest.shards).map(log).collect();
+            return Ok(Some(Self { manifest: Some(manifest), manifest_fault, logs }));
+        }
+        let mut logs = Vec::new();
+        for dir in directories(path)? {
+            logs.extend(RestingLog::of_segments(&dir).transpose());
+        }
+        let is_one = !logs.is_empty() || manifest_fault.is_some();
+        Ok(is_one.then_some(Self { manifest, manifest_fault, logs }))
+    }
+}
+
+impl RestingDir {
+    /// Length of all segments in bytes.
+    pub fn len(&self) -> u64 {
+        self.logs.iter().flatten().map(RestingLog::len).sum()
+    }
+
+    /// Whether there is no segment.
+    pub fn is_empty(&self) -> bool {
+        self.logs.iter().flatten().all(RestingLog::is_empty)
+    }
+}
+
+impl RestingLog {
+    /// The log of a shard whose identity is known.
+    fn of_shard(dir: &Path, id: LogId) -> Result<Self, JournalError> {
+        let last_super = read_super(dir, id)?;
+        Ok(Self { dir: dir.to_path_buf(), id, files: list_segments(dir)?, last_super: Some(last_super) })
+    }
+
+    /// The log of a directory that holds segments, and supers or not. `None` if there are no segments.
+    fn of_segments(dir: &Path) -> Result<Option<Self>, JournalError> {
+        let files = list_segments(dir)?;
+        let Some(first) = files.first() else { return Ok(None) };
+        let headers = files.iter().map(|file| read_header(&dir.join(file.name.to_string())));
+        let Some(header) = headers.filter_map(Result::ok).next() else {
+            return Err(damaged_header(Some(first.name)));
+        };
+        if super_path(dir, 0).exists() || super_path(dir, 1).exists() {
+            return Self::of_shard(dir, header.id).map(Some);
+        }
+        Ok(Some(Self { dir: dir.to_path_buf(), id: header.id, files, last_super: None }))
+    }
+
+    /// The log that one segment is, whatever its file is called. `None` if the file cannot be one.
+    ///
+    /// # Errors
+    /// [`JournalError`] if its header is damaged or cannot be read: without its salt no block can be checked.
+    pub fn of_segment(path: &Path) -> Result<Option<Self>, JournalError> {
+        let header = match read_header(path) {
+            Ok(header) => header,
+            Err(_) if SegmentName::parse(&file_name(path)).is_none() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let len = fs::metadata(path).map_err(|error| JournalError::io("open", path, error))?.len();
+        let files = vec![SegmentFile { name: header.name, len }];
+        Ok(Some(Self { dir: path.to_path_buf(), id: header.id, files, last_super: None }))
+    }
+
+    /// Whose log.
+    pub fn id(&self) -> LogId {
+        self.id
+    }
+
+    /// The newest segment alone: what tells the log's head.
+    #[must_use]
+    pub fn newest(mut self) -> Self {
+        self.files.drain(..self.files.len().saturating_sub(1));
+        if let Some((file, known)) = self.files.first().zip(self.last_super.as_mut()) {
+            known.oldest_lsn = file.name.base;
+            if known.durable_lsn < file.name.base {
+                self.last_super = None;
+            }
+        }
+        self
+    }
+
+    /// Length of all segments in bytes.
+    pub fn len(&self) -> u64 {
+        self.files.iter().map(|file| file.len).sum()
+    }
+
+    /// Whether there is no segment.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Where the oldest segment begins; 0 if there is none.
+    pub fn first_lsn(&self) -> Lsn {
+        self.files.first().map_or(0, |file| file.name.base)
+    }
+
+    /// Number of segments.
+    pub fn segment_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// A reader of single records.
+    pub fn reader(&self) -> Reader<FileSource> {
+        let segments = self.files.iter().map(|file| file.name).collect();
+        Reader::new(FileSource::new(self.dir.clone()), Arc::new(RwLock::new(segments)))
+    }
+
+    /// Where the segment stands: its name in the directory, or the one file that the log is.
+    pub(super) fn path(&self, segment: SegmentName) -> PathBuf {
+        if self.dir.is_dir() { self.dir.join(segment.to_string()) } else { self.dir.clone() }
+    }
+}
+
+/// One open segment, read through the page cache.
+pub(super) struct RestingFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl RestingFile {
+    pub fn open(path: PathBuf) -> Result<Self, JournalError> {
+        let file = File::open(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        // Only advice: a file system that does not take it reads all the same.
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Sequential);
+        Ok(Self { path, file })
+    }
+}
+
+impl Pages for RestingFile {
+    /// From the page cache: what the processor's own cache holds while it is copied, hashed and decoded.
+    const READ_LEN: usize = 256 << 10;
+
+    fn read_pages(&mut self, _: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
+        self.file.read_exact_at(buf, offset).map_err(|error| JournalError::io("read", &self.path, error))
+    }
+}
+
+/// `path` if it holds segments, else its subdirectories, by name.
+fn directories(path: &Path) -> Result<Vec<PathBuf>, JournalError> {
+    if !list_segments(path)?.is_empty() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let failed = |error| JournalError::io("list", path, error);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(failed)? {
+        let entry = entry.map_err(failed)?.path();
+        if entry.is_dir() {
+            found.push(entry);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn read_super(dir: &Path, id: LogId) -> Result<Super, JournalError> {
+    let mut tries = 1;
+    loop {
+        let pages = [page(&super_path(dir, 0))?, page(&super_path(dir, 1))?];
+        match super_page::newest_of(pages, id) {
+            Err(_) if tries < SUPER_TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
+fn read_header(path: &Path) -> Result<SegmentHeader, JournalError> {
+    let name = SegmentName::parse(&file_name(path));
+    let page = page(path)?.ok_or_else(|| damaged_header(name))?;
+    SegmentHeader::from_page(&page[..]).map_err(|fault| match fault {
+        HeaderFault::Damaged => damaged_header(name),
+        HeaderFault::Format(found) => {
+            JournalError::Format { what: path.display().to_string(), found, known: SEGMENT_FORMAT }
+        }
+    })
+}
+
+fn damaged_header(segment: Option<SegmentName>) -> JournalError {
+    let detail = "the segment header is damaged, and with it the salt of every block's checksum".to_owned();
+    Box::new(Refusal { case: Case::Damaged, shard: None, segment, offset: 0, lost: None, detail }).into()
+}
+
+fn super_path(dir: &Path, which: usize) -> PathBuf {
+    dir.join(format!("super.{which}"))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+/// The first page of a file; `None` if there is no such file, or not a page of it.
+fn page(path: &Path) -> Result<Option<Box<Page>>, JournalError> {
+    let mut page = Box::new([0; PAGE]);
+    match File::open(path).and_then(|file| file.read_exact_at(&mut page[..], 0)) {
+        Ok(()) => Ok(Some(page)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(None),
+        Err(error) => Err(JournalError::io("read", path, error)),
+    }
+}
