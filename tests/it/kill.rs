@@ -236,8 +236,7 @@ impl Steady {
     fn refund(&mut self, account: u64) -> Order {
         let amount = [None, Some(1 + self.chance.below(3))][self.chance.below(2) as usize];
         let mut order = self.order(account, Op::Refund { amount });
-        let back = 1 + self.chance.below(200);
-        let recent = self.answered.iter().rev().take(back as usize).last();
+        let recent = self.answered.iter().rev().nth(self.chance.below(200) as usize);
         match recent.filter(|order| order.op.has_tx()) {
             Some(recent) => (order.account, order.of) = (recent.account.clone(), recent.tx.clone()),
             None => order.of = "t0".to_owned(),

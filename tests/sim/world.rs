@@ -8,9 +8,7 @@ use super::knobs::{Action, Knobs};
 use super::trace::Trace;
 use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
-use creditd::journal::{
-    Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, Storage, SyncPolicy, Window,
-};
+use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy, Window};
 use creditd::ledger::credits::TTL_MS_MAX;
 use creditd::shard::Shard;
 use creditd::shard::batch::{Batch, Reply};
