@@ -6,7 +6,7 @@
 use super::credits::CREDITS_MAX;
 use super::event::{Change, DeclineCode, DeclinedOp, Event};
 use super::id::{Lsn, NO_LSN};
-use super::invariants::{Fault, Violation, refund, rule, same};
+use super::invariants::{Fault, Violation, figures, refund, rule, same};
 use super::reservation::{HoldSlot, Opening};
 use super::transactions::{Prior, TxKey};
 use super::{Ledger, Located, skip_lsn};
@@ -88,29 +88,11 @@ impl Ledger {
         same("prev_lsn", last_lsn, event.prev_lsn)?;
         same("skip_lsn", skip_lsn(seq + 1, account.map_or(NO_LSN, |a| a.anchor_lsn)), event.skip_lsn)?;
         rule(lsn > last_lsn && lsn >> 63 == 0, "lsn", "an account's entries stand in order")?;
-        rule(event.amount <= CREDITS_MAX, "amount", "amounts are at most 2^53 - 1")?;
-        rule(
-            balance.checked_add_signed(event.delta()) == Some(event.balance),
-            "balance",
-            "balance follows from delta (I6)",
-        )?;
-        rule(
-            reserved.checked_add_signed(event.rdelta()) == Some(event.reserved),
-            "reserved",
-            "reserved follows too (I6)",
-        )?;
-        rule(
-            event.reserved <= event.balance && event.balance <= CREDITS_MAX,
-            "balance",
-            "0 <= reserved <= balance <= max (I1)",
-        )?;
+        figures(balance, reserved, event)?;
         match event.change {
             Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => {
-                self.judge_end(
-                    at,
-                    held.ok_or(Fault::Rule { field: "hold", rule: "only an active hold ends (I4)" })?,
-                    event,
-                )?;
+                let held = held.ok_or(Fault::Rule { field: "hold", rule: "only an active hold ends (I4)" })?;
+                self.judge_end(at, held, event)?;
             }
             _ => rule(held.is_none(), "tx", "an id has one effect (I5)")?,
         }
@@ -166,16 +148,12 @@ impl Ledger {
             }
             Change::Refund { of, opened_lsn, refunded_total, .. } => {
                 refund(event)?;
-                let of = self.key(event.account, of);
-                match self.index.lookup(of) {
+                match self.index.lookup(self.key(event.account, of)) {
                     // The first REFUND finds what it refunds, a later one the REFUND before it. Forgotten: on trust.
                     Prior::Recorded(newest) => {
                         let is_first = refunded_total == event.amount;
-                        rule(
-                            newest >= opened_lsn && is_first == (newest == opened_lsn),
-                            "refund",
-                            "refunds add up (I10)",
-                        )
+                        let adds_up = newest >= opened_lsn && is_first == (newest == opened_lsn);
+                        rule(adds_up, "refund", "refunds add up (I10)")
                     }
                     Prior::Active(_) => Err(Fault::Rule { field: "refund", rule: "a hold that holds took nothing" }),
                     Prior::Unknown => Ok(()),

@@ -76,6 +76,16 @@ pub(crate) fn rule(holds: bool, field: &'static str, rule: &'static str) -> Resu
     if holds { Ok(()) } else { Err(Fault::Rule { field, rule }) }
 }
 
+/// The entry's figures must follow from those before it, and be within their limits (I1, I6).
+pub(crate) fn figures(balance: u64, reserved: u64, event: &Event<'_>) -> Result<(), Fault> {
+    let (balance, reserved) = (balance.checked_add_signed(event.delta()), reserved.checked_add_signed(event.rdelta()));
+    let is_sound = event.reserved <= event.balance && event.balance <= CREDITS_MAX;
+    rule(event.amount <= CREDITS_MAX, "amount", "amounts are at most 2^53 - 1")?;
+    rule(balance == Some(event.balance), "balance", "balance follows from delta (I6)")?;
+    rule(reserved == Some(event.reserved), "reserved", "reserved follows too (I6)")?;
+    rule(is_sound, "balance", "0 <= reserved <= balance <= max (I1)")
+}
+
 /// What a REFUND must say by itself (I10). Whether refunds add up, their trail shows.
 pub(crate) fn refund(event: &Event<'_>) -> Result<(), Fault> {
     let Change::Refund { of, opened_lsn, refunded_total, refundable } = event.change else { return Ok(()) };

@@ -16,11 +16,10 @@ use std::collections::BTreeMap;
 
 use super::super::Ledger;
 use super::super::Located;
-use super::super::credits::CREDITS_MAX;
 use super::super::event::{Change, Event, SKIP_EVERY};
 use super::super::id::{Lsn, NO_LSN};
 use super::super::kept_id::KeptId;
-use super::{Fault, Violation, refund, rule, same};
+use super::{Fault, Violation, figures, refund, rule, same};
 
 /// Refunded transactions of one account whose sums are kept: some 3 MiB.
 pub(super) const REFUNDED_MAX: usize = 1 << 16;
@@ -168,22 +167,7 @@ impl Story {
         } else {
             same("skip_lsn", if is_anchor { self.anchor_lsn } else { NO_LSN }, event.skip_lsn)?;
         }
-        rule(event.amount <= CREDITS_MAX, "amount", "amounts are at most 2^53 - 1")?;
-        rule(
-            balance.checked_add_signed(event.delta()) == Some(event.balance),
-            "balance",
-            "balance follows from delta (I6)",
-        )?;
-        rule(
-            reserved.checked_add_signed(event.rdelta()) == Some(event.reserved),
-            "reserved",
-            "reserved follows too (I6)",
-        )?;
-        rule(
-            event.reserved <= event.balance && event.balance <= CREDITS_MAX,
-            "balance",
-            "0 <= reserved <= balance <= max (I1)",
-        )?;
+        figures(balance, reserved, event)?;
         self.turn(lsn, event, opened)
     }
 
