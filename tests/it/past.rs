@@ -111,6 +111,7 @@ fn pages_forth_and_back_meet_every_entry_once() {
             let Some(last) = page.last() else { break };
             start = format!("({}", last.id);
             forth.extend(page);
+            assert!(forth.len() <= all.len(), "{count} at a time: an entry twice");
         }
         assert!(forth == all, "{count} at a time from the oldest");
         if count == 1 {
@@ -122,6 +123,7 @@ fn pages_forth_and_back_meet_every_entry_once() {
             let Some(last) = page.last() else { break };
             end = format!("({}", last.id);
             back.extend(page);
+            assert!(back.len() <= all.len(), "{count} at a time: an entry twice");
         }
         back.reverse();
         assert!(back == all, "{count} at a time from the newest");
