@@ -4,7 +4,7 @@
 //!  steady clients ─ pipelines ─▶ creditd ──╳ SIGKILL      every reply is compared with the model at once;
 //!  hasty clients  ─ short TTLs ▶           │              what has no reply waits in `unanswered`
 //!                                          ▼
-//!                   the same directory, another number of cores
+//!                   the same directory, verified; another number of cores
 //!                                          │  BALANCE says how many of the unanswered were executed: a prefix of each
 //!                                          │  account's, since order on an account is order in the log
 //!                                          ▼
@@ -15,6 +15,7 @@
 //! `CREDITD_KILL_CYCLES` (5) and `CREDITD_KILL_SEED` (chosen and printed) may be set.
 
 use std::collections::VecDeque;
+use std::process::Command as Process;
 use std::sync::mpsc::{Sender, channel};
 
 use creditd::commands::reply::{Encoder, Proto};
@@ -78,6 +79,7 @@ fn kill_minus_9_loses_and_doubles_nothing() {
         let batches = chance.below(150);
         end = [End::Kill, End::Kill, End::Kill, End::Stop][chance.below(4) as usize];
         (steady, hasty) = load_until_the_end(server, steady, hasty, batches, end);
+        verify(&site);
         answered = steady.iter().map(|client| client.answered.len()).sum();
         let unanswered: usize = steady.iter().map(|client| client.unanswered.len()).sum();
         eprintln!("cycle {cycle}: {flags:?}, {end:?} after {batches} batches; {answered} answered, {unanswered} not");
@@ -123,6 +125,14 @@ fn load_until_the_end(
         }
     });
     (steady, hasty)
+}
+
+/// The log that a server left, however it ended, is whole.
+fn verify(site: &Site) {
+    let verify = Process::new(env!("CARGO_BIN_EXE_creditd")).arg("verify").arg(site.data_dir()).output();
+    let verify = verify.expect("it runs");
+    let said = [verify.stdout, verify.stderr].concat();
+    assert!(verify.status.success(), "{}: {}", verify.status, String::from_utf8_lossy(&said));
 }
 
 /// Settles what the kill left open and compares everything.
@@ -226,8 +236,7 @@ impl Steady {
     fn refund(&mut self, account: u64) -> Order {
         let amount = [None, Some(1 + self.chance.below(3))][self.chance.below(2) as usize];
         let mut order = self.order(account, Op::Refund { amount });
-        let back = 1 + self.chance.below(200);
-        let recent = self.answered.iter().rev().take(back as usize).last();
+        let recent = self.answered.iter().rev().nth(self.chance.below(200) as usize);
         match recent.filter(|order| order.op.has_tx()) {
             Some(recent) => (order.account, order.of) = (recent.account.clone(), recent.tx.clone()),
             None => order.of = "t0".to_owned(),

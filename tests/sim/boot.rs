@@ -139,11 +139,11 @@ impl World {
         let mut homes = Vec::new();
         for (shard, (opened, ledger)) in (0..).zip(recovered) {
             self.judge.take_back(&ledger, |account| self.knobs.shard(account) == shard);
-            let reader = opened.reader();
+            let (reader, window) = (opened.reader(), opened.reader().window());
             let Opened { committer, log, .. } = opened;
             let mut shard = Shard::new(shard, ledger, log, reader, now_ms, self.knobs.walk_max);
             shard.mark(BlockKind::Fence, now_ms);
-            homes.push(Home { shard, committer, flight: Flight::None, away: Vec::new() });
+            homes.push(Home { shard, committer, flight: Flight::None, away: Vec::new(), window });
         }
         let cores = 1 + self.chance.below(u64::from(self.knobs.cores_max)) as u16;
         let pairs = usize::from(cores * cores);

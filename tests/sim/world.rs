@@ -8,7 +8,7 @@ use super::knobs::{Action, Knobs};
 use super::trace::Trace;
 use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
-use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy};
+use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy, Window};
 use creditd::ledger::credits::TTL_MS_MAX;
 use creditd::shard::Shard;
 use creditd::shard::batch::{Batch, Reply};
@@ -57,8 +57,16 @@ pub struct Home {
     pub shard: Shard<SimStorage>,
     pub committer: Committer<SimStorage>,
     pub flight: Flight,
-    /// Errands that were given out, and whether they have read.
-    pub away: Vec<(Errand, bool)>,
+    pub away: Vec<Away>,
+    /// The recalls that are away read through one window, as they do in the server.
+    pub window: Window<SimStorage>,
+}
+
+/// An errand that was given out.
+pub struct Away {
+    pub errand: Errand,
+    pub is_recall: bool,
+    pub has_run: bool,
 }
 
 /// Where a block is.
