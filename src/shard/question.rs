@@ -86,9 +86,12 @@ fn balance_at(trail: &mut Trail<'_, impl Source>, at_ms: u64, from: Lsn) -> Resu
 fn newest_first(trail: &mut Trail<'_, impl Source>, query: &HistoryQuery, from: Lsn) -> Result<Outcome, Stop> {
     let mut entries = Entries::default();
     let mut next = trail.seek(from, query.end, |_| {})?;
-    while let Some(step) = next.filter(|step| step.id >= query.start && entries.len() < usize::from(query.count)) {
+    while let Some(step) = next.filter(|step| step.id >= query.start) {
         if query.types.has(step.entry_type) {
             entries.push(trail.source().record(step.lsn)?);
+            if entries.len() == usize::from(query.count) {
+                break; // what is older may be lost, or far away
+            }
         }
         next = trail.before(&step)?;
     }
@@ -99,13 +102,14 @@ fn oldest_first(trail: &mut Trail<'_, impl Source>, query: &HistoryQuery, from: 
     let mut entries = Entries::default();
     trail.ascend(from, query.start.before(), |_, lsn, record| {
         let event = decode(lsn, record)?;
-        if event.id() > query.end || entries.len() == usize::from(query.count) {
+        if event.id() > query.end {
             return Ok(ControlFlow::Break(()));
         }
         if query.types.has(event.entry_type()) {
             entries.push(record);
         }
-        Ok(ControlFlow::Continue(()))
+        let has_all = entries.len() == usize::from(query.count);
+        Ok(if has_all { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(entries_or_cut(entries, trail, query))
 }
