@@ -4,12 +4,14 @@
 //! creditd [FLAGS]                  = creditd serve
 //! creditd serve [FLAGS]            serve.rs
 //! creditd config explain [FLAGS]   explain.rs
+//! creditd bench                  bench.rs: the load test
 //! creditd verify | inspect | export | head      a file each: the data directory at rest, without flags of the server
 //! ```
 //!
 //! Standard output carries what was asked for (the banner, the explanation), standard error everything else. Absent on
 //! purpose: a flag that is no knob, so that whatever can be given here can stand in the file and the environment too.
 
+mod bench;
 mod data;
 mod explain;
 mod export;
@@ -45,6 +47,7 @@ pub fn run(
         }
     };
     match matches.subcommand() {
+        Some(("bench", given)) => return bench::run(given),
         Some(("verify", given)) => return verify::run(given),
         Some(("inspect", given)) => return inspect::run(given),
         Some(("export", given)) => return export::run(given),
@@ -94,7 +97,7 @@ fn command() -> Command {
                         .args(KNOBS.iter().map(flag)),
                 ),
         )
-        .subcommands([verify::command(), inspect::command(), export::command(), head::command()])
+        .subcommands([bench::command(), verify::command(), inspect::command(), export::command(), head::command()])
 }
 
 fn flag(knob: &'static Knob) -> Arg {

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done, or stopped on request with everything on disk.
     Ok = 0,
+    /// A load test found that money was made or lost, or heard no answer.
+    Failed = 1,
     /// The disk is full or read-only.
     DiskFull = 28,
     /// The command line is wrong.
@@ -29,8 +31,9 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Ok,
+        Self::Failed,
         Self::DiskFull,
         Self::Usage,
         Self::Data,
