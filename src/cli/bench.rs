@@ -72,7 +72,7 @@ fn bench(options: &Options) -> Result<Exit, Trouble> {
     // The first Ctrl-C ends the load and brings the report, the second one ends it all.
     let caught = flag::register_conditional_shutdown(SIGINT, 130, stop.clone());
     caught.and_then(|_| flag::register(SIGINT, stop.clone())).expect("SIGINT may be caught");
-    let mut server = Dialogue::open(options.address, options.pass.as_deref())?;
+    let mut server = dial(options)?;
     options.target.teach(&mut server)?;
     if options.only_fund || !options.target.is_funded(&mut server, options.accounts)? {
         fund(options, &stop)?;
@@ -87,13 +87,14 @@ fn bench(options: &Options) -> Result<Exit, Trouble> {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let (run, of_one, left_over) = measure(options, rate, &mut server, &stop)?;
+        let (run, of_one, left_over) = measure(options, rate, &stop)?;
         super::print(&run.to_string());
         answers.add(&of_one);
         left.unanswered += left_over.unanswered;
         runs.push(run);
     }
-    let after = options.target.books(&mut server, options.accounts)?;
+    // Anew: the server may be another process by now.
+    let after = options.target.books(&mut dial(options)?, options.accounts)?;
     let check = Check::of(&before, &after, &answers, left);
     super::print(&check.to_string());
     let report = Report { setup, runs, check };
@@ -138,20 +139,16 @@ fn load(options: &Options, rate: Option<f64>) -> Load {
 }
 
 /// One run, with its line a second and its files of latencies.
-fn measure(
-    options: &Options,
-    rate: Option<f64>,
-    server: &mut Dialogue,
-    stop: &AtomicBool,
-) -> Result<(Run, Slice, Left), Trouble> {
-    let (ticks, cpu_us) = (Ticks::now(), server_cpu_us(server)?);
+fn measure(options: &Options, rate: Option<f64>, stop: &AtomicBool) -> Result<(Run, Slice, Left), Trouble> {
+    let (ticks, cpu_us) = (Ticks::now(), server_cpu_us(options));
     let measured = run::run(&load(options, rate), stop, |second| {
         super::print(&second.to_string());
     })?;
     let now = Ticks::now();
     let costs = Costs {
         client_cpu_us: now.own_us(&ticks),
-        server_cpu_us: server_cpu_us(server)?.zip(cpu_us).map(|(after, before)| after - before),
+        // A process that was started meanwhile counts from nought.
+        server_cpu_us: server_cpu_us(options).zip(cpu_us).map(|(after, before)| after - before).filter(|us| *us >= 0.0),
         steal_percent: now.steal_percent(&ticks),
     };
     if let Some(dir) = &options.hdr {
@@ -164,11 +161,15 @@ fn measure(
     Ok((Run::of(rate, &measured, &costs), measured.answers, measured.left))
 }
 
+fn dial(options: &Options) -> Result<Dialogue, Trouble> {
+    Dialogue::open(options.address, options.pass.as_deref())
+}
+
 /// What the server says of its own CPU time, in microseconds.
-fn server_cpu_us(server: &mut Dialogue) -> Result<Option<f64>, Trouble> {
-    let info = server.info()?;
+fn server_cpu_us(options: &Options) -> Option<f64> {
+    let info = dial(options).and_then(|mut server| server.info()).ok()?;
     let seconds = |name: &str| info.get(name)?.parse::<f64>().ok();
-    Ok(seconds("used_cpu_user").zip(seconds("used_cpu_sys")).map(|(user, system)| (user + system) * 1e6))
+    Some((seconds("used_cpu_user")? + seconds("used_cpu_sys")?) * 1e6)
 }
 
 fn setup(options: &Options, server: &mut Dialogue) -> Result<Setup, Trouble> {

@@ -180,9 +180,9 @@ impl Fake {
             "CREDIT.BALANCE" => "*2\r\n$7\r\nbalance\r\n:1000\r\n".to_owned(),
             "CREDIT.DEBIT" => {
                 if self.debits.fetch_add(1, Ordering::SeqCst) + 1 == self.stalls_at {
-                    let (_sender, never) = channel::<()>();
-                    let _timeout = never.recv_timeout(Duration::from_millis(200));
-                    // A sender that is kept makes the receiver wait its time.
+                    // Nothing is ever sent, so that the whole time passes.
+                    let (_sender, nothing) = channel::<()>();
+                    let _timeout = nothing.recv_timeout(Duration::from_millis(200));
                 }
                 "*2\r\n$6\r\nstatus\r\n$7\r\ndebited\r\n".to_owned()
             }

@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 340.0;
-/// Room for the axes' numbers and names: left, top, right, bottom.
-const MARGIN: (f64, f64, f64, f64) = (70.0, 14.0, 16.0, 44.0);
+/// Room for the axes' numbers and names, and on the right for the legend: left, top, right, bottom.
+const MARGIN: (f64, f64, f64, f64) = (70.0, 14.0, 130.0, 44.0);
 const COLOURS: [&str; 8] = ["#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2", "#be185d", "#4d7c0f"];
 
 /// How values become places.
@@ -109,7 +109,7 @@ impl Chart<'_> {
             let path: Vec<String> = places.map(|(x, y)| format!("{:.1},{:.1}", x_at(x), y_at(y))).collect();
             put(format!("<polyline points=\"{}\" stroke=\"{colour}\"/>", path.join(" ")));
             let y = top + 14.0 + 16.0 * index as f64;
-            put(format!("<text x=\"{}\" y=\"{y}\" fill=\"{colour}\" class=\"name\">{name}</text>", left + 12.0));
+            put(format!("<text x=\"{}\" y=\"{y}\" fill=\"{colour}\" class=\"name\">{name}</text>", end + 30.0));
         }
         svg + "</svg>\n"
     }

@@ -54,6 +54,9 @@ pub(super) struct Run {
     /// Commands that were due and never left.
     pub(super) unsent: u64,
     pub(super) reconnects: u64,
+    /// The delay of the test itself that 99 % of the commands of an open loop stayed within: part of their latency, and
+    /// not the server's.
+    pub(super) lag_p99_us: Option<f64>,
     pub(super) client_cpu_us_per_op: f64,
     /// By the server's own account, everything it did meanwhile included; `None`: it does not say.
     pub(super) server_cpu_us_per_op: Option<f64>,
@@ -87,6 +90,7 @@ impl Run {
             success_percent: 100.0 * all.done.saturating_sub(all.late()) as f64 / asked.max(1) as f64,
             unsent: left.unsent,
             reconnects: answers.reconnects,
+            lag_p99_us: answers.lag_p99_ns().map(|ns| ns as f64 / 1e3),
             client_cpu_us_per_op: per_op(costs.client_cpu_us),
             server_cpu_us_per_op: costs.server_cpu_us.map(per_op),
             steal_percent: costs.steal_percent,
@@ -168,6 +172,9 @@ impl fmt::Display for Run {
         if let Some(rate) = self.rate {
             write!(f, ", {rate:.0} offered, {:.3} % done within {} s", self.success_percent, LATE_NS / 1_000_000_000)?;
         }
+        if let Some(us) = self.lag_p99_us {
+            write!(f, "; the test itself lagged by up to {:.3} ms (p99)", us / 1e3)?;
+        }
         write!(f, "; CPU us/op: client {:.2}", self.client_cpu_us_per_op)?;
         if let Some(us) = self.server_cpu_us_per_op {
             write!(f, ", server {us:.2}")?;
@@ -225,7 +232,7 @@ mod tests {
             assert!(text.contains(words), "{words:?} is not in {text}");
         }
         let json = serde_json::to_string(&run).unwrap();
-        assert_eq!(serde_json::from_str::<Run>(&json).unwrap(), run);
+        assert_eq!(serde_json::from_str::<Run>(&json).unwrap().to_string(), text);
     }
 
     #[test]

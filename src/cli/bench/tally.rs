@@ -10,6 +10,11 @@ pub(super) const LATE_NS: u64 = 1_000_000_000;
 /// Latencies are told apart from half a microsecond to ten minutes, to three digits.
 const LATENCY_NS: (u64, u64, u8) = (1_000, 600_000_000_000, 3);
 
+fn latencies() -> Histogram<u64> {
+    let (low, high, digits) = LATENCY_NS;
+    Histogram::new_with_bounds(low, high, digits).expect("the bounds are constants")
+}
+
 /// The answers to one kind of command.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
@@ -23,9 +28,7 @@ pub(super) struct Tally {
 
 impl Tally {
     pub(super) fn new() -> Self {
-        let (low, high, digits) = LATENCY_NS;
-        let latency = Histogram::new_with_bounds(low, high, digits).expect("the bounds are constants");
-        Self { latency, done: 0, refused: Vec::new() }
+        Self { latency: latencies(), done: 0, refused: Vec::new() }
     }
 
     /// Counts `count` answers that were no error.
@@ -76,6 +79,7 @@ impl Tally {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Slice {
     tallies: [Option<Box<Tally>>; Op::ALL.len()],
+    lag: Option<Box<Histogram<u64>>>,
     /// Connections that were lost and opened again.
     pub(super) reconnects: u64,
 }
@@ -84,6 +88,16 @@ impl Slice {
     /// Where answers to `op` are counted.
     pub(super) fn tally(&mut self, op: Op) -> &mut Tally {
         self.tallies[op as usize].get_or_insert_with(|| Box::new(Tally::new()))
+    }
+
+    /// By how many nanoseconds the test itself asked later than it should have.
+    pub(super) fn lag(&mut self) -> &mut Histogram<u64> {
+        self.lag.get_or_insert_with(|| Box::new(latencies()))
+    }
+
+    /// The lag that 99 % stayed within; `None` in a closed loop.
+    pub(super) fn lag_p99_ns(&self) -> Option<u64> {
+        Some(self.lag.as_ref()?.value_at_quantile(0.99))
     }
 
     /// What was answered of each kind.
@@ -106,6 +120,9 @@ impl Slice {
     /// Adds another's answers.
     pub(super) fn add(&mut self, other: &Self) {
         self.reconnects += other.reconnects;
+        if let Some(lag) = &other.lag {
+            self.lag().add(&**lag).expect("all histograms have the same bounds");
+        }
         other.by_op().for_each(|(op, tally)| self.tally(op).add(tally));
     }
 }

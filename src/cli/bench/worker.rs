@@ -77,6 +77,8 @@ pub(super) struct Worker<'a> {
     asked: u64,
     /// The connection to look at next for room.
     turn: usize,
+    /// Whether all that was due found room: else what comes too late is not this thread's fault.
+    has_room_left: bool,
     /// Connections with something to flush.
     dirty: Vec<usize>,
     down: usize,
@@ -118,6 +120,7 @@ impl<'a> Worker<'a> {
             pace: load.rate.map(|rate| Pace::new(rate, load.workload == Workload::Peak, thread, load.threads)),
             asked: 0,
             turn: 0,
+            has_room_left: true,
             dirty: Vec::new(),
             down: 0,
             retry_ns: 0,
@@ -211,11 +214,16 @@ impl<'a> Worker<'a> {
             }
         }
         let mut next = self.next_due_ns();
+        let had_room = std::mem::replace(&mut self.has_room_left, true);
         while let Some(due_ns) = next.filter(|due_ns| *due_ns <= now_ns) {
             let Some(index) = self.find_room() else {
+                self.has_room_left = false;
                 next = None;
                 break;
             };
+            if had_room {
+                self.slice.lag().saturating_record(now_ns - due_ns);
+            }
             self.ask(index, due_ns);
             self.asked += 1;
             next = self.next_due_ns();
@@ -253,13 +261,11 @@ impl<'a> Worker<'a> {
         true
     }
 
-    /// The next pipeline of a closed loop, if the last one is answered.
+    /// Sends what is left to send and, if the last pipeline of a closed loop is answered, the next one.
     fn refill(&mut self, index: usize) -> Result<(), Trouble> {
-        if self.connections[index].in_flight() > 0 {
-            return Ok(());
-        }
         let now_ns = SystemClock.boot_ns();
-        for _ in 0..self.load.pipeline {
+        let count = if self.connections[index].in_flight() == 0 { self.load.pipeline } else { 0 };
+        for _ in 0..count {
             let may_ask = self.over_ns.is_none() || self.connections[index].owes();
             if !may_ask || !self.ask(index, now_ns) {
                 break;
