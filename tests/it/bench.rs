@@ -139,15 +139,17 @@ struct Fake {
     is_honest: bool,
     /// The debit before which it waits a fifth of a second.
     stalls_at: u64,
+    /// Each time so many debits are done it ends the connection right behind the answer; 0: never.
+    hangs_up_every: u64,
     debits: AtomicU64,
 }
 
 impl Fake {
     /// Starts it; it lives as long as the tests do. Its port.
-    fn start(is_honest: bool, stalls_at: u64) -> u16 {
+    fn start(is_honest: bool, stalls_at: u64, hangs_up_every: u64) -> u16 {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let port = listener.local_addr().expect("it is bound").port();
-        let fake = Arc::new(Self { is_honest, stalls_at, debits: AtomicU64::new(0) });
+        let fake = Arc::new(Self { is_honest, stalls_at, hangs_up_every, debits: AtomicU64::new(0) });
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let fake = fake.clone();
@@ -163,6 +165,10 @@ impl Fake {
             let count: usize = lines.next()?.strip_prefix('*')?.parse().ok()?;
             let words: Vec<String> = lines.by_ref().take(2 * count).skip(1).step_by(2).collect();
             stream.write_all(self.answer(&words).as_bytes()).ok()?;
+            let debits = self.debits.load(Ordering::SeqCst);
+            if words[0] == "CREDIT.DEBIT" && debits.checked_rem(self.hangs_up_every) == Some(0) {
+                return None;
+            }
         }
     }
 
@@ -193,10 +199,10 @@ impl Fake {
 
 #[test]
 fn a_server_that_loses_money_makes_it_fail() {
-    let (code, text) = bench(Fake::start(false, 0), "--accounts 10 -c 2 --seconds 0.2");
+    let (code, text) = bench(Fake::start(false, 0, 0), "--accounts 10 -c 2 --seconds 0.2");
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("BOOKS: balance changed by 0 credits"), "{text}");
-    let (code, text) = bench(Fake::start(true, 0), "--accounts 10 -c 2 --seconds 0.2");
+    let (code, text) = bench(Fake::start(true, 0, 0), "--accounts 10 -c 2 --seconds 0.2");
     assert_eq!(code, Some(0), "an honest one passes: {text}");
 }
 
@@ -204,10 +210,18 @@ fn a_server_that_loses_money_makes_it_fail() {
 fn a_stall_counts_for_every_command_that_was_due_in_it() {
     let site = Site::new();
     // 40 % of the commands are due while the server stalls, half of these wait longer than half of it.
-    let report = report(&site, Fake::start(true, 100), "--accounts 10 -c 1 --rate 1k --seconds 0.5");
+    let report = report(&site, Fake::start(true, 100, 0), "--accounts 10 -c 1 --rate 1k --seconds 0.5");
     assert_eq!(figure(&report, "all", "answers"), 500.0, "{report}");
     assert!(figure(&report, "all", "max_us") >= 190_000.0, "{report}");
     assert!(figure(&report, "all", "p90_us") >= 50_000.0, "{report}");
+}
+
+#[test]
+fn a_connection_that_ends_behind_an_answer_is_opened_again() {
+    let site = Site::new();
+    let report = report(&site, Fake::start(true, 0, 50), "--accounts 10 -c 1 --seconds 0.3");
+    let (answers, reconnects) = (figure(&report, "all", "answers"), report["runs"][0]["reconnects"].as_f64());
+    assert!(answers >= 100.0 && reconnects >= Some((answers / 50.0).floor() - 1.0), "{report}");
 }
 
 #[test]

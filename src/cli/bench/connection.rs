@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Invariant: a flight leaves only with its answer. A lost connection is opened again and asks all its flights once more,
-//! with the same transaction ids: what became of the first time is unknown, and asking again cannot do it twice.
+//! with the same transaction ids, until the server decides: what became of the first time is unknown, and asking again cannot
+//! do it twice.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -22,9 +23,15 @@ use crate::clock::{Clock, SystemClock};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
+/// Refusals that decide about a command. Any other (LOADING, TRYAGAIN, ...) means that it was not executed *this* time.
+const DECIDED: [&[u8]; 7] =
+    [b"INSUFFICIENT", b"NOACCOUNT", b"NORESERVATION", b"TXCONFLICT", b"LIMIT", b"EXPIRED", b"OVERFLOW"];
+
 /// An order that is not answered.
 struct Flight {
     order: Order,
+    /// Whether it was sent before, on a connection that was lost, so that it may have been executed then.
+    is_again: bool,
     /// When it was sent or, in an open loop, should have been: boot time.
     since_ns: u64,
 }
@@ -38,8 +45,9 @@ pub(super) struct Connection {
     flights: VecDeque<Flight>,
     /// Whether the answer to AUTH is still to come.
     is_greeting: bool,
-    /// CAPTUREs of holds that were made here.
-    owed: VecDeque<Order>,
+    /// What has to be asked yet whatever the time is: CAPTUREs of holds that were made here, and what was asked again and
+    /// is undecided still; with [`Flight::is_again`].
+    owed: VecDeque<(Order, bool)>,
 }
 
 impl Connection {
@@ -71,7 +79,10 @@ impl Connection {
         self.out = pass.map_or(Vec::new(), |pass| wire::encode(&["AUTH", pass]));
         self.out_at = 0;
         self.is_greeting = pass.is_some();
-        self.flights.iter().for_each(|flight| requests.write(flight.order, &mut self.out));
+        for flight in &mut self.flights {
+            flight.is_again = true;
+            requests.write(flight.order, &mut self.out);
+        }
         Ok(TcpStream::as_fd(self.stream.insert(stream)))
     }
 
@@ -90,20 +101,17 @@ impl Connection {
         self.flights.len()
     }
 
-    /// Whether a hold waits for its CAPTURE.
+    /// Whether something has to be asked yet.
     pub(super) fn owes(&self) -> bool {
         !self.owed.is_empty()
     }
 
-    /// The CAPTURE of the oldest hold.
-    pub(super) fn take_owed(&mut self) -> Option<Order> {
-        self.owed.pop_front()
-    }
-
-    /// Asks; nothing leaves before [`flush`](Self::flush).
-    pub(super) fn ask(&mut self, order: Order, since_ns: u64, requests: &Requests) {
+    /// Asks what is owed, else what `next` says; nothing leaves before [`flush`](Self::flush). Whether there was anything.
+    pub(super) fn ask(&mut self, next: impl FnOnce() -> Option<Order>, since_ns: u64, requests: &Requests) -> bool {
+        let Some((order, is_again)) = self.owed.pop_front().or_else(|| Some((next()?, false))) else { return false };
         requests.write(order, &mut self.out);
-        self.flights.push_back(Flight { order, since_ns });
+        self.flights.push_back(Flight { order, is_again, since_ns });
+        true
     }
 
     /// Sends as much as the socket takes.
@@ -122,11 +130,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes all answers that are there into `slice`. `buffer` is scratch, empty between calls.
+    /// Takes all answers that are there into `slice`, and the end of the connection too if `is_ending`. `buffer` is scratch.
     ///
     /// # Errors
     /// Of the socket, its end included; `InvalidData`: the server does not speak the protocol.
-    pub(super) fn receive(&mut self, buffer: &mut [u8], slice: &mut Slice) -> io::Result<()> {
+    pub(super) fn receive(&mut self, is_ending: bool, buffer: &mut [u8], slice: &mut Slice) -> io::Result<()> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         loop {
             let kept = self.partial.len();
@@ -147,8 +155,8 @@ impl Connection {
             let taken = answers.take(&buffer[..len], slice)?;
             self.partial.clear();
             self.partial.extend_from_slice(&buffer[taken..len]);
-            // A read that did not fill the buffer has emptied the socket.
-            if len < buffer.len() {
+            // A read that did not fill the buffer has emptied the socket, but for its end.
+            if len < buffer.len() && !is_ending {
                 return Ok(());
             }
         }
@@ -160,7 +168,7 @@ struct Answers<'a> {
     now_ns: u64,
     flights: &'a mut VecDeque<Flight>,
     is_greeting: &'a mut bool,
-    owed: &'a mut VecDeque<Order>,
+    owed: &'a mut VecDeque<(Order, bool)>,
 }
 
 impl Answers<'_> {
@@ -175,15 +183,18 @@ impl Answers<'_> {
             if std::mem::take(self.is_greeting) {
                 continue;
             }
-            let Some(Flight { order, since_ns }) = self.flights.pop_front() else {
+            let Some(Flight { order, is_again, since_ns }) = self.flights.pop_front() else {
                 return Err(ErrorKind::InvalidData.into());
             };
             if let Some(words) = wire::refusal(frame) {
                 slice.tally(order.op).add_refused(self.now_ns.saturating_sub(since_ns), words);
+                if is_again && !DECIDED.iter().any(|code| words.starts_with(code)) {
+                    self.owed.push_back((order, true));
+                }
                 continue;
             }
             if order.op == Op::Reserve {
-                self.owed.push_back(Order { op: Op::Capture, ..order });
+                self.owed.push_back((Order { op: Op::Capture, ..order }, false));
             }
             if (order.op, since_ns) != (alike.0, alike.1) {
                 self.count(alike, slice);

@@ -61,6 +61,7 @@ fn at() -> [Arg; 4] {
     [
         Arg::new("target")
             .long("target")
+            .value_name("WORD")
             .value_parser(PossibleValuesParser::new(names))
             .default_value(names[0])
             .help("What the server is; redis-functions: a Redis, into which Lua functions for the same job are loaded"),

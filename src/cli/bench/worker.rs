@@ -33,6 +33,8 @@ const RETRY_NS: u64 = SECOND_NS / 5;
 /// No sleep is longer, so that an order to stop is seen.
 const SLEEP_NS_MAX: u64 = SECOND_NS / 10;
 const BUFFER_LEN: usize = 1 << 18;
+/// What the kernel says of a connection that ends, whatever is still to be read from it.
+const END: epoll::EventFlags = epoll::EventFlags::RDHUP.union(epoll::EventFlags::HUP).union(epoll::EventFlags::ERR);
 /// The timer's token: no connection has it.
 const TIMER: u64 = u64::MAX;
 
@@ -156,9 +158,9 @@ impl<'a> Worker<'a> {
                 break;
             }
             self.sleep(now_ns, due_ns, &mut events)?;
-            for event in &events {
-                if event.data.u64() != TIMER {
-                    self.serve(event.data.u64() as usize, &mut buffer)?;
+            for epoll::Event { flags, data } in events.iter().copied() {
+                if data.u64() != TIMER {
+                    self.serve(data.u64() as usize, flags.intersects(END), &mut buffer)?;
                 }
             }
         }
@@ -247,18 +249,14 @@ impl<'a> Worker<'a> {
         connection.is_up() && connection.in_flight() < self.load.pipeline
     }
 
-    /// Asks the next command on this connection: a CAPTURE that it owes, else a new one. Whether there was one.
+    /// Asks the next command on this connection: what it owes, else a new one. Whether there was one.
     fn ask(&mut self, index: usize, since_ns: u64) -> bool {
-        let connection = &mut self.connections[index];
-        let Some(order) = connection.take_owed().or_else(|| self.picker.next()) else {
-            self.is_exhausted = true;
-            return false;
-        };
-        connection.ask(order, since_ns, &self.load.requests);
-        if self.dirty.last() != Some(&index) {
+        let asked = self.connections[index].ask(|| self.picker.next(), since_ns, &self.load.requests);
+        self.is_exhausted |= !asked;
+        if asked && self.dirty.last() != Some(&index) {
             self.dirty.push(index);
         }
-        true
+        asked
     }
 
     /// Sends what is left to send and, if the last pipeline of a closed loop is answered, the next one.
@@ -276,8 +274,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Takes what a connection has received; in a closed loop it goes on from there.
-    fn serve(&mut self, index: usize, buffer: &mut [u8]) -> Result<(), Trouble> {
-        if let Err(error) = self.connections[index].receive(buffer, &mut self.slice) {
+    fn serve(&mut self, index: usize, is_ending: bool, buffer: &mut [u8]) -> Result<(), Trouble> {
+        if let Err(error) = self.connections[index].receive(is_ending, buffer, &mut self.slice) {
             return self.lost(index, error);
         }
         if self.pace.is_none() { self.refill(index) } else { self.flush(index) }
@@ -321,7 +319,7 @@ impl<'a> Worker<'a> {
         let Load { address, pass, requests, .. } = self.load;
         let socket = self.connections[index].open(*address, pass.as_deref(), requests)?;
         // Edges, so that nothing has to be said to the kernel again, whether the socket is full or not.
-        let events = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::ET;
+        let events = epoll::EventFlags::IN | epoll::EventFlags::OUT | epoll::EventFlags::RDHUP | epoll::EventFlags::ET;
         Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(index as u64), events)?)
     }
 
