@@ -5,8 +5,8 @@
 //!                                       └ a line a second
 //! ```
 //!
-//! The load is made of real commands with real consequences, so it ends with a proof: the server's books must have moved
-//! by what the test was answered. Absent on purpose: starting servers, and any opinion on the figures.
+//! The load is made of real commands with real consequences, so it ends with a proof: the server's books must have
+//! moved by what the test was answered. Absent on purpose: starting servers, and any opinion on the figures.
 
 mod chart;
 mod check;

@@ -178,7 +178,7 @@ impl Fake {
                 let debited = if self.is_honest { self.debits.load(Ordering::SeqCst) } else { 0 };
                 let balance = 1_000_000 - debited;
                 let text = format!(
-                    "granted:1000000\r\ndebited:{debited}\r\ncaptured:0\r\nrefunded:0\r\nbalance:{balance}\r\nreserved:0\r\n"
+                    "granted:1000000\ndebited:{debited}\ncaptured:0\nrefunded:0\nbalance:{balance}\nreserved:0\n"
                 );
                 format!("${}\r\n{text}\r\n", text.len())
             }

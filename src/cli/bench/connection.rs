@@ -5,9 +5,9 @@
 //!  └────▶ flights ──────── the oldest is answered ──┘
 //! ```
 //!
-//! Invariant: a flight leaves only with its answer. A lost connection is opened again and asks all its flights once more,
-//! with the same transaction ids, until the server decides: what became of the first time is unknown, and asking again cannot
-//! do it twice.
+//! Invariant: a flight leaves only with its answer. A lost connection is opened again and asks all its flights once
+//! more, with the same transaction ids, until the server decides: what became of the first time is unknown, and asking
+//! again cannot do it twice.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
@@ -45,9 +45,8 @@ pub(super) struct Connection {
     flights: VecDeque<Flight>,
     /// Whether the answer to AUTH is still to come.
     is_greeting: bool,
-    /// What has to be asked yet whatever the time is: CAPTUREs of holds that were made here, and what was asked again and
-    /// is undecided still; with [`Flight::is_again`].
-    owed: VecDeque<(Order, bool)>,
+    /// CAPTUREs of holds that were made here.
+    owed: VecDeque<Order>,
 }
 
 impl Connection {
@@ -101,16 +100,17 @@ impl Connection {
         self.flights.len()
     }
 
-    /// Whether something has to be asked yet.
+    /// Whether a hold waits for its CAPTURE.
     pub(super) fn owes(&self) -> bool {
         !self.owed.is_empty()
     }
 
-    /// Asks what is owed, else what `next` says; nothing leaves before [`flush`](Self::flush). Whether there was anything.
+    /// Asks what is owed, else what `next` says, and returns whether there was anything. Nothing leaves before
+    /// [`flush`](Self::flush).
     pub(super) fn ask(&mut self, next: impl FnOnce() -> Option<Order>, since_ns: u64, requests: &Requests) -> bool {
-        let Some((order, is_again)) = self.owed.pop_front().or_else(|| Some((next()?, false))) else { return false };
+        let Some(order) = self.owed.pop_front().or_else(next) else { return false };
         requests.write(order, &mut self.out);
-        self.flights.push_back(Flight { order, is_again, since_ns });
+        self.flights.push_back(Flight { order, is_again: false, since_ns });
         true
     }
 
@@ -130,10 +130,12 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes all answers that are there into `slice`, and the end of the connection too if `is_ending`. `buffer` is scratch.
+    /// Takes all answers that are there into `slice`, and the end of the connection too if `is_ending`. `buffer` is
+    /// scratch.
     ///
     /// # Errors
-    /// Of the socket, its end included; `InvalidData`: the server does not speak the protocol.
+    /// Of the socket, its end included; `InvalidData`: the server does not speak the protocol; `ConnectionAborted`: it does
+    /// not decide yet what it was asked again, so give the connection up and come again later.
     pub(super) fn receive(&mut self, is_ending: bool, buffer: &mut [u8], slice: &mut Slice) -> io::Result<()> {
         let Some(stream) = &mut self.stream else { return Ok(()) };
         loop {
@@ -168,7 +170,7 @@ struct Answers<'a> {
     now_ns: u64,
     flights: &'a mut VecDeque<Flight>,
     is_greeting: &'a mut bool,
-    owed: &'a mut VecDeque<(Order, bool)>,
+    owed: &'a mut VecDeque<Order>,
 }
 
 impl Answers<'_> {
@@ -183,18 +185,20 @@ impl Answers<'_> {
             if std::mem::take(self.is_greeting) {
                 continue;
             }
-            let Some(Flight { order, is_again, since_ns }) = self.flights.pop_front() else {
+            let Some(flight @ Flight { order, is_again, since_ns }) = self.flights.pop_front() else {
                 return Err(ErrorKind::InvalidData.into());
             };
             if let Some(words) = wire::refusal(frame) {
                 slice.tally(order.op).add_refused(self.now_ns.saturating_sub(since_ns), words);
                 if is_again && !DECIDED.iter().any(|code| words.starts_with(code)) {
-                    self.owed.push_back((order, true));
+                    self.flights.push_front(flight);
+                    self.count(alike, slice);
+                    return Err(ErrorKind::ConnectionAborted.into());
                 }
                 continue;
             }
             if order.op == Op::Reserve {
-                self.owed.push_back((Order { op: Op::Capture, ..order }, false));
+                self.owed.push_back(Order { op: Op::Capture, ..order });
             }
             if (order.op, since_ns) != (alike.0, alike.1) {
                 self.count(alike, slice);

@@ -3,8 +3,8 @@
 use super::chart::{Chart, Scale};
 use super::report::{Report, Run};
 
-const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem;color:#1f2937}\
-    h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}pre{background:#f3f4f6;padding:1rem;overflow-x:auto;\
+const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:900px;margin:2rem auto;padding:0 1rem;\
+    color:#1f2937}    h1{font-size:1.5rem}h2{font-size:1.1rem;margin-top:2rem}pre{background:#f3f4f6;padding:1rem;overflow-x:auto;\
     font-size:12.5px}svg{width:100%;height:auto;font:12px system-ui,sans-serif;fill:#4b5563}svg .grid{stroke:#e5e7eb}\
     svg polyline{fill:none;stroke-width:1.8}svg .name{font-weight:600}";
 

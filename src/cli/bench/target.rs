@@ -51,10 +51,12 @@ impl Target {
                 "FCALL debit_list 3 a:{account} t:{account}:{tx} l:{account} 1 {tx} 86400"
             }
             (Self::RedisFunctions, Op::Reserve) => {
-                "FCALL reserve 5 a:{account} t:{account}:{tx} l:{account} h:{account}:{tx} x:{account} 1 {tx} 86400 86400000"
+                "FCALL reserve 5 a:{account} t:{account}:{tx} l:{account} h:{account}:{tx} x:{account} \
+                 1 {tx} 86400 86400000"
             }
             (Self::RedisFunctions, Op::Capture) => {
-                "FCALL capture 5 a:{account} t:{account}:{tx} l:{account} h:{account}:{tx} x:{account} {tx} 86400"
+                "FCALL capture 5 a:{account} t:{account}:{tx} l:{account} h:{account}:{tx} x:{account} \
+                 {tx} 86400"
             }
             (Self::RedisFunctions, Op::Balance) => "HMGET a:{account} balance reserved",
         }

@@ -6,7 +6,7 @@
 //!                        └ account: 12 digits  └ run's tag (7) and the command's number (6), base 62
 //! ```
 //!
-//! Invariant: every number of a run, filled in, is another transaction id; tags are milliseconds, so two runs differ too.
+//! Invariant: every number of a run, filled in, is another transaction id; tags are milliseconds, so runs differ too.
 //! Absent on purpose: RESP3, and any meaning of a reply but "done" or the words of an error.
 
 /// Characters of an account's number.

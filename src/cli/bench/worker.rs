@@ -5,9 +5,9 @@
 //! open loop     what is due is asked on the next connection with room; what finds none waits, and its wait counts
 //! ```
 //!
-//! Invariants: in an open loop latency counts from the moment a command was *due*, so a server that stalls cannot hide it
-//! by stalling the test too (no coordinated omission). When time is over, what was asked is still waited for, what was due
-//! is still asked, and every hold that was made is captured, so that the books can be checked.
+//! Invariants: in an open loop latency counts from the moment a command was *due*, so a server that stalls cannot hide
+//! it by stalling the test too (no coordinated omission). When time is over, what was asked is still waited for, what
+//! was due is still asked, and every hold that was made is captured, so that the books can be checked.
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -288,6 +288,9 @@ impl<'a> Worker<'a> {
     fn lost(&mut self, index: usize, error: std::io::Error) -> Result<(), Trouble> {
         if error.kind() == std::io::ErrorKind::InvalidData {
             return Err(Trouble::Garbled);
+        }
+        if error.kind() == std::io::ErrorKind::ConnectionAborted {
+            self.retry_ns = SystemClock.boot_ns() + RETRY_NS;
         }
         self.connections[index].lose();
         self.down += 1;

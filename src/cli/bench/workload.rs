@@ -60,7 +60,7 @@ impl Workload {
         (
             "peak",
             Self::Peak,
-            "DEBITs, 20 % of them on 10 hot accounts; needs --rate, of whose operations half come in the first tenth of each second",
+            "DEBITs, 20 % on 10 hot accounts; needs --rate, half of it comes in the first tenth of each second",
         ),
     ];
 }
@@ -133,8 +133,8 @@ impl Chance {
     }
 }
 
-/// Ranks with probability proportional to 1 / (rank + 1)^exponent, by rejection-inversion (Hörmann and Derflinger, 1996):
-/// no table, some two draws a rank.
+/// Ranks with probability proportional to 1 / (rank + 1)^exponent, by rejection-inversion (Hörmann and Derflinger,
+/// 1996): no table, hardly more than one draw a rank.
 struct Zipf {
     n: f64,
     exponent: f64,
