@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Recovery stops at the first fault and decides whether a server may start; this tells all of them. Both judge a block
-//! by its [`Place`]. A server may be writing: what is proven after X was read is looked at again before it is a fault.
+//! by its place. A server may be writing: what is proven after X was read is looked at again before it is a fault.
 //! Behind a gap the first valid block is taken at its word, since its predecessor is gone. Absent on purpose: what
 //! records mean, any change to a file.
 

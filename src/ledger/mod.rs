@@ -80,6 +80,19 @@ pub struct Located {
     number: Option<u32>,
 }
 
+/// The account and the id of a command that comes soon, on their way into the CPU's caches.
+///
+/// Looked up one command after the other, each look-up is a chain of main memory accesses. Instead several commands go
+/// through [`Ledger::seek`], then all through [`Ledger::approach`], then all through [`Ledger::reach`]: in each of these
+/// short loops the accesses of different commands are under way together. Says nothing, so it is never out of date.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought {
+    hash: u64,
+    key: Option<TxKey>,
+    /// The account, or another of nearly the same hash.
+    guess: Option<u32>,
+}
+
 /// The accounts, active reservations and remembered ids of one shard.
 #[derive(Debug)]
 pub struct Ledger {
@@ -118,10 +131,35 @@ impl Ledger {
         }
     }
 
+    /// Starts to look for an account, and for a transaction id if there is one: hashes them.
+    pub fn seek(&self, account: &[u8], tx: Option<&[u8]>) -> Sought {
+        Sought { hash: self.accounts.hash(account), key: tx.map(|tx| self.key(account, tx)), guess: None }
+    }
+
+    /// Goes on: brings in what the tables hold for the hashes.
+    pub fn approach(&self, sought: &mut Sought) {
+        sought.guess = self.accounts.guess(sought.hash);
+        if let Some(key) = sought.key {
+            self.index.touch(key);
+        }
+    }
+
+    /// Goes on: brings in the account.
+    pub fn reach(&self, sought: &Sought) {
+        if let Some(number) = sought.guess {
+            self.accounts.touch(number);
+        }
+    }
+
+    /// Finds the place of `account`, which `sought` was made for, as it is now; and the key of its id.
+    pub fn find(&self, sought: &Sought, account: &[u8]) -> (Located, Option<TxKey>) {
+        let number = self.accounts.find(sought.hash, account);
+        (Located { hash: sought.hash, number }, sought.key)
+    }
+
     /// Finds the place of an account, known or not.
     pub fn locate(&self, account: &[u8]) -> Located {
-        let hash = self.accounts.hash(account);
-        Located { hash, number: self.accounts.find(hash, account) }
+        self.find(&self.seek(account, None), account).0
     }
 
     /// The account's newest entry: what a read, a replay or a refusal waits for (I12). [`NO_LSN`] if unknown.

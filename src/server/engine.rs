@@ -10,8 +10,8 @@ use super::readers::{Job, Readers};
 use super::shared::Shared;
 use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
+use crate::ledger::Sought;
 use crate::ledger::command::Command;
-use crate::shard::Prepared;
 use crate::shard::batch::{Batch, Reply, Ticket};
 use crate::telemetry::{CoreCounters, Stage};
 use std::collections::VecDeque;
@@ -155,30 +155,31 @@ impl Engine {
         let commands_len = batch.len() as u64;
         let queue_ns = self.boot_ns.saturating_sub(batch.opened_at_ns);
         self.counters.latencies.record(Stage::Queue, queue_ns, commands_len);
-        let mut ahead = batch.iter();
-        let mut prepared = [None; PREPARE_COMMANDS];
-        let mut commands = batch.iter();
-        loop {
-            for (place, (shard, _, command)) in prepared.iter_mut().zip(&mut ahead) {
-                *place = Some(self.homes[self.shared.router.place(shard)].shard.prepare(&command));
+        let (mut ahead, mut commands) = (batch.iter(), batch.iter());
+        let mut together = Vec::with_capacity(PREPARE_COMMANDS);
+        while commands.len() > 0 {
+            together.extend(ahead.by_ref().take(PREPARE_COMMANDS).map(|(shard, _, command)| {
+                let place = self.shared.router.place(shard);
+                (place, self.homes[place].shard.prepare(&command))
+            }));
+            for (place, sought) in &mut together {
+                self.homes[*place].shard.ledger().approach(sought);
             }
-            for place in &mut prepared {
-                let Some(prepared) = place.take() else { break };
-                let (shard, ticket, command) = commands.next().expect("as many as were prepared");
-                self.execute(shard, ticket, &command, prepared);
+            for (place, sought) in &together {
+                self.homes[*place].shard.ledger().reach(sought);
             }
-            if ahead.len() == 0 && commands.len() == 0 {
-                break;
+            for ((place, sought), (_, ticket, command)) in together.drain(..).zip(&mut commands) {
+                self.execute(place, ticket, &command, sought);
             }
         }
         let run_ns = self.since_begin_ns();
         self.counters.latencies.record(Stage::Execute, run_ns / commands_len, commands_len);
     }
 
-    fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
-        let home = &mut self.homes[self.shared.router.place(shard)];
+    fn execute(&mut self, place: usize, ticket: Ticket, command: &Command<'_>, sought: Sought) {
+        let home = &mut self.homes[place];
         // What is set aside comes back with its errand.
-        let _ = home.shard.execute(self.now_ms, ticket, command, prepared, &mut self.released);
+        let _ = home.shard.execute(self.now_ms, ticket, command, sought, &mut self.released);
         self.congested |= home.shard.undurable_bytes() > self.shared.config.undurable_bytes_max;
     }
 

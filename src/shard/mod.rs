@@ -30,7 +30,7 @@ use crate::ledger::codec;
 use crate::ledger::command::{Command, Op};
 use crate::ledger::id::Lsn;
 use crate::ledger::outcome::Outcome;
-use crate::ledger::{Decision, Ledger, Located, TxKey, outcome_of};
+use crate::ledger::{Decision, Ledger, Located, Sought, TxKey, outcome_of};
 use batch::{Reply, Ticket};
 use errand::Task;
 use parked::{Meaning, Parked, Wanting};
@@ -54,14 +54,6 @@ pub struct Shard<R: SegmentSource> {
     parked: Parked,
     /// What the ids of the command at hand mean: its own, and the one that a REFUND is of.
     recalled: [Recalled; 2],
-}
-
-/// Where a command's account and id are, from [`Shard::prepare`].
-#[derive(Clone, Copy)]
-pub struct Prepared {
-    at: Located,
-    /// Of commands that name an id.
-    key: Option<TxKey>,
 }
 
 /// What became of a command that a shard was given.
@@ -128,12 +120,10 @@ impl<R: SegmentSource> Shard<R> {
         }
     }
 
-    /// Finds the account and the id of a command that will run soon, which brings them into the CPU's caches: looked
-    /// up one after the other they cost a main memory access each, looked up side by side about one together.
-    pub fn prepare(&self, command: &Command<'_>) -> Prepared {
-        let key = command.op.has_tx().then(|| self.ledger.key(command.account, command.tx));
-        std::hint::black_box(key.map(|key| self.ledger.lookup(key)));
-        Prepared { at: self.ledger.locate(command.account), key }
+    /// Hashes what a command that will run soon names. Before it runs, [`Ledger::approach`] and [`Ledger::reach`] can bring
+    /// that near, side by side with what other commands name.
+    pub fn prepare(&self, command: &Command<'_>) -> Sought {
+        self.ledger.seek(command.account, command.op.has_tx().then_some(command.tx))
     }
 
     /// Runs one command, prepared by this shard, at shard time `now_ms`. Its outcome goes to `released` if all it shows
@@ -143,16 +133,14 @@ impl<R: SegmentSource> Shard<R> {
         now_ms: u64,
         ticket: Ticket,
         command: &Command<'_>,
-        prepared: Prepared,
+        sought: Sought,
         released: &mut Vec<Reply>,
     ) -> Executed {
         let now_ms = self.advance_clock(now_ms);
         if let Some(executed) = self.wait_behind_refund(ticket, command, released) {
             return executed;
         }
-        let Prepared { at, key } = prepared;
-        // A command in between may have opened the account; an account that is there stays where it is.
-        let at = if at.is_known() { at } else { self.ledger.locate(command.account) };
+        let (at, key) = self.ledger.find(&sought, command.account);
         self.settle(at, now_ms);
         let wanting = match command.op {
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => {

@@ -14,9 +14,7 @@ fn a_lost_record_refuses_those_who_need_it_and_nobody_else() {
     desk.ask(Op::Debit { amount: 10 }, "d");
     let ledger = desk.shard.ledger();
     let lsn = ledger.last_lsn(ledger.locate(ACCOUNT));
-    for tx in ["h", "i"] {
-        desk.ask(Op::Grant { amount: 1 }, tx);
-    }
+    desk.ask(Op::Grant { amount: 1 }, "h");
 
     let right = desk.damage(lsn);
     let lost = Outcome::Rejected(Rejection::Unreadable { lsn });
@@ -31,14 +29,14 @@ fn a_lost_record_refuses_those_who_need_it_and_nobody_else() {
         newest_first: true,
         types: EntryTypes::ALL,
     };
-    assert_eq!(desk.ask(Op::History(query(4)), ""), lost);
-    let Outcome::History(newest) = desk.ask(Op::History(query(1)), "") else { panic!("it does not need the lost one") };
+    assert_eq!(desk.ask(Op::History(query(2)), ""), lost);
+    let Outcome::History(newest) = desk.ask(Op::History(query(1)), "") else { panic!("the entry before it is not needed") };
     assert_eq!(newest.len(), 1);
-    assert_eq!(receipt(&desk.ask(Op::Debit { amount: 1 }, "e")).balance, 91, "nothing else has happened");
+    assert_eq!(receipt(&desk.ask(Op::Debit { amount: 1 }, "e")).balance, 90, "nothing else has happened");
 
     desk.repair(lsn, right);
     let refund = desk.refund("f", "d", None);
-    assert_eq!((receipt(&refund).status, receipt(&refund).balance), (Status::Refunded, 101));
+    assert_eq!((receipt(&refund).status, receipt(&refund).balance), (Status::Refunded, 100));
     assert!(receipt(&desk.ask(Op::Debit { amount: 10 }, "d")).replayed);
 }
 

@@ -7,7 +7,8 @@ use super::world::{Mail, World};
 use creditd::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
 use creditd::ledger::event::{EntryId, EntryTypes};
 use creditd::shard::batch::{Batch, Reply, Ticket};
-use creditd::shard::{Executed, Prepared};
+use creditd::ledger::Sought;
+use creditd::shard::Executed;
 
 /// The connection that asks what only the simulation wants to know; nobody is told.
 const AUDITOR: u32 = u32::MAX;
@@ -90,12 +91,12 @@ impl World {
     }
 
     /// A shard executes a command, and the judge too.
-    fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, prepared: Prepared) {
+    fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, sought: Sought) {
         let now_ms = self.now_ms();
         let home = &mut self.process.homes[usize::from(shard)];
         let known = self.judge.look(home.shard.ledger(), command, now_ms);
         let mut released = Vec::new();
-        let executed = home.shard.execute(now_ms, ticket, command, prepared, &mut released);
+        let executed = home.shard.execute(now_ms, ticket, command, sought, &mut released);
         match executed {
             Executed::Decided => self.judge.decided(ticket, command, now_ms, &known),
             Executed::Aside => self.judge.aside(ticket, command, &known),
