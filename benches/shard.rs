@@ -3,16 +3,16 @@
 use crate::crowd::{Dice, FUND, FUNDS, Id, LIMITS, NOW_MS, SEEDS, account, opening, tx};
 use crate::void::{self, Void};
 use creditd::journal::{Committer, Opened, SimStorage, Storage};
-use creditd::ledger::Ledger;
 use creditd::ledger::command::{Command, Op};
+use creditd::ledger::{Ledger, Sought};
 use creditd::shard::batch::{Batch, Reply, Ticket};
-use creditd::shard::{Executed, Prepared, Shard};
+use creditd::shard::{Executed, Shard};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 
 const ACCOUNTS: u64 = 1_000_000;
 /// Commands that the server looks up together.
-const AHEAD: usize = 16;
+const TOGETHER: usize = 16;
 const TICKET: Ticket = Ticket { core: 0, connection: 0, generation: 0, slot: 0 };
 const DEBIT: Op = Op::Debit { amount: 1 };
 const RESERVE: Op = Op::Reserve { amount: 1, ttl_ms: 300_000 };
@@ -42,12 +42,12 @@ impl Desk {
 
     /// Runs commands as a core does, seals their block, takes it for durable and lets the outcomes go.
     fn turn(&mut self, batch: &Batch) {
-        let mut ahead = batch.iter();
-        let mut commands = batch.iter();
+        let (mut ahead, mut commands) = (batch.iter(), batch.iter());
+        let mut together = Vec::with_capacity(TOGETHER);
         while commands.len() > 0 {
-            for prepared in self.prepare(&mut ahead).into_iter().flatten() {
-                let (_, ticket, command) = commands.next().expect("as many as were prepared");
-                let executed = self.shard.execute(NOW_MS, ticket, &command, prepared, &mut self.released);
+            self.look_up(&mut ahead, &mut together);
+            for (sought, (_, ticket, command)) in together.drain(..).zip(&mut commands) {
+                let executed = self.shard.execute(NOW_MS, ticket, &command, sought, &mut self.released);
                 assert_eq!(executed, Executed::Decided);
             }
         }
@@ -60,12 +60,10 @@ impl Desk {
     }
 
     /// Looks up the next commands side by side.
-    fn prepare<'b>(&self, ahead: &mut impl Iterator<Item = (u16, Ticket, Command<'b>)>) -> [Option<Prepared>; AHEAD] {
-        let mut prepared = [None; AHEAD];
-        for (place, (_, _, command)) in prepared.iter_mut().zip(ahead) {
-            *place = Some(self.shard.prepare(&command));
-        }
-        prepared
+    fn look_up<'b>(&self, ahead: &mut impl Iterator<Item = (u16, Ticket, Command<'b>)>, together: &mut Vec<Sought>) {
+        together.extend(ahead.take(TOGETHER).map(|(_, _, command)| self.shard.prepare(&command)));
+        together.iter_mut().for_each(|sought| self.shard.ledger().approach(sought));
+        together.iter().for_each(|sought| self.shard.ledger().reach(sought));
     }
 }
 
@@ -120,14 +118,16 @@ const LOADS: [Load; 6] =
 
 /// Sixteen debits looked up side by side, and no more.
 #[divan::bench(args = [Load::Debit, Load::DebitHot], sample_size = 100)]
-fn prepare(bencher: Bencher<'_, '_>, load: Load) {
+fn look_up(bencher: Bencher<'_, '_>, load: Load) {
     let desk = Desk::open();
+    let mut together = Vec::new();
     measure(
         bencher,
         16,
         |dice, first| load.commands(dice, first),
         |batch| {
-            black_box(desk.prepare(&mut batch.iter()));
+            desk.look_up(&mut batch.iter(), &mut together);
+            black_box(&mut together).clear();
         },
     );
 }

@@ -30,7 +30,9 @@ fn a_lost_record_refuses_those_who_need_it_and_nobody_else() {
         types: EntryTypes::ALL,
     };
     assert_eq!(desk.ask(Op::History(query(2)), ""), lost);
-    let Outcome::History(newest) = desk.ask(Op::History(query(1)), "") else { panic!("the entry before it is not needed") };
+    let Outcome::History(newest) = desk.ask(Op::History(query(1)), "") else {
+        panic!("the entry before it is not needed")
+    };
     assert_eq!(newest.len(), 1);
     assert_eq!(receipt(&desk.ask(Op::Debit { amount: 1 }, "e")).balance, 90, "nothing else has happened");
 

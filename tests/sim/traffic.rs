@@ -4,11 +4,11 @@
 //! of commands; here time only moves between actions.
 
 use super::world::{Mail, World};
+use creditd::ledger::Sought;
 use creditd::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
 use creditd::ledger::event::{EntryId, EntryTypes};
-use creditd::shard::batch::{Batch, Reply, Ticket};
-use creditd::ledger::Sought;
 use creditd::shard::Executed;
+use creditd::shard::batch::{Batch, Reply, Ticket};
 
 /// The connection that asks what only the simulation wants to know; nobody is told.
 const AUDITOR: u32 = u32::MAX;
