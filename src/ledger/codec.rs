@@ -52,6 +52,9 @@ const INSUFFICIENT: u8 = 1;
 const OVERFLOW: u8 = 2;
 const LIMIT: u8 = 3;
 
+/// Most words that a type of record has of its own.
+const CHANGE_WORDS_MAX: usize = 3;
+
 /// Where the fields by type begin.
 const CHANGE_AT: usize = 56;
 
@@ -87,7 +90,7 @@ pub fn encode(event: &Event<'_>, out: &mut Vec<u8>) {
     let other = other_id(&event.change);
     assert!((1..=ACCOUNT_LEN_MAX).contains(&event.account.len()) && (1..=TX_LEN_MAX).contains(&event.tx.len()));
     assert!(event.reason.len() <= REASON_LEN_MAX && event.meta.len() <= META_LEN_MAX);
-    assert!(other_len(&event.change).contains(&other.len()));
+    assert!(other.len() <= ACCOUNT_LEN_MAX);
     let skip_flag = if event.skip_lsn == NO_LSN { 0 } else { HAS_SKIP };
     let flags = skip_flag | if event.meta.is_empty() { 0 } else { HAS_META };
     out.extend_from_slice(&[0, 0, type_of(&event.change), flags]);
@@ -129,7 +132,7 @@ pub fn records(mut run: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     let length = DecodeError::Length { found: record.len() };
     let mut rest = Rest { bytes: record, length };
-    let [len_low, len_high, kind, flags, account_len, tx_len, other_id_len, reason_len] = rest.array()?;
+    let [len_low, len_high, kind, flags, account_len, tx_len, other_len, reason_len] = rest.array()?;
     let len = usize::from(u16::from_le_bytes([len_low, len_high]));
     if len != record.len() || !len.is_multiple_of(8) || len > RECORD_LEN_MAX {
         return Err(length);
@@ -137,12 +140,15 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     check(flags & !(HAS_SKIP | HAS_META) == 0, "flags")?;
     let (prev_lsn, time_ms, seq) = (rest.word()?, rest.word()?, rest.word()?);
     let (amount, balance, reserved) = (rest.word()?, rest.word()?, rest.word()?);
-    let change = decode_change(kind, &mut rest)?;
+    let mut own = [0; CHANGE_WORDS_MAX];
+    for word in own.iter_mut().take(change_words(kind).ok_or(DecodeError::Type { found: kind })?) {
+        *word = rest.word()?;
+    }
     let skip_lsn = if flags & HAS_SKIP == 0 { NO_LSN } else { rest.word()? };
     check(flags & HAS_SKIP == 0 || skip_lsn != NO_LSN, "skip_lsn")?;
     let account = rest.text(account_len, 1..=ACCOUNT_LEN_MAX, "account")?;
     let tx = rest.text(tx_len, 1..=TX_LEN_MAX, "tx")?;
-    let other = rest.text(other_id_len, other_len(&change), "other id")?;
+    let other = rest.text(other_len, 0..=ACCOUNT_LEN_MAX, "other id")?;
     let reason = rest.text(reason_len, 0..=REASON_LEN_MAX, "reason")?;
     let meta: &[u8] = if flags & HAS_META == 0 {
         &[]
@@ -151,7 +157,7 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
         rest.text(meta_len, 1..=META_LEN_MAX, "meta")?
     };
     check(rest.bytes.len() < 8 && rest.bytes.iter().all(|&byte| byte == 0), "padding")?;
-    let change = with_other_id(change, other);
+    let change = decode_change(kind, own, other)?;
     Ok(Event { account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn, change })
 }
 
@@ -159,13 +165,7 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
 /// before it decodes.
 pub fn account_of(record: &[u8]) -> &[u8] {
     let Some(&[_, _, kind, flags, account_len, ..]) = record.first_chunk::<8>() else { return &[] };
-    let change_len = match kind {
-        RESERVE | RELEASE | EXPIRE | DECLINE => 8,
-        CAPTURE => 16,
-        REFUND => 24,
-        _ => 0,
-    };
-    let at = CHANGE_AT + change_len + if flags & HAS_SKIP == 0 { 0 } else { 8 };
+    let at = CHANGE_AT + 8 * change_words(kind).unwrap_or(0) + if flags & HAS_SKIP == 0 { 0 } else { 8 };
     record.get(at..at + usize::from(account_len)).unwrap_or_default()
 }
 
@@ -192,12 +192,14 @@ fn other_id<'a>(change: &Change<'a>) -> &'a [u8] {
     }
 }
 
-/// How long that may be.
-fn other_len(change: &Change<'_>) -> RangeInclusive<usize> {
-    match change {
-        Change::Reserve { .. } | Change::Capture { .. } | Change::Release { .. } => 0..=ACCOUNT_LEN_MAX,
-        Change::Refund { .. } | Change::Decline { op: DeclinedOp::Refund, .. } => 1..=TX_LEN_MAX,
-        _ => 0..=0,
+/// How many words of its own a type of record has.
+fn change_words(kind: u8) -> Option<usize> {
+    match kind {
+        GRANT | DEBIT | VOID => Some(0),
+        RESERVE | RELEASE | EXPIRE | DECLINE => Some(1),
+        CAPTURE => Some(2),
+        REFUND => Some(CHANGE_WORDS_MAX),
+        _ => None,
     }
 }
 
@@ -235,26 +237,30 @@ fn encode_change(change: &Change<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// The change, its other id still missing.
-fn decode_change(kind: u8, rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
-    Ok(match kind {
+/// The change of a record of type `kind`, with its own words and its lead or refunded transaction.
+fn decode_change(kind: u8, own: [u64; CHANGE_WORDS_MAX], other: &[u8]) -> Result<Change<'_>, DecodeError> {
+    let [first, second, third] = own;
+    let change = match kind {
+        RESERVE => return Ok(Change::Reserve { expires_at_ms: first, lead: other }),
+        CAPTURE => return Ok(Change::Capture { captured: first, opened_lsn: second, lead: other }),
+        RELEASE => return Ok(Change::Release { opened_lsn: first, lead: other }),
+        DECLINE => return decode_decline(first, other),
+        REFUND => {
+            check((1..=TX_LEN_MAX).contains(&other.len()), "other id")?;
+            return Ok(Change::Refund { opened_lsn: first, refunded_total: second, refundable: third, of: other });
+        }
         GRANT => Change::Grant,
         DEBIT => Change::Debit,
-        RESERVE => Change::Reserve { expires_at_ms: rest.word()?, lead: &[] },
-        CAPTURE => Change::Capture { captured: rest.word()?, opened_lsn: rest.word()?, lead: &[] },
-        RELEASE => Change::Release { opened_lsn: rest.word()?, lead: &[] },
-        EXPIRE => Change::Expire { opened_lsn: rest.word()? },
-        DECLINE => decode_decline(rest)?,
         VOID => Change::Void,
-        REFUND => {
-            Change::Refund { opened_lsn: rest.word()?, refunded_total: rest.word()?, refundable: rest.word()?, of: &[] }
-        }
+        EXPIRE => Change::Expire { opened_lsn: first },
         found => return Err(DecodeError::Type { found }),
-    })
+    };
+    check(other.is_empty(), "other id")?;
+    Ok(change)
 }
 
-fn decode_decline(rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
-    let [op, code, zero, zero_too, holds @ ..] = rest.array::<8>()?;
+fn decode_decline(word: u64, of: &[u8]) -> Result<Change<'_>, DecodeError> {
+    let [op, code, zero, zero_too, holds @ ..] = word.to_le_bytes();
     let holds = u64::from(u32::from_le_bytes(holds));
     check(zero == 0 && zero_too == 0 && (code == LIMIT || holds == 0), "decline")?;
     let op = match op {
@@ -264,22 +270,15 @@ fn decode_decline(rest: &mut Rest<'_>) -> Result<Change<'static>, DecodeError> {
         REFUND => DeclinedOp::Refund,
         _ => return Err(DecodeError::Field { field: "declined op" }),
     };
+    let is_refund = op == DeclinedOp::Refund;
+    check(if is_refund { (1..=TX_LEN_MAX).contains(&of.len()) } else { of.is_empty() }, "other id")?;
     let code = match code {
         INSUFFICIENT => DeclineCode::Insufficient,
         OVERFLOW => DeclineCode::Overflow,
         LIMIT => DeclineCode::Limit { holds },
         _ => return Err(DecodeError::Field { field: "decline code" }),
     };
-    Ok(Change::Decline { op, code, of: &[] })
-}
-
-fn with_other_id<'a>(mut change: Change<'a>, other: &'a [u8]) -> Change<'a> {
-    match &mut change {
-        Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => *lead = other,
-        Change::Refund { of, .. } | Change::Decline { of, .. } => *of = other,
-        Change::Grant | Change::Debit | Change::Expire { .. } | Change::Void => {}
-    }
-    change
+    Ok(Change::Decline { op, code, of })
 }
 
 fn check(holds: bool, field: &'static str) -> Result<(), DecodeError> {
