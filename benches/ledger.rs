@@ -91,7 +91,7 @@ fn decide_apply(bencher: Bencher<'_, '_>, kind: Kind) {
 }
 
 /// Commands with fresh ids, command `n` for the account `whose(n)`: settle, look the id up, decide, apply. Account and
-/// id are located before, as [`Shard::prepare`](creditd::shard::Shard::prepare) does.
+/// id are located before, as a core's look-ups do.
 fn fresh<C>(bencher: Bencher<'_, '_>, crowd: &RefCell<C>, kind: Kind, whose: impl Fn(u64) -> u64)
 where
     C: std::ops::DerefMut<Target = Crowd>,

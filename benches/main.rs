@@ -3,9 +3,6 @@
 //! Everything is measured through the rooms' public doors, on deterministic data, with the server's allocator; what a
 //! row does is timed, what it needs is made before. One program, so that the crate is linked once.
 
-// Divan's attribute registers a bench by a static in a named link section.
-#![allow(unsafe_code)]
-
 mod commands;
 mod crowd;
 mod journal;

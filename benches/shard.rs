@@ -3,16 +3,16 @@
 use crate::crowd::{Dice, FUND, FUNDS, Id, LIMITS, NOW_MS, SEEDS, account, opening, tx};
 use crate::void::{self, Void};
 use creditd::journal::{Committer, Opened, SimStorage, Storage};
-use creditd::ledger::Ledger;
 use creditd::ledger::command::{Command, Op};
-use creditd::shard::Shard;
+use creditd::ledger::{Ledger, Sought};
 use creditd::shard::batch::{Batch, Reply, Ticket};
-use divan::Bencher;
+use creditd::shard::{Executed, Shard};
 use divan::counter::ItemsCount;
+use divan::{Bencher, black_box};
 
 const ACCOUNTS: u64 = 1_000_000;
 /// Commands that the server looks up together.
-const AHEAD: usize = 16;
+const TOGETHER: usize = 16;
 const TICKET: Ticket = Ticket { core: 0, connection: 0, generation: 0, slot: 0 };
 const DEBIT: Op = Op::Debit { amount: 1 };
 const RESERVE: Op = Op::Reserve { amount: 1, ttl_ms: 300_000 };
@@ -35,39 +35,35 @@ impl Desk {
         let mut desk = Self { shard, committer, released: Vec::new() };
         for first in (0..ACCOUNTS).step_by(1000) {
             desk.turn(&batch((first..first + 1000).map(|n| (account(n), opening(n), FUND))));
-            desk.commit();
         }
         desk.turn(&batch((0..1000).map(|n| (account(n), tx(n), DEBIT))));
-        desk.commit();
         desk
     }
 
-    /// Looks up some commands together and runs them, one by one, as a core does.
+    /// Runs commands as a core does, seals their block, takes it for durable and lets the outcomes go.
     fn turn(&mut self, batch: &Batch) {
-        let mut ahead = batch.iter();
-        let mut commands = batch.iter();
-        let mut prepared = [None; AHEAD];
+        let (mut ahead, mut commands) = (batch.iter(), batch.iter());
+        let mut together = Vec::with_capacity(TOGETHER);
         while commands.len() > 0 {
-            for (place, (_, _, command)) in prepared.iter_mut().zip(&mut ahead) {
-                *place = Some(self.shard.prepare(&command));
-            }
-            for place in &mut prepared {
-                let Some(prepared) = place.take() else { break };
-                let (_, ticket, command) = commands.next().expect("as many as were prepared");
-                let executed = self.shard.execute(NOW_MS, ticket, &command, prepared, &mut self.released);
-                assert_eq!(executed, creditd::shard::Executed::Decided);
+            self.look_up(&mut ahead, &mut together);
+            for (sought, (_, ticket, command)) in together.drain(..).zip(&mut commands) {
+                let executed = self.shard.execute(NOW_MS, ticket, &command, sought, &mut self.released);
+                assert_eq!(executed, Executed::Decided);
             }
         }
-    }
-
-    /// Closes the block and takes it for durable; `seal` makes its checksum and chain.
-    fn commit(&mut self) {
         if let Some(block) = self.shard.take_block() {
             let durable = self.committer.commit(&block).expect("nothing is stored");
             drop(block);
             self.shard.committed(durable, &mut self.released);
         }
         self.released.clear();
+    }
+
+    /// Looks up the next commands side by side.
+    fn look_up<'b>(&self, ahead: &mut impl Iterator<Item = (u16, Ticket, Command<'b>)>, together: &mut Vec<Sought>) {
+        together.extend(ahead.take(TOGETHER).map(|(_, _, command)| self.shard.prepare(&command)));
+        together.iter_mut().for_each(|sought| self.shard.ledger().approach(sought));
+        together.iter().for_each(|sought| self.shard.ledger().reach(sought));
     }
 }
 
@@ -120,29 +116,50 @@ impl Load {
 const LOADS: [Load; 6] =
     [Load::Debit, Load::DebitHot, Load::Replay, Load::Decline, Load::ReserveCapture, Load::Balance];
 
+/// Sixteen debits looked up side by side, and no more.
+#[divan::bench(args = [Load::Debit, Load::DebitHot], sample_size = 100)]
+fn look_up(bencher: Bencher<'_, '_>, load: Load) {
+    let desk = Desk::open();
+    let mut together = Vec::new();
+    measure(
+        bencher,
+        16,
+        |dice, first| load.commands(dice, first),
+        |batch| {
+            desk.look_up(&mut batch.iter(), &mut together);
+            black_box(&mut together).clear();
+        },
+    );
+}
+
 /// Sixteen commands, their block sealed, their outcomes released.
 #[divan::bench(args = LOADS, sample_size = 100)]
 fn sixteen(bencher: Bencher<'_, '_>, load: Load) {
-    turns(bencher, 16, |dice, first| load.commands(dice, first));
+    let mut desk = Desk::open();
+    measure(bencher, 16, |dice, first| load.commands(dice, first), |batch| desk.turn(batch));
 }
 
 /// The same for so many debits of random accounts.
 #[divan::bench(args = [1, 16, 64, 256], sample_size = 20)]
 fn debits(bencher: Bencher<'_, '_>, commands: u64) {
-    turns(bencher, commands, |dice, first| {
+    let mut desk = Desk::open();
+    let make = |dice: &mut Dice, first| {
         batch((first..first + commands).map(|n| (account(dice.below(ACCOUNTS)), tx(n), DEBIT)))
-    });
+    };
+    measure(bencher, commands, make, |batch| desk.turn(batch));
 }
 
-fn turns(bencher: Bencher<'_, '_>, commands: u64, mut make: impl FnMut(&mut Dice, u64) -> Batch) {
-    let mut desk = Desk::open();
+/// Makes batches of so many commands with fresh ids, and times what is done with each.
+fn measure(
+    bencher: Bencher<'_, '_>,
+    commands: u64,
+    mut make: impl FnMut(&mut Dice, u64) -> Batch,
+    mut timed: impl FnMut(&Batch),
+) {
     let (mut dice, mut next) = (Dice(1), 1000);
     let batch = || {
         next += commands;
         make(&mut dice, next)
     };
-    bencher.counter(ItemsCount::new(commands)).with_inputs(batch).bench_local_refs(|batch| {
-        desk.turn(batch);
-        desk.commit();
-    });
+    bencher.counter(ItemsCount::new(commands)).with_inputs(batch).bench_local_refs(|batch| timed(batch));
 }
