@@ -208,6 +208,51 @@ impl EntryId {
     }
 }
 
+/// What an entry shows beside the fields that all types have; those that do not apply are `None` or empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Particulars<'a> {
+    /// `amount` of the trail: what was taken for CAPTURE, the whole hold for RELEASE and EXPIRE.
+    pub amount: u64,
+    /// RESERVE: the deadline, unix milliseconds.
+    pub expires_at_ms: Option<u64>,
+    /// CAPTURE: what was taken.
+    pub captured: Option<u64>,
+    /// CAPTURE: what went back of the hold.
+    pub returned: Option<u64>,
+    /// The lead of a claim.
+    pub lead: &'a [u8],
+    /// REFUND, also a declined one: what it refunds.
+    pub of: &'a [u8],
+    /// Who ended a hold or burned an id.
+    pub cause: Option<&'static str>,
+    /// Why a command was declined.
+    pub code: Option<DeclineCode>,
+}
+
+impl<'a> Event<'a> {
+    /// The fields of its type alone, as CREDIT.HISTORY and exports show them (commands.md C.3; C.11, 7).
+    pub fn particulars(&self) -> Particulars<'a> {
+        let none = Particulars { amount: self.amount, ..Particulars::default() };
+        match self.change {
+            Change::Grant | Change::Debit => none,
+            Change::Reserve { expires_at_ms, lead } => Particulars { expires_at_ms: Some(expires_at_ms), lead, ..none },
+            Change::Capture { captured, lead, .. } => Particulars {
+                amount: captured,
+                captured: Some(captured),
+                // A record that says otherwise is AUDIT's to name; to show it must not end the process.
+                returned: Some(self.amount.saturating_sub(captured)),
+                lead,
+                ..none
+            },
+            Change::Release { lead, .. } => Particulars { cause: Some("client"), lead, ..none },
+            Change::Expire { .. } => Particulars { cause: Some("expired"), ..none },
+            Change::Void => Particulars { cause: Some("client"), ..none },
+            Change::Refund { of, .. } => Particulars { of, ..none },
+            Change::Decline { code, of, .. } => Particulars { code: Some(code), of, ..none },
+        }
+    }
+}
+
 impl Event<'_> {
     /// The entry's name in its account's trail.
     pub fn id(&self) -> EntryId {
@@ -303,4 +348,15 @@ pub enum DeclineCode {
         /// Active reservations then.
         holds: u64,
     },
+}
+
+impl DeclineCode {
+    /// The code of the error that the command was answered with.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Insufficient => "INSUFFICIENT",
+            Self::Overflow => "OVERFLOW",
+            Self::Limit { .. } => "LIMIT",
+        }
+    }
 }

@@ -156,19 +156,21 @@ impl Engine {
         let queue_ns = self.boot_ns.saturating_sub(batch.opened_at_ns);
         self.counters.latencies.record(Stage::Queue, queue_ns, commands_len);
         let (mut ahead, mut commands) = (batch.iter(), batch.iter());
-        let mut together = Vec::with_capacity(PREPARE_COMMANDS);
+        let mut together = [None; PREPARE_COMMANDS];
         while commands.len() > 0 {
-            together.extend(ahead.by_ref().take(PREPARE_COMMANDS).map(|(shard, _, command)| {
+            for (one, (shard, _, command)) in together.iter_mut().zip(&mut ahead) {
                 let place = self.shared.router.place(shard);
-                (place, self.homes[place].shard.prepare(&command))
-            }));
-            for (place, sought) in &mut together {
+                *one = Some((place, self.homes[place].shard.prepare(&command)));
+            }
+            for (place, sought) in together.iter_mut().flatten() {
                 self.homes[*place].shard.ledger().approach(sought);
             }
-            for (place, sought) in &together {
+            for (place, sought) in together.iter().flatten() {
                 self.homes[*place].shard.ledger().reach(sought);
             }
-            for ((place, sought), (_, ticket, command)) in together.drain(..).zip(&mut commands) {
+            for ((place, sought), (_, ticket, command)) in
+                together.iter_mut().map_while(Option::take).zip(&mut commands)
+            {
                 self.execute(place, ticket, &command, sought);
             }
         }

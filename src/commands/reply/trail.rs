@@ -6,7 +6,7 @@
 
 use super::Encoder;
 use super::rejection::verb_word;
-use crate::ledger::event::{Change, DeclineCode, EntryId, Event};
+use crate::ledger::event::{EntryId, Event};
 use crate::ledger::outcome::{AuditView, Entries, TxState, TxView};
 
 /// A field's name and value; `None`: it does not apply.
@@ -33,7 +33,7 @@ impl Encoder<'_> {
             view.expires_at_ms.and_then(|at_ms| number("expires", at_ms)),
             text("lead", &view.lead),
             text("of", &view.of),
-            view.code.and_then(|code| word("code", decline_word(code))),
+            view.code.and_then(|code| word("code", code.word())),
             text("reason", &view.reason),
             text("meta", &view.meta),
         ];
@@ -88,50 +88,24 @@ impl Encoder<'_> {
     }
 }
 
-/// The fields of an entry. `amount` is what was captured for CAPTURE, the whole hold for RELEASE and EXPIRE.
+/// The fields of an entry.
 fn entry_fields<'a>(event: &Event<'a>) -> [Field<'a>; 16] {
-    let (mut amount, mut lead, mut of) = (event.amount, &b""[..], &b""[..]);
-    let [mut expires, mut captured, mut returned, mut cause, mut code] = [const { None }; 5];
-    match event.change {
-        Change::Grant | Change::Debit => {}
-        Change::Reserve { expires_at_ms, lead: claimed } => {
-            expires = number("expires", expires_at_ms);
-            lead = claimed;
-        }
-        Change::Capture { captured: taken, lead: claimed, .. } => {
-            amount = taken;
-            captured = number("captured", taken);
-            // A record that says otherwise is AUDIT's to name; to show it must not end the process.
-            returned = number("returned", event.amount.saturating_sub(taken));
-            lead = claimed;
-        }
-        Change::Release { lead: claimed, .. } => {
-            cause = word("cause", "client");
-            lead = claimed;
-        }
-        Change::Expire { .. } => cause = word("cause", "expired"),
-        Change::Decline { code: why, of: refused, .. } => {
-            code = word("code", decline_word(why));
-            of = refused;
-        }
-        Change::Void => cause = word("cause", "client"),
-        Change::Refund { of: refunded, .. } => of = refunded,
-    }
+    let own = event.particulars();
     [
         word("type", event.entry_type().word()),
         text("tx", event.tx),
-        number("amount", amount),
+        number("amount", own.amount),
         Some(("delta", Value::Signed(event.delta()))),
         Some(("rdelta", Value::Signed(event.rdelta()))),
         number("balance", event.balance),
         number("reserved", event.reserved),
-        expires,
-        captured,
-        returned,
-        text("lead", lead),
-        text("of", of),
-        cause,
-        code,
+        own.expires_at_ms.and_then(|at_ms| number("expires", at_ms)),
+        own.captured.and_then(|captured| number("captured", captured)),
+        own.returned.and_then(|returned| number("returned", returned)),
+        text("lead", own.lead),
+        text("of", own.of),
+        own.cause.and_then(|cause| word("cause", cause)),
+        own.code.and_then(|code| word("code", code.word())),
         text("reason", event.reason),
         text("meta", event.meta),
     ]
@@ -163,14 +137,5 @@ pub(super) fn state_word(state: TxState) -> &'static str {
         TxState::Void => "void",
         TxState::Refunded => "refunded",
         TxState::Pending => "pending",
-    }
-}
-
-/// The code of the error that a declined command was answered with.
-fn decline_word(code: DeclineCode) -> &'static str {
-    match code {
-        DeclineCode::Insufficient => "INSUFFICIENT",
-        DeclineCode::Overflow => "OVERFLOW",
-        DeclineCode::Limit { .. } => "LIMIT",
     }
 }
