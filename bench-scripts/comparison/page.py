@@ -26,8 +26,9 @@ FIGURES = {  # figure -> (head, form)
     "p999": ("p99.9 ms", "{:.3f}"),
     "p9999": ("p99.99 ms", "{:.3f}"),
     "max": ("max ms", "{:.3f}"),
-    "lag": ("p99 of the test's own lag, ms", "{:.3f}"),
+    "lag": ("lag of the test itself, p99 ms", "{:.3f}"),
     "cpu_us": ("server CPU us/op", "{:.2f}"),
+    "pair_cpu_us": ("server CPU us/pair", "{:.2f}"),
     "bytes": ("bytes", "{:.1f}"),
     "resident": ("bytes by growth of RssAnon", "{:.1f}"),
     "count": ("of", "{:,.0f}"),
@@ -105,7 +106,7 @@ def machine(directory):
     disk = said("lsblk", "-dno", "MODEL,SIZE", device)
     return {
         "CPU": f"{model.group(1) if model else platform.machine()}, {os.cpu_count()} logical",
-        "host": said("systemd-detect-virt") or "not known",
+        "host": said("systemd-detect-virt", "--vm") or "not known",
         "memory": f"{int(memory.group(1)) / 2**20:.1f} GiB",
         "kernel": platform.release(),
         "file system": f"{kind} on {device}",
