@@ -110,9 +110,12 @@ def cells_of(row, runner):
         return None
     best = (max if row.higher_is_better() else min)(measured, key=figures.get)
     form = lambda value: f"{value:,.{DECIMALS[row.unit]}f} {row.unit}".strip()
+    # Of memory the peer's is what is resident, so that is what ours is compared with; the bound is of what is counted.
+    resident = {key: runner.median(row.cell, key, "resident") for key in measured}
+    also = lambda key: f" ({form(resident[key])} resident)" if resident.get(key) else ""
     peer_cell = row.peer_cell or row.cell
     peer = runner.median(peer_cell, best if row.peer == "itself" else row.peer, row.figure)
-    ratio = None if peer is None else figures[best] / peer
+    ratio = None if peer is None else (resident[best] or figures[best]) / peer
     against = "" if peer is None else f"{' '.join(filter(None, (PEERS[row.peer], row.does)))}: {form(peer)}"
     if row.aside and (everywhere := runner.median(peer_cell, row.aside, row.figure)):
         ratio_aside = runner.median(row.cell, row.aside, row.figure) / everywhere
@@ -121,7 +124,7 @@ def cells_of(row, runner):
     steal = runner.steal({row.cell, peer_cell})
     return [
         row.title.format(count=f"{count:,.0f}" if count else ""),
-        *("" if figures[key] is None else form(figures[key]) for key in CREDITDS),
+        *("" if figures[key] is None else form(figures[key]) + also(key) for key in CREDITDS),
         against,
         "" if ratio is None else f"{ratio:.2f} x ({TITLES[best].removeprefix('creditd, ')})",
         target(row),
