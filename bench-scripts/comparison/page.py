@@ -141,7 +141,8 @@ class Report:
 
     def markdown(self, images):
         parts = [table(["", ""], [[name, value] for name, value in self.facts.items()]), "### Figures to reach"]
-        parts += [summary(self.runner), "### Plots", *(f"![{name}](benchmarks/{name}.svg)" for name in images)]
+        plotted = [f"![{name}](benchmarks/{name}.svg)" for name in images]
+        parts += [summary(self.runner), *(["### Plots", *plotted] if plotted else [])]
         servers = [f"# {TITLES[key]}\n{command}" for key, command in self.commands.items()]
         parts += ["### Servers", "```\n" + "\n".join(servers) + "\n```"]
         parts += ["### Everything measured", *details(self.runner)]
