@@ -10,11 +10,11 @@
 //! Absent on purpose: rules. Nothing here decides.
 
 use foldhash::quality::FixedState;
-use prefetch_index::prefetch_index;
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 
 use super::chunks::Chunks;
-use super::hash_index::HashIndex;
+use super::hash_index::{HashIndex, Place};
 use super::id::{Lsn, NO_LSN};
 use super::kept_id::KeptId;
 use super::reservation::HoldList;
@@ -86,9 +86,19 @@ impl Accounts {
         place.map(|place| *self.names.get(place))
     }
 
-    /// As [`HashIndex::approach`].
-    pub(crate) fn approach(&self, hash: u32) {
-        self.names.approach(hash);
+    /// Where the search for the hash begins.
+    pub(crate) fn home(&self, hash: u32) -> Place {
+        self.names.home(hash)
+    }
+
+    /// Reads from the cache line in which the search begins.
+    pub(crate) fn touch_keys(&self, home: Place) {
+        self.names.touch_keys(home);
+    }
+
+    /// Whether `number` is the account `id`.
+    pub(crate) fn is(&self, number: u32, id: &[u8]) -> bool {
+        number < self.slab.len() && self.slab.get(number).id() == id
     }
 
     /// The number of an account of this hash: mostly the right one. Any number if there is none.
@@ -96,10 +106,10 @@ impl Accounts {
         *self.names.get(self.names.spot(hash))
     }
 
-    /// Sends for an account.
-    pub(crate) fn reach(&self, number: u32) {
+    /// Reads from an account's cache line.
+    pub(crate) fn touch(&self, number: u32) {
         if number < self.slab.len() {
-            prefetch_index(std::slice::from_ref(self.slab.get(number)), 0);
+            black_box(self.slab.get(number).balance);
         }
     }
 
@@ -115,7 +125,7 @@ impl Accounts {
             id: KeptId::new(id),
         });
         self.seldom.push(Seldom { anchor_lsn: NO_LSN, holds: HoldList::EMPTY });
-        self.names.insert(hash, number);
+        self.names.insert(hash, number, Place::NOWHERE);
         number
     }
 

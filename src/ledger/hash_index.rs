@@ -6,8 +6,8 @@
 //!   bucket = 8 keys, then their 8 values                         the first; keys fill a bucket from the front
 //! ```
 //! A bucket's keys fill one cache line (or less): a key that is not there costs one access to main memory, seldom two.
-//! [`HashIndex::approach`] and [`HashIndex::reach`] let many look-ups wait for theirs together. A table grows by a quarter at a time
-//! and splits at about [`LEN_MAX`]: a step moves at most that many entries (tens of microseconds), and the memory of an
+//! Many look-ups can wait for theirs together, if short loops read the same of each ([`HashIndex::touch_keys`]). A table grows by a quarter at a time
+//! and splits at about [`LEN_MAX`]: a step moves at most that many entries (a tenth of a millisecond), and the memory of an
 //! entry swings by a fifth, not by half as in one table that doubles. Tables split at different sizes, so that they do not all
 //! grow at once and the allocator finds what one gives back a use in another.
 //!
@@ -15,20 +15,20 @@
 //! builds a table anew), uniqueness of keys (the owner of the values knows what is equal).
 
 use std::fmt::Debug;
-
-use prefetch_index::prefetch_index;
+use std::hint::black_box;
 
 /// Entries of a bucket.
 const LANES: usize = 8;
 
-/// Room of the largest table, in entries.
-const LEN_MAX: usize = 4096;
+/// Room of the largest table, in entries. So large that what a look-up reads of tables and directory stays in the nearest
+/// caches with millions of entries.
+const LEN_MAX: usize = 16_384;
 
 /// Room of the smallest table, in entries.
 const LEN_MIN: usize = 64;
 
 /// What tables differ by in the size at which they split, and how many such sizes there are.
-const SPLIT_STEP: usize = 128;
+const SPLIT_STEP: usize = 512;
 const SPLIT_SIZES: usize = 8;
 
 /// A key, evenly spread. The default one stands for a free lane and is never inserted.
@@ -49,12 +49,28 @@ impl Key for u32 {
     }
 }
 
-/// Where an entry stands: good until the next insertion.
+/// Where an entry stands, or one would stand. Good until entries move; [`HashIndex::glance`] knows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     table: u32,
     bucket: u32,
     lane: u32,
+    moves: u32,
+}
+
+impl Place {
+    /// Never good.
+    pub(crate) const NOWHERE: Self = Self { table: 0, bucket: 0, lane: 0, moves: 0 };
+}
+
+/// What stands at a place.
+pub(crate) enum Glance<'a, V> {
+    /// It says nothing about the key: entries have moved, or another key has come there.
+    Nothing,
+    /// No entry of the key is in the index.
+    Free,
+    /// An entry of the key; there may be more.
+    Value(&'a V),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,9 +81,17 @@ struct Bucket<K, V> {
 }
 
 impl<K: Key, V> Bucket<K, V> {
-    /// One bit a lane: whether `is_it` says yes to its key. No branch: what a search meets cannot be foreseen.
-    fn lanes(&self, is_it: impl Fn(K) -> bool) -> u32 {
-        self.keys.iter().enumerate().fold(0, |lanes, (lane, key)| lanes | u32::from(is_it(*key)) << lane)
+    /// Whether it has the key. No branch: what a search meets cannot be foreseen.
+    fn has(&self, key: K) -> bool {
+        self.keys.iter().fold(false, |has, other| has | (*other == key))
+    }
+
+    /// How many lanes of a bucket that is not full are used: the first free one. Without a branch too.
+    fn used(&self) -> usize {
+        let is_used = |lane: usize| usize::from(self.keys[lane] != K::default());
+        let lane = is_used(3) * 4;
+        let lane = lane + is_used(lane + 1) * 2;
+        lane + is_used(lane)
     }
 
     /// Whether a search goes on in the next bucket.
@@ -93,20 +117,22 @@ pub(crate) struct HashIndex<K, V> {
     depth: u32,
     bytes: usize,
     len: usize,
+    /// How many times entries have moved; not 0.
+    moves: u32,
 }
 
 impl<K: Key, V: Copy + Default> HashIndex<K, V> {
     /// No entries.
     pub(crate) fn new() -> Self {
         let table = Table::build(LEN_MIN, 0, std::iter::empty());
-        Self { bytes: table.bytes(), tables: vec![table], directory: vec![0], depth: 0, len: 0 }
+        Self { bytes: table.bytes(), tables: vec![table], directory: vec![0], depth: 0, len: 0, moves: 1 }
     }
 
     /// The entry of `key` that `is_it` says yes to.
     pub(crate) fn find(&self, key: K, is_it: impl Fn(&V) -> bool) -> Option<Place> {
         let table = self.table_of(key);
-        let (bucket, lane) = self.tables[table].find(key, is_it)?;
-        Some(Place { table: table as u32, bucket: bucket as u32, lane: lane as u32 })
+        let spot = self.tables[table].find(key, is_it)?;
+        Some(self.place(table, spot))
     }
 
     /// The value of an entry.
@@ -119,36 +145,55 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         &mut self.tables[at.table as usize].buckets[at.bucket as usize].values[at.lane as usize]
     }
 
-    /// Adds an entry.
-    pub(crate) fn insert(&mut self, key: K, value: V) {
+    /// Adds an entry. `spot`: where it would stand, if that was looked up before.
+    pub(crate) fn insert(&mut self, key: K, value: V, spot: Place) {
         assert_ne!(key, K::default(), "the default key stands for a free lane");
         let mut at = self.table_of(key);
         while self.tables[at].is_crowded() {
             self.grow(at, key);
             at = self.table_of(key);
         }
-        self.tables[at].insert(key, value);
+        let spot = match self.glance(spot, key) {
+            Glance::Free => (spot.bucket as usize, spot.lane as usize),
+            Glance::Nothing | Glance::Value(_) => self.tables[at].free(key),
+        };
+        self.tables[at].put(spot, key, value);
         self.len += 1;
     }
 
-    /// Sends for the keys among which `key` stands or would stand: those of its bucket, and of the next if that is full.
-    pub(crate) fn approach(&self, key: K) {
-        let table = &self.tables[self.table_of(key)];
-        let home = table.home(key);
-        prefetch_index(&table.buckets, home);
-        prefetch_index(&table.buckets, table.after(home));
+    /// Where the search for `key` begins.
+    pub(crate) fn home(&self, key: K) -> Place {
+        let table = self.table_of(key);
+        self.place(table, (self.tables[table].home(key), 0))
     }
 
     /// Where an entry of `key` stands, or else where it would stand.
     pub(crate) fn spot(&self, key: K) -> Place {
         let table = self.table_of(key);
-        let (bucket, lane) = self.tables[table].spot(key);
-        Place { table: table as u32, bucket: bucket as u32, lane: lane as u32 }
+        self.place(table, self.tables[table].spot(key))
     }
 
-    /// Sends for the value at `at`.
-    pub(crate) fn reach(&self, at: Place) {
-        prefetch_index(&self.tables[at.table as usize].buckets[at.bucket as usize].values, at.lane as usize);
+    /// Reads the keys at a place that was just found.
+    pub(crate) fn touch_keys(&self, at: Place) {
+        black_box(self.tables[at.table as usize].buckets[at.bucket as usize].keys[0]);
+    }
+
+    /// Reads the value at a place that was just found.
+    pub(crate) fn touch_value(&self, at: Place) {
+        black_box(*self.get(at));
+    }
+
+    /// What stands now where an entry of `key` stood or would have stood.
+    pub(crate) fn glance(&self, at: Place, key: K) -> Glance<'_, V> {
+        if at.moves != self.moves {
+            return Glance::Nothing;
+        }
+        let bucket = &self.tables[at.table as usize].buckets[at.bucket as usize];
+        match bucket.keys[at.lane as usize] {
+            found if found == key => Glance::Value(&bucket.values[at.lane as usize]),
+            found if found == K::default() => Glance::Free,
+            _ => Glance::Nothing,
+        }
     }
 
     /// How many entries there are.
@@ -185,6 +230,10 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         seen
     }
 
+    fn place(&self, table: usize, (bucket, lane): (usize, usize)) -> Place {
+        Place { table: table as u32, bucket: bucket as u32, lane: lane as u32, moves: self.moves }
+    }
+
     fn table_of(&self, key: K) -> usize {
         self.directory[first_bits(key, self.depth)] as usize
     }
@@ -201,6 +250,7 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
     }
 
     fn replace(&mut self, at: usize, table: Table<K, V>) {
+        self.moves = self.moves.wrapping_add(1).max(1);
         self.bytes = self.bytes + table.bytes() - self.tables[at].bytes();
         self.tables[at] = table;
     }
@@ -236,7 +286,15 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
     fn build(room: usize, depth: u32, entries: impl Iterator<Item = (K, V)>) -> Self {
         let free = Bucket { keys: [K::default(); LANES], values: [V::default(); LANES] };
         let mut table = Self { buckets: vec![free; room / LANES], len: 0, depth };
-        entries.for_each(|(key, value)| table.insert(key, value));
+        let mut filled = vec![0u8; table.buckets.len()]; // spares a look at the keys
+        for (key, value) in entries {
+            let mut at = table.home(key);
+            while usize::from(filled[at]) == LANES {
+                at = table.after(at);
+            }
+            table.put((at, filled[at].into()), key, value);
+            filled[at] += 1;
+        }
         table
     }
 
@@ -266,13 +324,11 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
         let mut at = self.home(key);
         loop {
             let bucket = &self.buckets[at];
-            let mut equal = bucket.lanes(|other| other == key);
-            while equal != 0 {
-                let lane = equal.trailing_zeros() as usize;
-                if is_it(&bucket.values[lane]) {
+            if bucket.has(key) {
+                let mut lanes = bucket.keys.iter().zip(&bucket.values);
+                if let Some(lane) = lanes.position(|(other, value)| *other == key && is_it(value)) {
                     return Some((at, lane));
                 }
-                equal &= equal - 1;
             }
             if !bucket.is_full() {
                 return None;
@@ -281,24 +337,32 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
         }
     }
 
-    /// Where an entry of this key stands, or else the free lane that ends the search for it.
+    /// Where an entry of the key stands, or else the free lane that ends the search for it.
     fn spot(&self, key: K) -> (usize, usize) {
         let mut at = self.home(key);
         loop {
-            match self.buckets[at].lanes(|other| other == key || other == K::default()) {
-                0 => at = self.after(at),
-                found => return (at, found.trailing_zeros() as usize),
+            let bucket = &self.buckets[at];
+            if bucket.has(key) {
+                return (at, bucket.keys.iter().position(|other| *other == key).expect("it was just seen"));
             }
+            if !bucket.is_full() {
+                return (at, bucket.used());
+            }
+            at = self.after(at);
         }
     }
 
-    fn insert(&mut self, key: K, value: V) {
+    /// The free lane that ends the search for the key.
+    fn free(&self, key: K) -> (usize, usize) {
         let mut at = self.home(key);
         while self.buckets[at].is_full() {
             at = self.after(at);
         }
-        let bucket = &mut self.buckets[at];
-        let lane = bucket.lanes(|other| other == K::default()).trailing_zeros() as usize;
+        (at, self.buckets[at].used())
+    }
+
+    fn put(&mut self, (bucket, lane): (usize, usize), key: K, value: V) {
+        let bucket = &mut self.buckets[bucket];
         (bucket.keys[lane], bucket.values[lane]) = (key, value);
         self.len += 1;
     }
@@ -331,7 +395,7 @@ mod tests {
     fn equal_keys_stand_side_by_side_and_the_last_bucket_spills_into_the_first() {
         let mut index = HashIndex::new();
         for n in 0..40u32 {
-            index.insert(u32::MAX, n);
+            index.insert(u32::MAX, n, Place::NOWHERE);
         }
         for n in 0..40 {
             let place = index.find(u32::MAX, |value| *value == n).expect("inserted");
@@ -347,7 +411,7 @@ mod tests {
         let mut index = HashIndex::new();
         for n in 1..=200_000u32 {
             let tables = index.tables();
-            index.insert(key(n), n);
+            index.insert(key(n), n, Place::NOWHERE);
             assert!(index.tables() <= tables + 1);
         }
         assert!((1..=200_000).all(|n| index.find(key(n), |value| *value == n).is_some()));
@@ -365,8 +429,27 @@ mod tests {
     }
 
     #[test]
+    fn a_place_is_good_until_something_moves_or_comes_there() {
+        let mut index = HashIndex::new();
+        let (mine, other) = (u32::MAX, u32::MAX - 1);
+        let spot = index.spot(mine);
+        assert!(matches!(index.glance(spot, mine), Glance::Free));
+        index.insert(other, 1, Place::NOWHERE);
+        assert!(matches!(index.glance(spot, mine), Glance::Nothing), "the other has the lane");
+        index.insert(mine, 2, spot);
+        let spot = index.spot(mine);
+        assert!(matches!(index.glance(spot, mine), Glance::Value(2)));
+        let tables = (index.tables(), index.bytes());
+        (1..=100).for_each(|n| index.insert(key(n), n, index.spot(key(n))));
+        assert_ne!(tables, (index.tables(), index.bytes()));
+        assert!(matches!(index.glance(spot, mine), Glance::Nothing), "the table has grown");
+        assert!((1..=100).all(|n| index.find(key(n), |value| *value == n).is_some()));
+        assert!(matches!(index.glance(Place::NOWHERE, mine), Glance::Nothing));
+    }
+
+    #[test]
     #[should_panic(expected = "free lane")]
     fn the_default_key_is_none() {
-        HashIndex::new().insert(0u64, ());
+        HashIndex::new().insert(0u64, (), Place::NOWHERE);
     }
 }

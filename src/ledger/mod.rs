@@ -90,11 +90,11 @@ pub struct Located {
 #[derive(Clone, Copy, Debug)]
 pub struct Sought {
     hash: u32,
+    /// Where the account's name is looked for first.
+    name: Place,
     key: Option<TxKey>,
-    /// The number of the account, or of another one.
+    /// The number of the account, or of another one, or none.
     guess: u32,
-    /// Where the id stood, or would have stood.
-    spot: Option<Place>,
 }
 
 /// The accounts, active reservations and remembered ids of one shard.
@@ -137,34 +137,37 @@ impl Ledger {
 
     /// Starts to look for an account, and for a transaction id if there is one: hashes them.
     pub fn seek(&self, account: &[u8], tx: Option<&[u8]>) -> Sought {
-        Sought { hash: self.accounts.hash(account), key: tx.map(|tx| self.key(account, tx)), guess: 0, spot: None }
+        let hash = self.accounts.hash(account);
+        let key = tx.map(|tx| self.index.home(self.key(account, tx)));
+        Sought { hash, name: self.accounts.home(hash), key, guess: u32::MAX }
     }
 
-    /// Goes on: sends for what the tables hold for the hashes.
+    /// Goes on: brings in what the tables hold for the hashes.
     pub fn approach(&self, sought: &Sought) {
-        self.accounts.approach(sought.hash);
+        self.accounts.touch_keys(sought.name);
         if let Some(key) = sought.key {
-            self.index.approach(key);
+            self.index.touch_keys(key);
         }
     }
 
     /// Goes on: looks where in the tables the account and the id stand.
     pub fn sight(&self, sought: &mut Sought) {
         sought.guess = self.accounts.guess(sought.hash);
-        sought.spot = sought.key.map(|key| self.index.spot(key));
+        sought.key = sought.key.map(|key| self.index.sight(key));
     }
 
-    /// Goes on: sends for the account, and for what the id answers.
+    /// Goes on: brings in the account, and what the id answers.
     pub fn reach(&self, sought: &Sought) {
-        self.accounts.reach(sought.guess);
-        if let Some(spot) = sought.spot {
-            self.index.reach(spot);
+        self.accounts.touch(sought.guess);
+        if let Some(key) = sought.key {
+            self.index.touch_value(key);
         }
     }
 
     /// Finds the place of `account`, which `sought` was made for, as it is now; and the key of its id.
     pub fn find(&self, sought: &Sought, account: &[u8]) -> (Located, Option<TxKey>) {
-        let number = self.accounts.find(sought.hash, account);
+        let is_guessed = self.accounts.is(sought.guess, account);
+        let number = if is_guessed { Some(sought.guess) } else { self.accounts.find(sought.hash, account) };
         (Located { hash: sought.hash, number }, sought.key)
     }
 

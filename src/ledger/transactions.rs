@@ -12,7 +12,7 @@
 
 use siphasher::sip128::SipHasher13;
 
-use super::hash_index::{HashIndex, Place};
+use super::hash_index::{Glance, HashIndex, Place};
 use super::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
 use super::reservation::HoldSlot;
 
@@ -20,15 +20,25 @@ use super::reservation::HoldSlot;
 const ACTIVE: u64 = 1 << 63;
 
 /// More than two insertions (a REFUND's) can allocate, the directory apart.
-const STEP_BYTES_MAX: usize = 64 * 1024;
+const STEP_BYTES_MAX: usize = 256 * 1024;
 
 /// The keyed hash of an account's transaction id; evenly spread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct TxKey {
     /// Not 0.
     hi: u64,
     lo: u64,
+    /// Where it was looked for, if it was ([`Transactions::sight`]): spares later look-ups the search.
+    spot: Place,
 }
+
+impl PartialEq for TxKey {
+    fn eq(&self, other: &Self) -> bool {
+        (self.hi, self.lo) == (other.hi, other.lo)
+    }
+}
+
+impl Eq for TxKey {}
 
 impl TxKey {
     /// Hashes the pair. `account` is preceded by its length, so no two pairs give the same input.
@@ -39,7 +49,7 @@ impl TxKey {
         input[1..middle].copy_from_slice(account);
         input[middle..end].copy_from_slice(tx);
         let hash = SipHasher13::new_with_keys(seed[0], seed[1]).hash(&input[..end]);
-        Self { hi: hash.h1.max(1), lo: hash.h2 }
+        Self { hi: hash.h1.max(1), lo: hash.h2, spot: Place::NOWHERE }
     }
 }
 
@@ -102,19 +112,24 @@ impl Transactions {
         }
     }
 
-    /// As [`HashIndex::approach`].
-    pub(crate) fn approach(&self, key: TxKey) {
-        self.entries.approach(key.hi);
+    /// The same key, and where the search for it begins.
+    pub(crate) fn home(&self, key: TxKey) -> TxKey {
+        TxKey { spot: self.entries.home(key.hi), ..key }
     }
 
-    /// As [`HashIndex::spot`].
-    pub(crate) fn spot(&self, key: TxKey) -> Place {
-        self.entries.spot(key.hi)
+    /// The same key, and where it stands or would stand.
+    pub(crate) fn sight(&self, key: TxKey) -> TxKey {
+        TxKey { spot: self.entries.spot(key.hi), ..key }
     }
 
-    /// As [`HashIndex::reach`].
-    pub(crate) fn reach(&self, at: Place) {
-        self.entries.reach(at);
+    /// Reads from the cache line in which the search begins, of a key that went through [`Transactions::home`].
+    pub(crate) fn touch_keys(&self, key: TxKey) {
+        self.entries.touch_keys(key.spot);
+    }
+
+    /// Reads from the cache line that tells what a sighted key answers.
+    pub(crate) fn touch_value(&self, key: TxKey) {
+        self.entries.touch_value(key.spot);
     }
 
     /// Whether a new id may come in. Says no a little early, never late; ids that are there change at any time.
@@ -174,13 +189,17 @@ impl Transactions {
     }
 
     fn place(&self, key: TxKey) -> Option<Place> {
-        self.entries.find(key.hi, |entry| entry.lo == key.lo)
+        match self.entries.glance(key.spot, key.hi) {
+            Glance::Free => None,
+            Glance::Value(entry) if entry.lo == key.lo => Some(key.spot),
+            Glance::Nothing | Glance::Value(_) => self.entries.find(key.hi, |entry| entry.lo == key.lo),
+        }
     }
 
     fn set(&mut self, key: TxKey, value: u64) {
         match self.place(key) {
             Some(place) => self.entries.get_mut(place).value = value,
-            None => self.entries.insert(key.hi, Entry { lo: key.lo, value }),
+            None => self.entries.insert(key.hi, Entry { lo: key.lo, value }, key.spot),
         }
     }
 }
@@ -253,7 +272,7 @@ mod tests {
             for (kind, n) in steps {
                 lsn += 1;
                 // Keys that share their beginning crowd the last place of one table.
-                let k = |n: u64| if spread { key(n) } else { TxKey { hi: u64::MAX << 12 | n >> 2, lo: n } };
+                let k = |n: u64| if spread { key(n) } else { TxKey { hi: u64::MAX << 12 | n >> 2, lo: n, spot: Place::NOWHERE } };
                 match kind {
                     0..3 => { index.record(k(n), lsn); model.insert(n, (false, lsn)); }
                     3 => { index.hold(k(n), HoldSlot(n as u32)); model.insert(n, (true, n)); }
