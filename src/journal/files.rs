@@ -134,13 +134,9 @@ impl Storage for FileStorage {
         // First of all: nothing may be stored to a closed segment.
         self.current = None;
         self.reading = None;
-        let (file, len, spare) = self.spare.take().expect("the committer finishes the spare before it rolls");
         let path = self.path(segment);
-        let named = file
-            .write_all_at(header, 0)
-            .and_then(|()| Ok(rustix::fs::fdatasync(&file)?))
-            .and_then(|()| fs::rename(&spare, &path));
-        named.map_err(|error| JournalError::io("name segment", &path, error))?;
+        let named = self.spare.name(&path, header);
+        let (file, len) = named.map_err(|error| JournalError::io("name segment", &path, error))?;
         self.sync_dir()?;
         self.current = Some(Segment::new(file, len));
         Ok(())

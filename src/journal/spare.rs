@@ -10,14 +10,14 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::fs::Advice;
 
 use super::block::PAGE;
 use super::error::JournalError;
-use super::storage::{PageBuf, Spare};
+use super::storage::{Page, PageBuf, Spare};
 
 /// Bytes zeroed and synced in one step.
 const STEP_LEN: usize = 1 << 20;
@@ -45,10 +45,24 @@ impl FileSpare {
         Self { path, making: Arc::default() }
     }
 
-    /// Hands over the finished spare: its file and where it stands.
-    pub(super) fn take(&self) -> Option<(File, u64, PathBuf)> {
-        let made = self.locked().take_if(|made| made.zeroed == made.len)?;
-        Some((made.file, made.len, self.path.clone()))
+    /// Writes the first page of the finished spare, syncs it and gives it its name: from then on it is no spare. Under the
+    /// lock, for a helper that comes late begins the next one at the same path.
+    ///
+    /// # Panics
+    /// If no spare is finished.
+    pub(super) fn name(&self, path: &Path, header: &Page) -> io::Result<(File, u64)> {
+        let mut making = self.locked();
+        let made = making.as_ref().filter(|made| made.zeroed == made.len).expect("the committer finishes the spare");
+        made.file.write_all_at(header, 0)?;
+        rustix::fs::fdatasync(&made.file)?;
+        std::fs::rename(&self.path, path)?;
+        let made = making.take().expect("just seen");
+        Ok((made.file, made.len))
+    }
+
+    /// Removes the file. Best effort: what stays behind is removed at the next start.
+    fn give_up(&self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 
     fn locked(&self) -> MutexGuard<'_, Option<Making>> {
@@ -60,7 +74,10 @@ impl FileSpare {
         match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len) {
             // A file system that cannot allocate ahead still does so for the zeros that follow.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                self.give_up();
+                return Err(error.into());
+            }
         }
         let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
         let direct = OpenOptions::new().write(true).custom_flags(flag).open(&self.path).ok();
@@ -98,9 +115,9 @@ impl Spare for FileSpare {
             None => self.begin(len).map(|made| *making = Some(made)),
         };
         result.map_err(|source| {
-            *making = None;
-            // Best effort: what stays behind is removed at the next start.
-            let _ = std::fs::remove_file(&self.path);
+            if making.take().is_some() {
+                self.give_up();
+            }
             JournalError::io("make segment", &self.path, source)
         })?;
         Ok(making.as_ref().filter(|made| made.zeroed == made.len).map(|made| made.len))
@@ -116,19 +133,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_spare_grows_in_steps_and_is_taken_once() {
+    fn a_spare_grows_in_steps_and_is_named_once() {
         let dir = tempfile::tempdir().expect("a directory");
         let spare = FileSpare::new(dir.path().join("spare.tmp"));
         let helper = spare.clone();
         assert_eq!(spare.step(3 << 20).expect("begun"), None);
         assert_eq!(helper.step(3 << 20).expect("1 MiB"), None);
-        assert!(spare.take().is_none() && !spare.is_ready());
+        assert!(!spare.is_ready());
         assert_eq!(spare.step(9 << 20).expect("2 MiB"), None);
         assert_eq!(helper.step(3 << 20).expect("3 MiB"), Some(3 << 20), "as it was begun");
         assert_eq!(spare.step(9 << 20).expect("nothing to do"), Some(3 << 20));
-        let (file, len, path) = spare.take().expect("finished");
-        assert_eq!((file.metadata().expect("a file").len(), len, path.exists()), (3 << 20, 3 << 20, true));
-        assert!(spare.take().is_none() && !helper.is_ready());
+        let path = dir.path().join("segment");
+        let (file, len) = spare.name(&path, &[7; PAGE]).expect("named");
+        assert_eq!((file.metadata().expect("a file").len(), len), (3 << 20, 3 << 20));
+        let bytes = std::fs::read(&path).expect("under its name");
+        assert!(bytes[..PAGE] == [7; PAGE] && bytes[PAGE..].iter().all(|byte| *byte == 0));
+        assert!(!helper.is_ready());
+        assert_eq!(helper.step(1 << 20).expect("the next one, though nobody waits for it"), None);
+        assert_eq!((helper.step(1 << 20).expect("made"), bytes.len()), (Some(1 << 20), 3 << 20));
     }
 
     #[test]
@@ -138,5 +160,9 @@ mod tests {
         let spare = FileSpare::new(path);
         assert_eq!(spare.step(1 << 20).expect_err("no such directory").exit_code(), 70);
         assert!(!spare.is_ready());
+        let path = dir.path().join("somebody's");
+        std::fs::write(&path, b"mine").expect("written");
+        assert_eq!(FileSpare::new(path.clone()).step(1 << 20).expect_err("in the way").exit_code(), 70);
+        assert_eq!(std::fs::read(&path).expect("still there"), b"mine");
     }
 }
