@@ -1,22 +1,26 @@
 //! Makes the next segment's file: allocated, zeroed and synced, so that a commit only overwrites.
 //!
-//! Zeros go out in 4 KiB writes: on ext4 and XFS a file zeroed in larger ones gets large folios in the page cache, and
-//! then a commit of 256 bytes writes 1 MiB to the device (journal.md 4). One step is 1 MiB and its sync, so that
-//! commits beside it do not feel it. The file under construction stands behind a lock that is held for one step:
-//! a helper thread works at it, and the committer finishes what is missing when it needs it.
+//! Zeros go straight to the device (O_DIRECT), a MiB at a time: no copy, no page cache that nobody will read, a fiftieth
+//! of the CPU. A file system that cannot do that (EINVAL) takes them through its cache, which is then dropped: pages
+//! that stay would come in large folios, and then a commit of 256 bytes writes 1 MiB to the device (decision 0007).
+//! One step is 1 MiB and its sync, so that commits beside it do not feel it. The file under construction stands behind a
+//! lock that is held for one step: a helper thread works at it, and the committer finishes what is missing when it needs it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rustix::fs::Advice;
+
 use super::block::PAGE;
 use super::error::JournalError;
-use super::storage::Spare;
+use super::storage::{PageBuf, Spare};
 
 /// Bytes zeroed and synced in one step.
-const STEP_LEN: u64 = 1 << 20;
+const STEP_LEN: usize = 1 << 20;
 
 /// Makes one shard's spares. Clones work on the same file.
 #[derive(Clone)]
@@ -28,6 +32,9 @@ pub struct FileSpare {
 /// The file under construction.
 struct Making {
     file: File,
+    /// The same file past the page cache, if the file system can.
+    direct: Option<File>,
+    zeros: PageBuf,
     len: u64,
     zeroed: u64,
 }
@@ -55,19 +62,29 @@ impl FileSpare {
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(Making { file, len, zeroed: 0 })
+        let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
+        let direct = OpenOptions::new().write(true).custom_flags(flag).open(&self.path).ok();
+        Ok(Making { file, direct, zeros: PageBuf::new(STEP_LEN), len, zeroed: 0 })
     }
 }
 
 impl Making {
     fn step(&mut self) -> io::Result<()> {
-        const ZEROS: [u8; PAGE] = [0; PAGE];
-        let end = self.len.min(self.zeroed + STEP_LEN);
-        while self.zeroed < end {
-            self.file.write_all_at(&ZEROS, self.zeroed)?;
-            self.zeroed += PAGE as u64;
+        let zeros = &self.zeros.bytes()[..(self.len - self.zeroed).min(STEP_LEN as u64) as usize];
+        match self.direct.as_ref().map(|direct| direct.write_all_at(zeros, self.zeroed)) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
+            Some(result) => result?,
+            None => {}
         }
-        Ok(rustix::fs::fdatasync(&self.file)?)
+        if self.direct.is_none() {
+            self.file.write_all_at(zeros, self.zeroed)?;
+        }
+        rustix::fs::fdatasync(&self.file)?;
+        if self.direct.is_none() {
+            rustix::fs::fadvise(&self.file, self.zeroed, NonZeroU64::new(zeros.len() as u64), Advice::DontNeed)?;
+        }
+        self.zeroed += zeros.len() as u64;
+        Ok(())
     }
 }
 
