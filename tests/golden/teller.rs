@@ -9,9 +9,9 @@ use std::path::Path;
 use creditd::archive::unescaped;
 use creditd::commands::arguments::{Arguments, Span};
 use creditd::commands::{Defaults, Request, parse};
-use creditd::journal::mmap::FileSource;
 use creditd::journal::{
-    BlockKind, Committer, DataDir, MmapStorage, NewDir, Opened, PAGE, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
+    BlockKind, Committer, DataDir, FileStorage, NewDir, Opened, PAGE, RECENT_LEN, RecoveryOptions, Storage, SyncPolicy,
+    recover,
 };
 use creditd::ledger::{Limits, Seeds};
 use creditd::shard::batch::Ticket;
@@ -35,8 +35,8 @@ pub struct Teller {
 }
 
 struct Home {
-    shard: Shard<FileSource>,
-    committer: Committer<MmapStorage>,
+    shard: Shard<<FileStorage as Storage>::Source>,
+    committer: Committer<FileStorage>,
 }
 
 impl Teller {
