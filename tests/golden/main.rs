@@ -17,7 +17,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use creditd::journal::PAGE;
+use creditd::journal::{BLOCK_HEADER_LEN, PAGE};
 use creditd::ledger::codec;
 use creditd::ledger::event::{Change, EntryType, Event};
 use teller::Teller;
@@ -62,8 +62,8 @@ fn what_was_written_is_read_as_it_was() {
         assert!(code == Some(0) && out.contains(golden.verdict), "verify {}: {code:?}\n{out}", golden.name);
         let export = tool(&["export", "--format", "csv"], &data(&site));
         assert!(export == (Some(0), golden.export()), "format 1 is frozen: {} is exported as {export:?}", golden.name);
-        let (recovered, (_, alive)) = (Teller::open(&data(&site), golden.shards).digests(), golden.told());
-        assert_eq!(recovered, alive, "{}: not the state that wrote it", golden.name);
+        let recovered = Teller::open(&data(&site), golden.shards).expect("format 1 is frozen: it is read");
+        assert_eq!(recovered.digests(), golden.told().1, "{}: not the state that wrote it", golden.name);
     }
 }
 
@@ -88,6 +88,36 @@ fn the_stories_tell_everything() {
     let others = ["INSUFFICIENT", "OVERFLOW", "LIMIT", ",busy,512,", "\\xff", "\n1,"].map(str::to_owned);
     for what in kinds.iter().chain(&others) {
         assert!(all.contains(what), "no entry has {what}");
+    }
+}
+
+/// A checksum that is right and a number that is not ours: named, whether it stands in the midst of a log or at its end,
+/// and nothing is changed.
+#[test]
+fn what_a_newer_version_wrote_is_refused_by_name() {
+    const SALT_AT: usize = 12;
+    let golden = &ALL[0];
+    for (segment, block_at) in [("0000000000000000-00000001.wal", PAGE), ("0000000000006000-00000002.wal", 2 * PAGE)] {
+        let site = golden.restored();
+        let path = data(&site).join("shard-000").join(segment);
+        let mut bytes = fs::read(&path).expect("readable");
+        let salt = u32::from_le_bytes(*bytes[SALT_AT..].first_chunk().expect("a header"));
+        let (_, block) = bytes.split_at_mut(block_at);
+        let body_len = u32::from_le_bytes(*block[16..].first_chunk().expect("a block")) as usize;
+        block[8] = 2;
+        let crc = crc32c::crc32c_append(salt, &block[8..BLOCK_HEADER_LEN + body_len]);
+        block[4..8].copy_from_slice(&crc.to_le_bytes());
+        fs::write(&path, bytes).expect("writable");
+        let before = gather(&data(&site));
+        let message = format!(
+            "shard 0 segment {segment} block at offset {block_at} is written by a newer version of creditd: format 2, \
+             this version reads format 1"
+        );
+        let refusal = Teller::open(&data(&site), 2).err().expect("it is refused");
+        assert_eq!((refusal.to_string(), refusal.exit_code()), (message.clone(), 65));
+        let (code, out) = tool(&["verify"], &data(&site));
+        assert!(code == Some(65) && out.contains(&message), "{code:?} {out}");
+        assert!(gather(&data(&site)) == before, "nothing is changed");
     }
 }
 
@@ -155,7 +185,7 @@ impl Golden {
     /// Tells the story: the files that today's code writes, and the state that it leaves.
     fn told(&self) -> (Files, Vec<u128>) {
         let site = tempfile::tempdir().expect("a directory");
-        let mut teller = Teller::open(&data(&site), self.shards);
+        let mut teller = Teller::open(&data(&site), self.shards).expect("a new directory");
         let digests = (self.tell)(&mut teller);
         drop(teller);
         (gather(&data(&site)), digests)

@@ -10,8 +10,8 @@ use creditd::archive::unescaped;
 use creditd::commands::arguments::{Arguments, Span};
 use creditd::commands::{Defaults, Request, parse};
 use creditd::journal::{
-    BlockKind, Committer, DataDir, FileStorage, NewDir, Opened, PAGE, RECENT_LEN, RecoveryOptions, Storage, SyncPolicy,
-    recover,
+    BlockKind, Committer, DataDir, FileStorage, JournalError, NewDir, Opened, PAGE, RECENT_LEN, RecoveryOptions,
+    Storage, SyncPolicy, recover,
 };
 use creditd::ledger::{Limits, Seeds};
 use creditd::shard::batch::Ticket;
@@ -41,20 +41,18 @@ struct Home {
 
 impl Teller {
     /// Opens the directory at `path`, or makes one with so many shards.
-    pub fn open(path: &Path, shards: u16) -> Self {
+    pub fn open(path: &Path, shards: u16) -> Result<Self, JournalError> {
         let new = NewDir { shards, instance: *b"golden directory", hash_keys: [11, 13] };
-        let dir = DataDir::open_or_create(path, new).expect("a data directory");
+        let dir = DataDir::open_or_create(path, new)?;
         let slots = dir.manifest().slot_map();
         let mut teller = Self { dir, slots, now_ms: START_MS, homes: Vec::new() };
-        teller.restart();
-        teller
+        teller.begin()?;
+        Ok(teller)
     }
 
     /// The process ends as by kill -9, and a new one reads what is there.
     pub fn restart(&mut self) {
-        self.homes.clear();
-        self.homes = (0..self.dir.manifest().shards).map(|shard| start(&self.dir, shard, self.now_ms)).collect();
-        self.commit();
+        self.begin().expect("a sound log");
     }
 
     /// Executes a command; words as `creditd export` shows them. Durable with the next commit.
@@ -122,9 +120,18 @@ impl Teller {
     pub fn digests(&self) -> Vec<u128> {
         self.homes.iter().map(|home| home.shard.ledger().digest()).collect()
     }
+
+    fn begin(&mut self) -> Result<(), JournalError> {
+        self.homes.clear();
+        for shard in 0..self.dir.manifest().shards {
+            self.homes.push(start(&self.dir, shard, self.now_ms)?);
+        }
+        self.commit();
+        Ok(())
+    }
 }
 
-fn start(dir: &DataDir, shard: u16, now_ms: u64) -> Home {
+fn start(dir: &DataDir, shard: u16, now_ms: u64) -> Result<Home, JournalError> {
     let limits = Limits {
         holds_per_account_max: HOLDS_MAX,
         accounts_max: 1_000,
@@ -141,11 +148,11 @@ fn start(dir: &DataDir, shard: u16, now_ms: u64) -> Home {
         recent_len: RECENT_LEN,
     };
     let mut rebuild = Rebuild::new(limits, Seeds { index_key: manifest.hash_keys, map_seed: 7 });
-    let storage = dir.storage(shard).expect("a shard's directory");
-    let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut |_, _| {}).expect("a sound log");
+    let storage = dir.storage(shard)?;
+    let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut |_, _| {})?;
     let reader = opened.reader();
     let Opened { committer, log, .. } = opened;
     let mut shard = Shard::new(shard, rebuild.into_ledger(), log, reader, now_ms, 1_000);
     shard.mark(BlockKind::Fence, now_ms);
-    Home { shard, committer }
+    Ok(Home { shard, committer })
 }
