@@ -384,7 +384,7 @@ impl Connection {
             Ok(request) => request,
             Err(refusal) => return self.refuse(Some(call.spec), &refusal, host),
         };
-        let position = table::position(call.spec) as u16;
+        let position = call.position;
         host.called(position);
         match request {
             Request::Ledger { command, made_tx: false } => {

@@ -78,7 +78,8 @@ impl Encoder<'_> {
     }
 
     /// A key, encoded with the `:` of its value, and the value.
-    fn fact(&mut self, key: &'static [u8], value: u64) {
+    #[inline]
+    fn fact<const LEN: usize>(&mut self, key: &[u8; LEN], value: u64) {
         self.out.extend_from_slice(key);
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
         self.out.extend_from_slice(b"\r\n");
