@@ -384,12 +384,13 @@ impl Connection {
             Ok(request) => request,
             Err(refusal) => return self.refuse(Some(call.spec), &refusal, host),
         };
-        let position = table::position(call.spec) as u16;
+        let position = call.position;
         host.called(position);
         match request {
-            Request::Ledger { command, made_tx: false } => {
+            // By reference: a command is some 150 bytes.
+            Request::Ledger { ref command, made_tx: false } => {
                 let ticket = self.ticket(position, None, trail_weight(&command.op));
-                host.submit(ticket, &command);
+                host.submit(ticket, command);
             }
             Request::Ledger { command, made_tx: true } => {
                 let tx = host.make_tx();

@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   head                       tail
-//!   [waiting][ready][waiting][ready]     an answer for head is encoded at once, with the ready ones behind it
+//!   [waiting][early][waiting][early]     an answer for head is encoded at once, with the early ones behind it
 //! ```
 //!
+//! Most answers come in order: they go from the caller's hand into the output and touch 16 bytes of the ring.
 //! A slot remembers the protocol that was spoken when its request came: a HELLO further back changes nothing for it.
 
 use crate::commands::reply::{Encoder, Proto, error_code};
@@ -31,6 +32,8 @@ pub enum Answer {
 #[derive(Debug, Default)]
 pub struct ReplyRing {
     slots: VecDeque<Slot>,
+    /// Answers that came before their turn, by place from the head on. Ends with the last of them.
+    early: VecDeque<Option<Answer>>,
     head: u32,
     /// Sum of the slots' weights.
     weight: u32,
@@ -43,7 +46,6 @@ struct Slot {
     /// Position of the command in the table.
     command: u16,
     weight: u16,
-    answer: Option<Answer>,
 }
 
 /// A command that was executed and answered by an error, for the counters.
@@ -60,7 +62,7 @@ impl ReplyRing {
     /// [`Self::weight`] until the reply has left.
     pub fn push(&mut self, proto: Proto, command: u16, made_tx: Option<MadeTx>, weight: u16) -> u32 {
         let number = self.head.wrapping_add(self.slots.len() as u32);
-        self.slots.push_back(Slot { proto, made_tx: made_tx.map(Box::new), command, weight, answer: None });
+        self.slots.push_back(Slot { proto, made_tx: made_tx.map(Box::new), command, weight });
         self.weight += u32::from(weight);
         number
     }
@@ -73,37 +75,46 @@ impl ReplyRing {
         }
         let mut bytes = Vec::new();
         encode(&mut Encoder::new(&mut bytes, proto));
-        self.slots.push_back(Slot {
-            proto,
-            made_tx: None,
-            command: 0,
-            weight: 0,
-            answer: Some(Answer::Encoded(bytes)),
-        });
+        self.slots.push_back(Slot { proto, made_tx: None, command: 0, weight: 0 });
+        self.keep(self.slots.len() - 1, Answer::Encoded(bytes));
     }
 
     /// Fills a slot, and encodes into `out` what may leave now; calls `failed` for each error among it.
     pub fn fill(&mut self, number: u32, answer: Answer, out: &mut Vec<u8>, mut failed: impl FnMut(Failure)) {
         let index = number.wrapping_sub(self.head) as usize;
-        let slot = self.slots.get_mut(index).expect("an answer is for a slot that was taken and not answered");
-        assert!(slot.answer.is_none(), "a slot is answered once");
-        slot.answer = Some(answer);
-        while let Some(Slot { proto, made_tx, command, weight, answer: Some(answer) }) = self.slots.front() {
+        assert!(index < self.slots.len(), "an answer is for a slot that was taken and not answered");
+        if index > 0 {
+            return self.keep(index, answer);
+        }
+        let mut next = Some(answer);
+        while let Some(answer) = next {
+            let slot = self.slots.pop_front().expect("an answer has its slot");
             let start = out.len();
-            let mut encoder = Encoder::new(out, *proto);
-            match answer {
-                Answer::Outcome(outcome) => encoder.outcome(outcome, made_tx.as_ref().map(|tx| tx.as_slice())),
+            let mut encoder = Encoder::new(out, slot.proto);
+            match &answer {
+                Answer::Outcome(outcome) => encoder.outcome(outcome, slot.made_tx.as_ref().map(|tx| tx.as_slice())),
                 Answer::Text(text) => encoder.verbatim(text),
                 Answer::Integer(number) => encoder.integer(*number),
                 Answer::Encoded(bytes) => out.extend_from_slice(bytes),
             }
             if let Answer::Outcome(Outcome::Rejected(_)) = answer {
-                failed(Failure { command: *command, code: error_code(&out[start + 1..]) });
+                failed(Failure { command: slot.command, code: error_code(&out[start + 1..]) });
             }
-            self.weight -= u32::from(*weight);
-            self.slots.pop_front();
+            self.weight -= u32::from(slot.weight);
             self.head = self.head.wrapping_add(1);
+            self.early.pop_front(); // the place of the slot that has gone
+            next = self.early.front_mut().and_then(Option::take);
         }
+    }
+
+    /// Keeps an answer until the ones before it are there.
+    fn keep(&mut self, index: usize, answer: Answer) {
+        if self.early.len() <= index {
+            self.early.resize_with(index + 1, || None);
+        }
+        let place = &mut self.early[index];
+        assert!(place.is_none(), "a slot is answered once");
+        *place = Some(answer);
     }
 
     /// Replies owed.

@@ -123,8 +123,12 @@ impl Parser {
                     let Some(count) = self.count(input, limits)? else { return Ok(None) };
                     self.stage = Stage::Header { left: count };
                 }
-                Stage::Header { left: 0 } => return Ok(Some(self.at)),
                 Stage::Header { left } => {
+                    let left = self.short_bulks(input, limits, left);
+                    if left == 0 {
+                        return Ok(Some(self.at));
+                    }
+                    self.stage = Stage::Header { left };
                     let Some(len) = self.bulk_header(input, limits)? else { return Ok(None) };
                     self.stage = Stage::Bulk { left, len };
                 }
@@ -141,6 +145,23 @@ impl Parser {
                 Stage::Start | Stage::Line => unreachable!("an array has no such stage"),
             }
         }
+    }
+
+    /// Takes arguments of less than 100 bytes that are there whole: nearly all are. Returns how many are left; the first
+    /// of them is another one, cut, or wrong.
+    fn short_bulks(&mut self, input: &[u8], limits: &Limits, mut left: usize) -> usize {
+        let mut at = self.at;
+        while left > 0
+            && let Some((start, len)) = short_bulk(&input[at..])
+            && len <= limits.bulk_len_max
+            && at + start + len + 2 <= limits.frame_len_max
+        {
+            self.spans.push(Span::new(at + start, at + start + len));
+            at += start + len + 2;
+            left -= 1;
+        }
+        self.at = at;
+        left
     }
 
     /// The number after `*`; 0 for what is to be skipped.
@@ -200,4 +221,17 @@ impl Parser {
     fn arguments_of_line(&self) -> Arguments<'_> {
         Arguments::new(&self.unquoted, &self.spans)
     }
+}
+
+/// Where an argument of less than 100 bytes starts and how long it is, if `input` starts with all of it.
+#[inline]
+fn short_bulk(input: &[u8]) -> Option<(usize, usize)> {
+    let (start, len) = match *input {
+        [b'$', one @ b'0'..=b'9', b'\r', b'\n', ..] => (4, usize::from(one - b'0')),
+        [b'$', ten @ b'1'..=b'9', one @ b'0'..=b'9', b'\r', b'\n', ..] => {
+            (5, usize::from(ten - b'0') * 10 + usize::from(one - b'0'))
+        }
+        _ => return None,
+    };
+    (input.get(start + len..start + len + 2)? == b"\r\n").then_some((start, len))
 }

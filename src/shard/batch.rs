@@ -56,8 +56,12 @@ impl Batch {
     /// Copies `command` in, for `shard`. Its outcome is owed to `ticket`.
     pub fn push(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
         let start = u32::try_from(self.arena.len()).expect("a batch is flushed long before 4 GiB");
-        for part in [command.account, command.tx, command.of, command.reason, command.meta] {
-            self.arena.extend_from_slice(part);
+        self.arena.extend_from_slice(command.account);
+        self.arena.extend_from_slice(command.tx);
+        for part in [command.of, command.reason, command.meta] {
+            if !part.is_empty() {
+                self.arena.extend_from_slice(part);
+            }
         }
         self.items.push(Item {
             ticket,

@@ -1,7 +1,7 @@
 //! Outcomes that wait for the disk.
 //!
 //! Gate: an outcome leaves only when everything that it shows is durable (journal.md 1.1). A write waits for its own
-//! record, and those come in log order, so they form a queue. A read or a replay waits for the newest record of its
+//! record, and those come in log order, so they form a queue, which mostly leaves as a whole. A read or a replay waits for the newest record of its
 //! account, which may be older than the queue's end: those stand aside in a list that is looked through once a commit,
 //! and no entry survives more commits than there are blocks under way.
 
@@ -13,15 +13,18 @@ use std::collections::VecDeque;
 /// The outcomes of one shard that may not leave yet.
 #[derive(Debug, Default)]
 pub struct Pending {
-    writes: VecDeque<(Lsn, Reply)>,
+    writes: VecDeque<Reply>,
+    /// Where the records of `writes` stand.
+    lsns: VecDeque<Lsn>,
     reads: Vec<(Lsn, Reply)>,
 }
 
 impl Pending {
     /// Keeps a write's outcome until the record at `lsn` is durable. Calls come in log order.
     pub fn hold_write(&mut self, lsn: Lsn, ticket: Ticket, outcome: Outcome) {
-        assert!(self.writes.back().is_none_or(|(last, _)| *last < lsn), "writes wait in log order");
-        self.writes.push_back((lsn, Reply { ticket, outcome }));
+        assert!(self.lsns.back().is_none_or(|last| *last < lsn), "writes wait in log order");
+        self.lsns.push_back(lsn);
+        self.writes.push_back(Reply { ticket, outcome });
     }
 
     /// Keeps an outcome that shows state as of the record at `lsn` until that is durable.
@@ -31,9 +34,14 @@ impl Pending {
 
     /// Moves everything that shows only records below `durable` to `released`.
     pub fn release(&mut self, durable: Lsn, released: &mut Vec<Reply>) {
-        while self.writes.front().is_some_and(|(lsn, _)| *lsn < durable) {
-            let (_, reply) = self.writes.pop_front().expect("the front was just seen");
-            released.push(reply);
+        let leaving = self.lsns.partition_point(|lsn| *lsn < durable);
+        self.lsns.drain(..leaving);
+        if leaving == self.writes.len() && released.is_empty() {
+            // Two buffers change places: no outcome is copied.
+            let writes = std::mem::replace(&mut self.writes, std::mem::take(released).into());
+            *released = writes.into();
+        } else {
+            released.extend(self.writes.drain(..leaving));
         }
         released.extend(self.reads.extract_if(.., |(lsn, _)| *lsn < durable).map(|(_, reply)| reply));
     }

@@ -32,18 +32,19 @@ impl Encoder<'_> {
         self.out.reserve(224 + made_tx.map_or(0, <[u8]>::len));
         self.small_map(fields);
         self.out.extend_from_slice(status(receipt.status));
-        self.fact(b"$7\r\nbalance\r\n:", receipt.balance);
-        self.fact(b"$9\r\navailable\r\n:", receipt.available);
-        self.fact(b"$3\r\nseq\r\n:", receipt.seq);
+        self.out.extend_from_slice(itoa::Buffer::new().format(receipt.balance).as_bytes());
+        self.fact(b"\r\n$9\r\navailable\r\n:", receipt.available);
+        self.fact(b"\r\n$3\r\nseq\r\n:", receipt.seq);
         match receipt.detail {
             Detail::None => {}
-            Detail::Expires(at_ms) => self.fact(b"$7\r\nexpires\r\n:", at_ms),
-            Detail::Refundable(refundable) => self.fact(b"$10\r\nrefundable\r\n:", refundable),
+            Detail::Expires(at_ms) => self.fact(b"\r\n$7\r\nexpires\r\n:", at_ms),
+            Detail::Refundable(refundable) => self.fact(b"\r\n$10\r\nrefundable\r\n:", refundable),
             Detail::Captured { captured, returned } => {
-                self.fact(b"$8\r\ncaptured\r\n:", captured);
-                self.fact(b"$8\r\nreturned\r\n:", returned);
+                self.fact(b"\r\n$8\r\ncaptured\r\n:", captured);
+                self.fact(b"\r\n$8\r\nreturned\r\n:", returned);
             }
         }
+        self.out.extend_from_slice(b"\r\n");
         if let Some(tx) = made_tx {
             self.text("tx");
             self.bulk(tx);
@@ -56,10 +57,11 @@ impl Encoder<'_> {
     fn figures(&mut self, figures: &Figures) {
         let available = figures.balance.checked_sub(figures.reserved).expect("reserved is part of the balance (I1)");
         self.fact(b"$7\r\nbalance\r\n:", figures.balance);
-        self.fact(b"$8\r\nreserved\r\n:", figures.reserved);
-        self.fact(b"$9\r\navailable\r\n:", available);
-        self.fact(b"$3\r\nseq\r\n:", figures.seq);
-        self.fact(b"$4\r\ntime\r\n:", figures.time_ms);
+        self.fact(b"\r\n$8\r\nreserved\r\n:", figures.reserved);
+        self.fact(b"\r\n$9\r\navailable\r\n:", available);
+        self.fact(b"\r\n$3\r\nseq\r\n:", figures.seq);
+        self.fact(b"\r\n$4\r\ntime\r\n:", figures.time_ms);
+        self.out.extend_from_slice(b"\r\n");
     }
 
     fn holds(&mut self, view: &HoldsView) {
@@ -77,11 +79,11 @@ impl Encoder<'_> {
         }
     }
 
-    /// A key, encoded with the `:` of its value, and the value.
-    fn fact(&mut self, key: &'static [u8], value: u64) {
+    /// A key, encoded with the line end before it and the `:` of its value, and the value without its line end.
+    #[inline]
+    fn fact<const LEN: usize>(&mut self, key: &[u8; LEN], value: u64) {
         self.out.extend_from_slice(key);
         self.out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-        self.out.extend_from_slice(b"\r\n");
     }
 
     /// Starts a map of four to eight fields.
@@ -94,16 +96,16 @@ impl Encoder<'_> {
     }
 }
 
-/// The first field of a receipt, encoded.
+/// The first field of a receipt and the key of the second, encoded.
 fn status(status: Status) -> &'static [u8] {
     match status {
-        Status::Granted => b"$6\r\nstatus\r\n$7\r\ngranted\r\n",
-        Status::Debited => b"$6\r\nstatus\r\n$7\r\ndebited\r\n",
-        Status::Active => b"$6\r\nstatus\r\n$6\r\nactive\r\n",
-        Status::Captured => b"$6\r\nstatus\r\n$8\r\ncaptured\r\n",
-        Status::Released => b"$6\r\nstatus\r\n$8\r\nreleased\r\n",
-        Status::Expired => b"$6\r\nstatus\r\n$7\r\nexpired\r\n",
-        Status::Refunded => b"$6\r\nstatus\r\n$8\r\nrefunded\r\n",
-        Status::Void => b"$6\r\nstatus\r\n$4\r\nvoid\r\n",
+        Status::Granted => b"$6\r\nstatus\r\n$7\r\ngranted\r\n$7\r\nbalance\r\n:",
+        Status::Debited => b"$6\r\nstatus\r\n$7\r\ndebited\r\n$7\r\nbalance\r\n:",
+        Status::Active => b"$6\r\nstatus\r\n$6\r\nactive\r\n$7\r\nbalance\r\n:",
+        Status::Captured => b"$6\r\nstatus\r\n$8\r\ncaptured\r\n$7\r\nbalance\r\n:",
+        Status::Released => b"$6\r\nstatus\r\n$8\r\nreleased\r\n$7\r\nbalance\r\n:",
+        Status::Expired => b"$6\r\nstatus\r\n$7\r\nexpired\r\n$7\r\nbalance\r\n:",
+        Status::Refunded => b"$6\r\nstatus\r\n$8\r\nrefunded\r\n$7\r\nbalance\r\n:",
+        Status::Void => b"$6\r\nstatus\r\n$4\r\nvoid\r\n$7\r\nbalance\r\n:",
     }
 }

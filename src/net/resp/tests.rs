@@ -98,6 +98,15 @@ fn one_frame_is_limited_whatever_its_arguments_are() {
 }
 
 #[test]
+fn short_arguments_are_limited_like_long_ones() {
+    let stream = b"*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n";
+    for (bulk_len_max, frame_len_max, fits) in [(4, 22, true), (3, 22, false), (4, 21, false)] {
+        let limits = Limits { bulk_len_max, frame_len_max, ..Limits::AUTHENTICATED };
+        assert_eq!(read_all(stream, &limits, &mut std::iter::empty()).is_ok(), fits, "{limits:?}");
+    }
+}
+
+#[test]
 fn before_auth_the_limits_are_tighter() {
     let read = |stream: &[u8]| read_all(stream, &Limits::UNAUTHENTICATED, &mut std::iter::empty());
     let texts = ["Protocol error: unauthenticated multibulk length", "Protocol error: unauthenticated bulk length"];
