@@ -2,17 +2,20 @@
 //!
 //! ```text
 //!   key (evenly spread): | directory bits | place in the table ... |
-//!   directory --> table: [ bucket | bucket | bucket | ... ]      full buckets spill into the next one, the last into
-//!   bucket = 8 keys, then their 8 values                         the first; keys fill a bucket from the front
+//!   directory --> table: [ page | page | ... ]        pages of one size, so that one table's serves another
+//!   page = 128 buckets;  bucket = 8 keys, then their 8 values; filled from the front
+//!   full buckets spill into the next one, the last of a table into its first
 //! ```
 //! A bucket's keys fill one cache line (or less): a key that is not there costs one access to main memory, seldom two.
-//! Many look-ups can wait for theirs together, if short loops read the same of each ([`HashIndex::touch_keys`]). A table grows by a quarter at a time
-//! and splits at about [`LEN_MAX`]: a step moves at most that many entries (a tenth of a millisecond), and the memory of an
-//! entry swings by a fifth, not by half as in one table that doubles. Tables split at different sizes, so that they do not all
-//! grow at once and the allocator finds what one gives back a use in another.
+//! Many look-ups can wait for theirs together, if short loops read the same of each ([`HashIndex::touch_keys`]).
+//!
+//! A table grows by a quarter at a time, in place, and splits at about [`PAGES_MAX`]: a step moves one table's entries
+//! (a tenth of a millisecond), and the memory of an entry swings by a fifth, not by half as in one table that doubles.
+//! Memory is never given back to be asked for again: zeroed pages from the system cost more than all look-ups. Tables split
+//! at different sizes, so that not all of them grow at once.
 //!
 //! Invariant: a bucket with a free lane ends the search. Absent on purpose: removal of one entry ([`HashIndex::retain`]
-//! builds a table anew), uniqueness of keys (the owner of the values knows what is equal).
+//! spreads a table anew), uniqueness of keys (the owner of the values knows what is equal).
 
 use std::fmt::Debug;
 use std::hint::black_box;
@@ -20,16 +23,21 @@ use std::hint::black_box;
 /// Entries of a bucket.
 const LANES: usize = 8;
 
-/// Room of the largest table, in entries. So large that what a look-up reads of tables and directory stays in the nearest
-/// caches with millions of entries.
-const LEN_MAX: usize = 16_384;
+/// Buckets of a page.
+const PAGE_BUCKETS: usize = 128;
 
-/// Room of the smallest table, in entries.
-const LEN_MIN: usize = 64;
+/// Entries for which a page has room.
+const PAGE_LEN: usize = LANES * PAGE_BUCKETS;
 
-/// What tables differ by in the size at which they split, and how many such sizes there are.
-const SPLIT_STEP: usize = 512;
-const SPLIT_SIZES: usize = 8;
+/// Pages of the largest table. So many that what a look-up reads of tables and directory stays in the nearest caches
+/// with millions of entries.
+const PAGES_MAX: usize = 16;
+
+/// In how many sizes tables split, each a page below the one before.
+const SPLIT_SIZES: usize = 4;
+
+/// Unused pages that are kept for tables to come.
+const UNUSED_MAX: usize = PAGES_MAX;
 
 /// A key, evenly spread. The default one stands for a free lane and is never inserted.
 pub(crate) trait Key: Copy + Eq + Default + Debug {
@@ -73,6 +81,8 @@ pub(crate) enum Glance<'a, V> {
     Value(&'a V),
 }
 
+type Page<K, V> = Box<[Bucket<K, V>]>;
+
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Bucket<K, V> {
@@ -80,7 +90,15 @@ struct Bucket<K, V> {
     values: [V; LANES],
 }
 
-impl<K: Key, V> Bucket<K, V> {
+impl<K: Key, V: Copy + Default> Bucket<K, V> {
+    fn free() -> Self {
+        Self { keys: [K::default(); LANES], values: [V::default(); LANES] }
+    }
+
+    fn entries(self) -> impl Iterator<Item = (K, V)> {
+        self.keys.into_iter().zip(self.values).take_while(|(key, _)| *key != K::default())
+    }
+
     /// Whether it has the key. No branch: what a search meets cannot be foreseen.
     fn has(&self, key: K) -> bool {
         self.keys.iter().fold(false, |has, other| has | (*other == key))
@@ -103,7 +121,7 @@ impl<K: Key, V> Bucket<K, V> {
 /// The entries whose keys share their first `depth` bits.
 #[derive(Debug)]
 struct Table<K, V> {
-    buckets: Vec<Bucket<K, V>>,
+    pages: Vec<Page<K, V>>,
     len: usize,
     depth: u32,
 }
@@ -115,17 +133,26 @@ pub(crate) struct HashIndex<K, V> {
     /// Which table has the keys that start with these `depth` bits.
     directory: Vec<u32>,
     depth: u32,
-    bytes: usize,
+    /// Pages that no table has; free.
+    unused: Vec<Page<K, V>>,
+    /// Pages of all tables, and unused ones.
+    pages: usize,
     len: usize,
     /// How many times entries have moved; not 0.
     moves: u32,
 }
 
 impl<K: Key, V: Copy + Default> HashIndex<K, V> {
+    /// What one insertion can allocate at most: the pages of a new table, the directory apart.
+    pub(crate) const STEP_BYTES_MAX: usize = PAGES_MAX * PAGE_BUCKETS * size_of::<Bucket<K, V>>() * 3 / 4;
+
     /// No entries.
     pub(crate) fn new() -> Self {
-        let table = Table::build(LEN_MIN, 0, std::iter::empty());
-        Self { bytes: table.bytes(), tables: vec![table], directory: vec![0], depth: 0, len: 0, moves: 1 }
+        let first = Table { pages: Vec::new(), len: 0, depth: 0 };
+        let (tables, directory, unused) = (vec![first], vec![0], Vec::new());
+        let mut index = Self { tables, directory, depth: 0, unused, pages: 0, len: 0, moves: 1 };
+        index.respread(0, 1, 0, |_, _| true);
+        index
     }
 
     /// The entry of `key` that `is_it` says yes to.
@@ -137,12 +164,12 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
 
     /// The value of an entry.
     pub(crate) fn get(&self, at: Place) -> &V {
-        &self.tables[at.table as usize].buckets[at.bucket as usize].values[at.lane as usize]
+        &self.tables[at.table as usize].bucket(at.bucket as usize).values[at.lane as usize]
     }
 
     /// As [`HashIndex::get`], to change it.
     pub(crate) fn get_mut(&mut self, at: Place) -> &mut V {
-        &mut self.tables[at.table as usize].buckets[at.bucket as usize].values[at.lane as usize]
+        &mut self.tables[at.table as usize].bucket_mut(at.bucket as usize).values[at.lane as usize]
     }
 
     /// Adds an entry. `spot`: where it would stand, if that was looked up before.
@@ -175,7 +202,7 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
 
     /// Reads the keys at a place that was just found.
     pub(crate) fn touch_keys(&self, at: Place) {
-        black_box(self.tables[at.table as usize].buckets[at.bucket as usize].keys[0]);
+        black_box(self.tables[at.table as usize].bucket(at.bucket as usize).keys[0]);
     }
 
     /// Reads the value at a place that was just found.
@@ -188,7 +215,7 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         if at.moves != self.moves {
             return Glance::Nothing;
         }
-        let bucket = &self.tables[at.table as usize].buckets[at.bucket as usize];
+        let bucket = self.tables[at.table as usize].bucket(at.bucket as usize);
         match bucket.keys[at.lane as usize] {
             found if found == key => Glance::Value(&bucket.values[at.lane as usize]),
             found if found == K::default() => Glance::Free,
@@ -203,7 +230,9 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
 
     /// Memory.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes + self.directory.len() * size_of::<u32>()
+        self.pages * PAGE_BUCKETS * size_of::<Bucket<K, V>>()
+            + self.tables.len() * size_of::<Table<K, V>>()
+            + self.directory.len() * size_of::<u32>()
     }
 
     /// All entries, table by table.
@@ -216,18 +245,19 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         self.tables.len()
     }
 
-    /// Drops the entries of table `at` that `keep` says no to, and memory if most of it is empty then. Returns how many
-    /// lanes it looked at.
+    /// Drops the entries of table `at` that `keep` says no to, and pages if most of them are empty then. Returns for how
+    /// many entries the table had room.
     pub(crate) fn retain(&mut self, at: usize, keep: impl Fn(&V) -> bool) -> usize {
         let old = &self.tables[at];
-        let (seen, room) = (old.room(), room_for(old.entries().filter(|(_, value)| keep(value)).count()));
-        let kept = old.entries().filter(|(_, value)| keep(value));
-        let table = Table::build(if room * 4 < seen * 3 { room } else { seen }, old.depth, kept);
-        if table.len < old.len {
-            self.len -= old.len - table.len;
-            self.replace(at, table);
+        let (room, len, depth) = (old.pages.len() * PAGE_LEN, old.len, old.depth);
+        let kept = old.entries().filter(|(_, value)| keep(value)).count();
+        if kept < len {
+            let ample = pages_for(kept);
+            let pages = if ample * 4 < old.pages.len() * 3 { ample } else { old.pages.len() };
+            self.respread(at, pages, depth, |_, value| keep(&value));
+            self.len -= len - kept;
         }
-        seen
+        room
     }
 
     fn place(&self, table: usize, (bucket, lane): (usize, usize)) -> Place {
@@ -240,19 +270,12 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
 
     /// Makes room in `key`'s table.
     fn grow(&mut self, at: usize, key: K) {
-        let old = &self.tables[at];
-        let room = room_for(old.len);
-        if room <= LEN_MAX - at % SPLIT_SIZES * SPLIT_STEP {
-            self.replace(at, Table::build(room, old.depth, old.entries()));
+        let (pages, depth) = (pages_for(self.tables[at].len), self.tables[at].depth);
+        if pages <= PAGES_MAX - at % SPLIT_SIZES {
+            self.respread(at, pages, depth, |_, _| true);
         } else {
             self.split(at, key);
         }
-    }
-
-    fn replace(&mut self, at: usize, table: Table<K, V>) {
-        self.moves = self.moves.wrapping_add(1).max(1);
-        self.bytes = self.bytes + table.bytes() - self.tables[at].bytes();
-        self.tables[at] = table;
     }
 
     /// Gives the upper half of a table's keys, `key`'s table, to a new one.
@@ -261,11 +284,16 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
             self.directory = self.directory.iter().flat_map(|&table| [table, table]).collect();
             self.depth += 1;
         }
-        let old = &self.tables[at];
-        let depth = old.depth + 1;
-        let [lower, upper] = [0, 1].map(|half| {
-            let mine = || old.entries().filter(|(key, _)| first_bits(*key, depth) & 1 == half);
-            Table::build(room_for(mine().count()), depth, mine())
+        let depth = self.tables[at].depth + 1;
+        let is_upper = |key: K| first_bits(key, depth) & 1 == 1;
+        let uppers = self.tables[at].entries().filter(|(key, _)| is_upper(*key)).count();
+        let lowers = self.tables[at].len - uppers;
+        let mut upper = Table { pages: self.take_pages(pages_for(uppers)), len: 0, depth };
+        self.respread(at, pages_for(lowers), depth, |key, value| {
+            if is_upper(key) {
+                upper.put(upper.free(key), key, value);
+            }
+            !is_upper(key)
         });
         let number = u32::try_from(self.tables.len()).expect("the memory limit comes first");
         let share = 1 << (self.depth - depth);
@@ -275,55 +303,96 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
             "the directory agrees with its tables"
         );
         self.directory[start..start + share].fill(number);
-        self.bytes += upper.bytes();
-        self.replace(at, lower);
         self.tables.push(upper);
+    }
+
+    /// Gives table `at` so many pages and a depth, and each entry that `stays` its place in them.
+    fn respread(&mut self, at: usize, pages: usize, depth: u32, stays: impl FnMut(K, V) -> bool) {
+        self.moves = self.moves.wrapping_add(1).max(1);
+        let more = self.take_pages(pages.saturating_sub(self.tables[at].pages.len()));
+        self.unused.extend(self.tables[at].respread(more, pages, depth, stays));
+        self.pages -= self.unused.len().saturating_sub(UNUSED_MAX);
+        self.unused.truncate(UNUSED_MAX);
+    }
+
+    fn take_pages(&mut self, count: usize) -> Vec<Page<K, V>> {
+        let mut pages = self.unused.split_off(self.unused.len().saturating_sub(count));
+        self.pages += count - pages.len();
+        pages.resize_with(count, || vec![Bucket::free(); PAGE_BUCKETS].into_boxed_slice());
+        pages
     }
 }
 
 impl<K: Key, V: Copy + Default> Table<K, V> {
-    /// A table with room for `room` entries, a multiple of [`LANES`], and these entries.
-    fn build(room: usize, depth: u32, entries: impl Iterator<Item = (K, V)>) -> Self {
-        let free = Bucket { keys: [K::default(); LANES], values: [V::default(); LANES] };
-        let mut table = Self { buckets: vec![free; room / LANES], len: 0, depth };
-        let mut filled = vec![0u8; table.buckets.len()]; // spares a look at the keys
-        for (key, value) in entries {
-            let mut at = table.home(key);
-            while usize::from(filled[at]) == LANES {
-                at = table.after(at);
+    /// Takes `more` pages for `pages` in all, or gives some back; spreads the entries that stay over them.
+    ///
+    /// In place, from the last bucket to the first: if the table does not shrink, a key's home does not move forward, so
+    /// what is put behind the bucket at hand stands for good. What must stand before it waits: it is little, unless the
+    /// table shrinks.
+    fn respread(
+        &mut self,
+        more: Vec<Page<K, V>>,
+        pages: usize,
+        depth: u32,
+        mut stays: impl FnMut(K, V) -> bool,
+    ) -> Vec<Page<K, V>> {
+        let old = self.pages.len();
+        self.pages.extend(more);
+        let (buckets, mut waiting) = (pages * PAGE_BUCKETS, Vec::new());
+        let mut filled = vec![0u8; buckets]; // spares a look at the keys
+        (self.len, self.depth) = (0, depth);
+        for page in (0..old).rev() {
+            for at in (0..PAGE_BUCKETS).rev() {
+                let bucket = self.pages[page][at];
+                self.pages[page][at].keys = [K::default(); LANES];
+                for (key, value) in bucket.entries().filter(|(key, value)| stays(*key, *value)) {
+                    let home = home_among(buckets, depth, key);
+                    let is_behind = home >= page * PAGE_BUCKETS + at;
+                    let full = filled.iter().skip(home).take_while(|used| usize::from(**used) == LANES).count();
+                    if is_behind && home + full < buckets {
+                        self.put((home + full, filled[home + full].into()), key, value);
+                        filled[home + full] += 1;
+                    } else {
+                        waiting.push((key, value));
+                    }
+                }
             }
-            table.put((at, filled[at].into()), key, value);
-            filled[at] += 1;
         }
-        table
+        let left = self.pages.split_off(pages);
+        for (key, value) in waiting {
+            self.put(self.free(key), key, value);
+        }
+        left
     }
 
-    fn room(&self) -> usize {
-        self.buckets.len() * LANES
+    fn buckets(&self) -> usize {
+        self.pages.len() * PAGE_BUCKETS
     }
 
-    fn bytes(&self) -> usize {
-        size_of::<Self>() + self.buckets.capacity() * size_of::<Bucket<K, V>>()
+    fn bucket(&self, at: usize) -> &Bucket<K, V> {
+        &self.pages[at / PAGE_BUCKETS][at % PAGE_BUCKETS]
+    }
+
+    fn bucket_mut(&mut self, at: usize) -> &mut Bucket<K, V> {
+        &mut self.pages[at / PAGE_BUCKETS][at % PAGE_BUCKETS]
     }
 
     fn is_crowded(&self) -> bool {
-        self.len >= self.room() / 8 * 7
+        self.len >= self.pages.len() * (PAGE_LEN / 8 * 7)
     }
 
     fn entries(&self) -> impl Iterator<Item = (K, V)> {
-        let lanes = self.buckets.iter().flat_map(|bucket| bucket.keys.into_iter().zip(bucket.values));
-        lanes.filter(|(key, _)| *key != K::default())
+        self.pages.iter().flatten().flat_map(|bucket| bucket.entries())
     }
 
-    /// The bucket in which the key stands if it is not full: proportional to the key.
     fn home(&self, key: K) -> usize {
-        ((key.spread() << self.depth >> 32) as usize).wrapping_mul(self.buckets.len()) >> 32
+        home_among(self.buckets(), self.depth, key)
     }
 
     fn find(&self, key: K, is_it: impl Fn(&V) -> bool) -> Option<(usize, usize)> {
         let mut at = self.home(key);
         loop {
-            let bucket = &self.buckets[at];
+            let bucket = self.bucket(at);
             if bucket.has(key) {
                 let mut lanes = bucket.keys.iter().zip(&bucket.values);
                 if let Some(lane) = lanes.position(|(other, value)| *other == key && is_it(value)) {
@@ -341,7 +410,7 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
     fn spot(&self, key: K) -> (usize, usize) {
         let mut at = self.home(key);
         loop {
-            let bucket = &self.buckets[at];
+            let bucket = self.bucket(at);
             if bucket.has(key) {
                 return (at, bucket.keys.iter().position(|other| *other == key).expect("it was just seen"));
             }
@@ -355,20 +424,20 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
     /// The free lane that ends the search for the key.
     fn free(&self, key: K) -> (usize, usize) {
         let mut at = self.home(key);
-        while self.buckets[at].is_full() {
+        while self.bucket(at).is_full() {
             at = self.after(at);
         }
-        (at, self.buckets[at].used())
+        (at, self.bucket(at).used())
     }
 
     fn put(&mut self, (bucket, lane): (usize, usize), key: K, value: V) {
-        let bucket = &mut self.buckets[bucket];
+        let bucket = self.bucket_mut(bucket);
         (bucket.keys[lane], bucket.values[lane]) = (key, value);
         self.len += 1;
     }
 
     fn after(&self, at: usize) -> usize {
-        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
+        if at + 1 == self.buckets() { 0 } else { at + 1 }
     }
 }
 
@@ -377,9 +446,14 @@ fn first_bits(key: impl Key, bits: u32) -> usize {
     key.spread().checked_shr(u64::BITS - bits).unwrap_or(0) as usize
 }
 
-/// Room for `len` entries and a quarter more before the table is crowded.
-fn room_for(len: usize) -> usize {
-    (len * 10 / 7).next_multiple_of(LANES).max(LEN_MIN)
+/// The bucket in which the key stands if it is not full: proportional to the key.
+fn home_among(buckets: usize, depth: u32, key: impl Key) -> usize {
+    ((key.spread() << depth >> 32) as usize).wrapping_mul(buckets) >> 32
+}
+
+/// Pages for `len` entries and a quarter more before the table is crowded.
+fn pages_for(len: usize) -> usize {
+    (len * 10 / 7).div_ceil(PAGE_LEN).max(1)
 }
 
 #[cfg(test)]
@@ -401,6 +475,7 @@ mod tests {
             let place = index.find(u32::MAX, |value| *value == n).expect("inserted");
             *index.get_mut(place) += 100;
         }
+        assert_eq!(index.find(u32::MAX, |_| true).map(|place| place.bucket as usize), Some(PAGE_BUCKETS - 1));
         assert!((0..40).all(|n| index.find(u32::MAX, |value| *value == n).is_none()));
         assert_eq!(index.find(7, |_| true).map(|place| *index.get(place)), None);
         assert_eq!((index.entries().count(), index.len(), index.tables()), (40, 40, 1));
@@ -415,17 +490,19 @@ mod tests {
             assert!(index.tables() <= tables + 1);
         }
         assert!((1..=200_000).all(|n| index.find(key(n), |value| *value == n).is_some()));
-        let bytes: usize = index.tables.iter().map(Table::bytes).sum();
-        assert_eq!(index.bytes(), bytes + 4 * index.directory.len());
-        let an_entry = index.bytes() as f64 / index.len() as f64;
+        let pages = |index: &HashIndex<u32, u32>| {
+            index.tables.iter().map(|table| table.pages.len()).sum::<usize>() + index.unused.len()
+        };
+        assert_eq!(index.pages, pages(&index));
+        let (bytes, an_entry) = (index.bytes(), index.bytes() as f64 / index.len() as f64);
         assert!(an_entry < 11.0, "{an_entry} bytes for 8");
         for at in 0..index.tables() {
             index.retain(at, |n| n % 10 == 0);
         }
         assert_eq!((index.len(), index.entries().count()), (20_000, 20_000));
-        assert!(index.bytes() < bytes / 8, "a tenth of the entries left gives memory back");
-        let bytes: usize = index.tables.iter().map(Table::bytes).sum();
-        assert_eq!(index.bytes(), bytes + 4 * index.directory.len());
+        assert!((1..=20_000).all(|n| index.find(key(n * 10), |value| *value == n * 10).is_some()));
+        assert!(index.bytes() < bytes / 5, "a tenth of the entries left gives memory back");
+        assert_eq!(index.pages, pages(&index));
     }
 
     #[test]
@@ -440,10 +517,10 @@ mod tests {
         let spot = index.spot(mine);
         assert!(matches!(index.glance(spot, mine), Glance::Value(2)));
         let tables = (index.tables(), index.bytes());
-        (1..=100).for_each(|n| index.insert(key(n), n, index.spot(key(n))));
+        (1..=1000).for_each(|n| index.insert(key(n), n, index.spot(key(n))));
         assert_ne!(tables, (index.tables(), index.bytes()));
         assert!(matches!(index.glance(spot, mine), Glance::Nothing), "the table has grown");
-        assert!((1..=100).all(|n| index.find(key(n), |value| *value == n).is_some()));
+        assert!((1..=1000).all(|n| index.find(key(n), |value| *value == n).is_some()));
         assert!(matches!(index.glance(Place::NOWHERE, mine), Glance::Nothing));
     }
 
