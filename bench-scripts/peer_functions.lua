@@ -5,6 +5,7 @@
 --   debit_list  3 keys: account (hash), receipt (string), trail (list)      arguments: amount tx keep_s
 --   reserve     5 keys: these, hold (hash), deadlines (sorted set)          arguments: amount tx keep_s ttl_ms
 --   capture     5 keys: the same                                            arguments: tx keep_s
+--   reserve_capture  5 keys: the same                                       arguments: those of reserve
 --
 -- One call, so atomic. A repeated tx gets its first answer, declines included, for keep_s seconds. The trail keeps the
 -- newest thousand entries. Who measures funds the accounts before (bench-scripts/peer-debit, creditd bench).
@@ -70,7 +71,7 @@ redis.register_function('debit_list', function(keys, args)
   return answer
 end)
 
-redis.register_function('reserve', function(keys, args)
+local function reserve(keys, args)
   local account, receipt, trail, hold, deadlines = keys[1], keys[2], keys[3], keys[4], keys[5]
   local amount, tx, keep_s, ttl_ms = tonumber(args[1]), args[2], args[3], tonumber(args[4])
   local first = redis.call('GET', receipt)
@@ -93,9 +94,9 @@ redis.register_function('reserve', function(keys, args)
   remember(receipt, answer, keep_s)
   enter(trail, tx .. ' ' .. answer)
   return answer
-end)
+end
 
-redis.register_function('capture', function(keys, args)
+local function capture(keys, args)
   local account, receipt, trail, hold, deadlines = keys[1], keys[2], keys[3], keys[4], keys[5]
   local tx, keep_s = args[1], args[2]
   local first = redis.call('GET', receipt)
@@ -115,4 +116,14 @@ redis.register_function('capture', function(keys, args)
   remember(receipt, answer, keep_s)
   enter(trail, tx .. ' ' .. answer)
   return answer
-end)
+end
+
+-- The pair in one call: what it costs a server that need not answer in between.
+local function reserve_capture(keys, args)
+  local reserved = reserve(keys, args)
+  return type(reserved) == 'table' and reserved or capture(keys, { args[2], args[3] })
+end
+
+redis.register_function('reserve', reserve)
+redis.register_function('capture', capture)
+redis.register_function('reserve_capture', reserve_capture)

@@ -37,7 +37,7 @@ fn seal(bencher: Bencher<'_, '_>, records: usize) {
     commit(bencher, void::log(), records);
 }
 
-/// The same, copied into a mapped file of the build directory's disk. First touches of its pages are among it.
+/// The same, written to a file of the build directory's disk.
 #[divan::bench(args = [1, 16, 100], sample_count = 50, sample_size = 50)]
 fn seal_store(bencher: Bencher<'_, '_>, records: usize) {
     on_disk(bencher, SyncPolicy::No, records);

@@ -62,7 +62,8 @@ impl Desk {
     /// Looks up the next commands side by side.
     fn look_up<'b>(&self, ahead: &mut impl Iterator<Item = (u16, Ticket, Command<'b>)>, together: &mut Vec<Sought>) {
         together.extend(ahead.take(TOGETHER).map(|(_, _, command)| self.shard.prepare(&command)));
-        together.iter_mut().for_each(|sought| self.shard.ledger().approach(sought));
+        together.iter().for_each(|sought| self.shard.ledger().approach(sought));
+        together.iter_mut().for_each(|sought| self.shard.ledger().sight(sought));
         together.iter().for_each(|sought| self.shard.ledger().reach(sought));
     }
 }

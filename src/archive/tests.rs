@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::journal::{
-    BlockKind, DataDir, MmapStorage, NewDir, Opened, RecoveryOptions, RestingDir, RestingLog, SyncPolicy, recover,
+    BlockKind, DataDir, FileStorage, NewDir, Opened, RecoveryOptions, RestingDir, RestingLog, SyncPolicy, recover,
 };
 use crate::ledger::codec;
 use crate::ledger::event::{Change, DeclineCode, DeclinedOp, EntryType, EntryTypes, Event};
@@ -16,7 +16,7 @@ const NEW: NewDir = NewDir { shards: 1, instance: [7; 16], hash_keys: [1, 2] };
 
 /// Writes entries that follow from those before, unless told otherwise.
 struct Author {
-    opened: Opened<MmapStorage>,
+    opened: Opened<FileStorage>,
     accounts: BTreeMap<&'static str, Figures>,
     now_ms: u64,
     _dir: DataDir,

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::journal::mmap::FileSource;
+use crate::journal::files::FileSource;
 use crate::journal::reader::Window;
 use crate::journal::survey::{BlockSeen, Sight, Witness};
 use crate::journal::{BlockKind, JournalError, LogId, RestingDir, RestingLog};

@@ -20,8 +20,6 @@ pub enum Exit {
     Unavailable = 69,
     /// A sync failed: what was not acknowledged is unknown.
     Sync = 70,
-    /// The log's mapping lost its file (SIGBUS).
-    Mapping = 71,
     /// Another creditd holds the data directory.
     Locked = 73,
     /// The data directory's permissions are too narrow or too wide.
@@ -31,7 +29,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 10] = [
         Self::Ok,
         Self::Failed,
         Self::DiskFull,
@@ -39,7 +37,6 @@ impl Exit {
         Self::Data,
         Self::Unavailable,
         Self::Sync,
-        Self::Mapping,
         Self::Locked,
         Self::Permission,
         Self::Config,

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 
 use super::error::JournalError;
+use super::files::{FileStorage, sync_dir};
 use super::manifest::{self, Manifest};
-use super::mmap::{MmapStorage, sync_dir};
 use super::storage::Storage;
 use super::super_page;
 
@@ -81,10 +81,10 @@ impl DataDir {
     /// The files of `shard`. To be called once for each.
     ///
     /// # Errors
-    /// Those of [`MmapStorage::open`].
-    pub fn storage(&self, shard: u16) -> Result<MmapStorage, JournalError> {
+    /// Those of [`FileStorage::open`].
+    pub fn storage(&self, shard: u16) -> Result<FileStorage, JournalError> {
         assert!(shard < self.manifest.shards, "shard {shard} of {}", self.manifest.shards);
-        MmapStorage::open(&shard_path(&self.path, shard))
+        FileStorage::open(&shard_path(&self.path, shard))
     }
 }
 
@@ -119,7 +119,7 @@ fn create(dir: &Path, new: NewDir) -> Result<Manifest, JournalError> {
     for shard in 0..new.shards {
         let path = shard_path(dir, shard);
         make_private(&path)?;
-        let mut storage = MmapStorage::open(&path)?;
+        let mut storage = FileStorage::open(&path)?;
         super_page::initialise(&mut storage, manifest.log_id(shard))?;
     }
     sync_dir(dir)?;
@@ -133,7 +133,7 @@ fn refuse_orphans(dir: &Path) -> Result<(), JournalError> {
     for entry in fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let is_shard = entry.file_name().to_str().is_some_and(|name| name.starts_with("shard-"));
-        if is_shard && !MmapStorage::open(&entry.path())?.segments()?.is_empty() {
+        if is_shard && !FileStorage::open(&entry.path())?.segments()?.is_empty() {
             let path = entry.path();
             return Err(manifest::refusal(format!("{} holds segments, but there is no manifest", path.display())));
         }

@@ -14,7 +14,7 @@ use super::LogId;
 use super::block::PAGE;
 use super::cold::{self, ColdFault};
 use super::error::{Case, JournalError, Refusal};
-use super::mmap::sync_dir;
+use super::files::sync_dir;
 use super::storage::Page;
 
 /// Number of hash slots, as in Redis Cluster.

@@ -1,8 +1,8 @@
-//! The disk: one log per shard, of opaque records, on preallocated mapped segments (journal.md).
+//! The disk: one log per shard, of opaque records, on preallocated segments (journal.md).
 //!
 //! ```text
 //!  core thread                       journal thread (or the core itself, inline)          disk
-//!  append -> Log [open block]        Committer: header, crc, chain -> Storage::store -> segment (mapped)
+//!  append -> Log [open block]        Committer: header, crc, chain -> Storage::store -> pwrite into segment
 //!            take()  --- Arc<Block> + Committer move --->             Storage::sync  -> fdatasync
 //!            committed(durable) <--- both come back ---
 //!  record(lsn) <- open, waiting, in flight, recent 8 MiB             Reader: older records by pread
@@ -22,16 +22,16 @@ pub mod chance;
 mod cold;
 pub mod data_dir;
 pub mod error;
+pub mod files;
 pub mod log;
 pub mod manifest;
-pub mod mmap;
 mod place;
 pub mod reader;
 mod recent;
 pub mod recovery;
 mod replay;
 mod scan;
-pub mod segment;
+mod segment;
 pub mod segment_header;
 pub mod sim;
 mod sim_file;
@@ -48,9 +48,9 @@ pub use at_rest::{RestingDir, RestingLog};
 pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockHeader, BlockKind, PAGE, RECORD_LEN_MAX};
 pub use data_dir::{DataDir, NewDir};
 pub use error::{JournalError, Refusal};
+pub use files::FileStorage;
 pub use log::{Log, RECENT_LEN};
 pub use manifest::Manifest;
-pub use mmap::MmapStorage;
 pub use reader::{ReadError, Reader, Window};
 pub use recovery::{Cut, Entry, Opened, Recovered, RecoveryOptions, recover};
 pub use sim::{SimDisk, SimStorage};

@@ -1,84 +1,64 @@
-//! A segment file mapped for storing: the only `unsafe` of the crate.
+//! The segment file that blocks are written to.
 //!
-//! Raw pointers, never a `&mut [u8]` into memory that a file shares: the kernel and readers see it too. Stores are
-//! bounded by an assert. The file is never truncated while it is mapped, and it was filled with zeros before, so a
-//! store can only fail if the device does; then the kernel raises SIGBUS and [`exit_on_bus_error`] ends the process.
-#![allow(unsafe_code, reason = "stores into a mapped file, and a signal handler: there is no safe way to either")]
+//! Written by `pwrite` of whole pages into the page cache, not by stores into a mapping (decision 0007): a page that is
+//! overwritten whole is never read first, there is no fault to take, and a device that fails is an error, not a signal.
+//! Absent on purpose: reading (readers and recovery open the file themselves), making the file ([`super::spare`]).
 
 use std::fs::File;
-use std::io;
-use std::os::fd::BorrowedFd;
+use std::io::{self, IoSlice};
 
-use memmap2::{Advice, MmapOptions, MmapRaw};
+use super::block::PAGE;
 
-/// Exit code of a process that met SIGBUS.
-const EXIT_BUS_ERROR: i32 = 71;
+const ZEROS: [u8; PAGE] = [0; PAGE];
 
-const BUS_ERROR_TEXT: &[u8] = b"FATAL creditd: SIGBUS: the device under the journal failed while a mapped page was \
-    touched; what was not acknowledged is unknown; exit 71. next: read the kernel log, check the disk, start again\n";
-
-/// A file and its shared mapping. Dropping it unmaps.
-pub struct MappedSegment {
+/// A segment's file, made before: allocated, and zeros.
+pub(super) struct Segment {
     file: File,
-    map: MmapRaw,
+    len: u64,
 }
 
-impl MappedSegment {
-    /// Maps the first `len` bytes of `file`, which has them.
-    ///
-    /// Random access: no read-ahead into pages that are to be overwritten. Not in forks, not in core dumps.
-    ///
-    /// # Errors
-    /// The system's.
-    pub fn map(file: File, len: u64) -> io::Result<Self> {
-        let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
-        let map = MmapOptions::new().len(len).map_raw(&file)?;
-        for advice in [Advice::Random, Advice::DontFork, Advice::DontDump] {
-            map.advise(advice)?;
-        }
-        Ok(Self { file, map })
+impl Segment {
+    /// The first `len` bytes of `file`, which has them.
+    pub(super) fn new(file: File, len: u64) -> Self {
+        Self { file, len }
     }
 
-    /// Copies `bytes` to `offset`. Not durable before [`Self::sync`].
+    /// Writes a block's header and body to `offset`, a page boundary, and zeros behind them up to the next one. Not
+    /// durable before [`Self::sync`].
+    ///
+    /// # Errors
+    /// The system's. What was written then is unknown.
     ///
     /// # Panics
-    /// If they do not fit the mapping.
-    pub fn store(&mut self, offset: u64, bytes: &[u8]) {
-        let offset = usize::try_from(offset).expect("an offset in a mapping");
-        assert!(
-            bytes.len() <= self.map.len() && offset <= self.map.len() - bytes.len(),
-            "a store stays in its segment"
-        );
-        // SAFETY: the target range lies in the mapping (assert above), which is writable and lives as long as `self`;
-        // `bytes` is private memory, so the ranges do not overlap; `&mut self` makes this the only store, and nobody
-        // holds a reference into the mapping, because none is ever made.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(offset), bytes.len()) }
+    /// If they do not fit the segment.
+    pub(super) fn store(&self, mut offset: u64, header: &[u8], body: &[u8]) -> io::Result<()> {
+        let len = header.len() + body.len();
+        let padded = len.next_multiple_of(PAGE);
+        assert!(offset.is_multiple_of(PAGE as u64), "blocks start at pages");
+        assert!(offset <= self.len && padded as u64 <= self.len - offset, "a store stays in its segment");
+        let mut parts = [header, body, &ZEROS[..padded - len]].map(IoSlice::new);
+        let mut parts = &mut parts[..];
+        while !parts.is_empty() {
+            match rustix::io::pwritev(&self.file, parts, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    offset += written as u64;
+                    IoSlice::advance_slices(&mut parts, written);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Makes every store durable. An error is final (journal.md 1): a later success would mean nothing.
     ///
     /// # Errors
     /// The system's.
-    pub fn sync(&self) -> io::Result<()> {
+    pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::fdatasync(&self.file)?)
     }
-}
-
-/// Makes SIGBUS end the process with code 71 and a line on standard error. Call once, before the first segment.
-///
-/// Only segments are mapped for writing, so any SIGBUS is one of the log.
-///
-/// # Errors
-/// The system's.
-pub fn exit_on_bus_error() -> io::Result<()> {
-    let action = || {
-        // SAFETY: descriptor 2 is never closed by this process, and is only borrowed for this write.
-        let stderr = unsafe { BorrowedFd::borrow_raw(2) };
-        let _ = rustix::io::write(stderr, BUS_ERROR_TEXT);
-        signal_hook::low_level::exit(EXIT_BUS_ERROR);
-    };
-    // SAFETY: the action only calls write and _exit, which are async-signal-safe; it neither allocates nor locks.
-    unsafe { signal_hook::low_level::register(signal_hook::consts::SIGBUS, action) }.map(|_id| ())
 }
 
 #[cfg(test)]
@@ -87,49 +67,42 @@ mod tests {
 
     use super::*;
 
-    fn mapped(len: u64) -> MappedSegment {
+    fn segment(pages: u64) -> Segment {
         let file = tempfile::tempfile().expect("a file");
-        file.set_len(len).expect("room");
-        MappedSegment::map(file, len).expect("a mapping")
+        file.set_len(pages * PAGE as u64).expect("room");
+        Segment::new(file, pages * PAGE as u64)
     }
 
     #[test]
-    fn what_is_stored_is_in_the_file() {
-        let mut segment = mapped(8192);
-        segment.store(8190, b"ab");
+    fn a_store_fills_its_pages_and_no_other() {
+        let segment = segment(4);
+        segment.file.write_all_at(&[9; 4 * PAGE], 0).expect("written");
+        segment.store(4096, b"head", &[7; PAGE]).expect("stored");
         segment.sync().expect("a sync");
-        let mut read = [0; 3];
-        segment.file.read_exact_at(&mut read, 8189).expect("a read");
-        assert_eq!(&read, b"\0ab");
+        let mut read = vec![0; 4 * PAGE];
+        segment.file.read_exact_at(&mut read, 0).expect("a read");
+        assert_eq!(read[..PAGE], [9; PAGE]);
+        assert_eq!((&read[PAGE..PAGE + 4], &read[PAGE + 4..2 * PAGE + 4]), (&b"head"[..], &[7; PAGE][..]));
+        assert!(read[2 * PAGE + 4..3 * PAGE].iter().all(|byte| *byte == 0), "padded with zeros");
+        assert_eq!(read[3 * PAGE..], [9; PAGE]);
     }
 
     #[test]
-    fn a_bus_error_ends_the_process_with_71() {
-        const CHILD: &str = "CREDITD_TEST_BUS_ERROR";
-        if std::env::var_os(CHILD).is_some() {
-            exit_on_bus_error().expect("a handler");
-            let mut segment = mapped(8192);
-            segment.file.set_len(0).expect("the page is gone, as on a device that failed");
-            segment.store(4096, b"x");
-            return;
-        }
-        let mut child = std::process::Command::new(std::env::current_exe().expect("this test"));
-        let name = "journal::segment::tests::a_bus_error_ends_the_process_with_71";
-        let output = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().expect("runs");
-        assert_eq!(output.status.code(), Some(EXIT_BUS_ERROR));
-        let text = String::from_utf8_lossy(&output.stderr);
-        assert!(text.contains("FATAL creditd: SIGBUS"), "{text}");
+    fn a_device_that_takes_nothing_is_an_error() {
+        let full = File::options().write(true).open("/dev/full").expect("the system has it");
+        let error = Segment::new(full, 8192).store(0, b"head", b"body").expect_err("full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
 
     #[test]
     #[should_panic(expected = "stays in its segment")]
     fn a_store_past_the_end_is_a_bug() {
-        mapped(8192).store(8191, b"ab");
+        let _ = segment(2).store(4096, b"head", &[0; PAGE]);
     }
 
     #[test]
-    #[should_panic(expected = "stays in its segment")]
-    fn a_store_far_past_the_end_is_a_bug() {
-        mapped(8192).store(u64::MAX, b"ab");
+    #[should_panic(expected = "start at pages")]
+    fn a_store_within_a_page_is_a_bug() {
+        let _ = segment(2).store(8, b"head", b"");
     }
 }

@@ -341,12 +341,14 @@ impl Storage for SimStorage {
         Ok(())
     }
 
-    fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), JournalError> {
+    fn store(&mut self, offset: u64, header: &[u8], body: &[u8]) -> Result<(), JournalError> {
+        let mut bytes = [header, body].concat();
+        bytes.resize(bytes.len().next_multiple_of(PAGE), 0);
         let id = self.current.expect("a segment is current");
         self.change("store", "current segment", |disk| {
             let file = disk.file(id);
             assert!(offset + bytes.len() as u64 <= file.len(), "a store stays in its segment");
-            file.write(offset, bytes);
+            file.write(offset, &bytes);
             Ok(())
         })
     }
@@ -472,9 +474,9 @@ mod tests {
         for seed in 0..100 {
             let disk = SimDisk::new(seed, ID);
             let mut storage = rolled(&disk);
-            storage.store(4096, &[1; PAGE]).expect("stored");
+            storage.store(4096, &[1; PAGE], &[]).expect("stored");
             storage.sync().expect("synced");
-            storage.store(8192, &[2; PAGE]).expect("stored");
+            storage.store(8192, &[2; PAGE], &[]).expect("stored");
             disk.crash();
             assert!(storage.sync().is_err(), "the old storage is dead");
             assert_eq!(disk.contents(&NAME.to_string(), 4096, PAGE), [1; PAGE]);
@@ -493,7 +495,7 @@ mod tests {
     fn after_a_failed_sync_the_cache_lies_and_the_next_sync_says_ok() {
         let disk = SimDisk::new(1, ID);
         let mut storage = rolled(&disk);
-        storage.store(4096, &[1; PAGE]).expect("stored");
+        storage.store(4096, &[1; PAGE], &[]).expect("stored");
         disk.fail_syncs(1);
         assert!(storage.sync().is_err());
         assert!(storage.sync().is_ok());
@@ -507,7 +509,7 @@ mod tests {
     fn a_killed_process_loses_nothing() {
         let disk = SimDisk::new(1, ID);
         let mut storage = rolled(&disk);
-        storage.store(4096, &[1; PAGE]).expect("stored");
+        storage.store(4096, &[1; PAGE], &[]).expect("stored");
         disk.kill();
         let mut read = [0; PAGE];
         disk.storage().read_at(NAME, 4096, &mut read).expect("there");

@@ -1,6 +1,6 @@
 //! The journal's only edge to the world: the files of one shard.
 //!
-//! Two implementations: [`super::mmap`] on real files, [`super::sim`] in memory with crashes and faults. Nothing above
+//! Two implementations: [`super::files`] on real files, [`super::sim`] in memory with crashes and faults. Nothing above
 //! this trait may assume a mapping. Offsets are bytes in a segment file; the header page is at 0, the block with LSN
 //! `l` at `PAGE + l - base`.
 //!
@@ -113,8 +113,9 @@ pub trait Storage: Send + 'static {
     /// was current is closed.
     fn roll(&mut self, segment: SegmentName, header: &Page) -> Result<(), JournalError>;
 
-    /// Copies `bytes` into the current segment. Not durable before [`Self::sync`].
-    fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), JournalError>;
+    /// Writes a block's header and body to a page boundary of the current segment, and zeros behind them up to the next
+    /// one. Not durable before [`Self::sync`].
+    fn store(&mut self, offset: u64, header: &[u8], body: &[u8]) -> Result<(), JournalError>;
 
     /// Makes all stores durable. After an error nothing about them is known, and no later success changes that.
     fn sync(&mut self) -> Result<(), JournalError>;

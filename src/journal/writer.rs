@@ -28,7 +28,7 @@ use super::{Chain, LogId, Lsn};
 pub enum SyncPolicy {
     /// When it is synced: survives a power cut.
     Always,
-    /// When it is copied to the mapping: survives the end of the process, not a power cut.
+    /// When it is written to the page cache: survives the end of the process, not a power cut.
     No,
 }
 
@@ -253,8 +253,7 @@ impl<S: Storage> Committer<S> {
             now_ms: block.now_ms,
         };
         let header = header.encode(current.salt, &block.body);
-        self.storage.store(offset, &header)?;
-        self.storage.store(offset + BLOCK_HEADER_LEN as u64, &block.body)?;
+        self.storage.store(offset, &header, &block.body)?;
         current.sealed = sealed;
         self.end = Tip { lsn: block.end_lsn(), chain: chain_of(&header, &block.body) };
         if self.policy == SyncPolicy::Always || sealed || block.kind != BlockKind::Data {

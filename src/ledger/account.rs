@@ -1,29 +1,27 @@
-//! The accounts of a shard: their figures in a slab, their names in a map of numbers.
+//! The accounts of a shard: their figures in slabs, their names in an index of numbers.
 //!
 //! ```text
-//!   id --hash--> sub-table (4096 of them) --> number --> chunk, place --> Account (88 bytes)
+//!   id --hash--> names (hash_index.rs) --> number --> Account      one cache line (64 bytes): what every command needs
+//!                                             '-----> HoldList     24 bytes: what reservations need
 //! ```
-//! A number is an account's address for life; accounts are never removed (commands.md D8). The map holds numbers only,
-//! so it costs 6-11 bytes an account, and each sub-table grows by itself: a step rehashes a few thousand names at most.
+//! A number is an account's address for life; accounts are never removed (commands.md D8). The index holds 32 bits of
+//! the hash and the number, so it costs about 10 bytes an account, and it grows without a look at any account. A debit
+//! of an account that is not in the CPU's caches costs two accesses to main memory here.
 //! Absent on purpose: rules. Nothing here decides.
 
 use foldhash::quality::FixedState;
-use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hasher};
+use std::hint::black_box;
 
 use super::chunks::Chunks;
+use super::hash_index::{HashIndex, Place};
 use super::id::{Lsn, NO_LSN};
 use super::kept_id::KeptId;
-use super::reservation::NO_HOLD;
-
-/// Sub-tables of the map. 10 M accounts put 2,500 names in each: growing one takes a fraction of a millisecond.
-const SUB_TABLES: usize = 4096;
-
-/// First hash bit that picks the sub-table; hashbrown uses the lowest and the seven highest.
-const SUB_TABLE_SHIFT: u32 = 32;
+use super::reservation::HoldList;
 
 /// One account. Only [`apply`](super::Ledger::apply) and replay change it.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Account {
     /// All credits, held ones included.
     pub(crate) balance: u64,
@@ -33,14 +31,8 @@ pub(crate) struct Account {
     pub(crate) seq: u64,
     /// Of the newest entry.
     pub(crate) last_lsn: Lsn,
-    /// The newest entry with `seq % SKIP_EVERY == 0`.
-    pub(crate) anchor_lsn: Lsn,
-    /// Deadline of `first_hold`, `u64::MAX` without holds: settling is one compare when nothing is due.
+    /// The earliest deadline of a hold, `u64::MAX` without holds: settling is one compare when nothing is due.
     pub(crate) next_deadline_ms: u64,
-    /// Active holds by (deadline, seq), linked through the hold slab.
-    pub(crate) first_hold: u32,
-    pub(crate) last_hold: u32,
-    pub(crate) hold_count: u32,
     id: KeptId<22>,
 }
 
@@ -56,59 +48,84 @@ impl Account {
     }
 }
 
+/// What few commands need of an account.
+#[derive(Debug)]
+pub(crate) struct Seldom {
+    /// The newest entry with `seq % SKIP_EVERY == 0`.
+    pub(crate) anchor_lsn: Lsn,
+    /// Its active holds.
+    pub(crate) holds: HoldList,
+}
+
 /// All accounts of a shard.
 #[derive(Debug)]
 pub(crate) struct Accounts {
     slab: Chunks<Account>,
-    tables: Box<[HashTable<u32>]>,
+    seldom: Chunks<Seldom>,
+    names: HashIndex<u32, u32>,
     hasher: FixedState,
 }
 
 impl Accounts {
     /// No accounts. The same `seed` gives the same tables, whatever machine runs them.
     pub(crate) fn new(seed: u64) -> Self {
-        let tables = (0..SUB_TABLES).map(|_| HashTable::new()).collect();
-        Self { slab: Chunks::new(), tables, hasher: FixedState::with_seed(seed) }
+        let hasher = FixedState::with_seed(seed);
+        Self { slab: Chunks::new(), seldom: Chunks::new(), names: HashIndex::new(), hasher }
     }
 
     /// The hash that [`Accounts::find`] and [`Accounts::open`] take.
-    pub(crate) fn hash(&self, id: &[u8]) -> u64 {
-        hash_of(&self.hasher, id)
+    pub(crate) fn hash(&self, id: &[u8]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(id);
+        ((hasher.finish() >> 32) as u32).max(1)
     }
 
     /// The number of an account.
-    pub(crate) fn find(&self, hash: u64, id: &[u8]) -> Option<u32> {
-        self.tables[sub_table(hash)].find(hash, |&n| self.slab.get(n).id() == id).copied()
+    pub(crate) fn find(&self, hash: u32, id: &[u8]) -> Option<u32> {
+        let place = self.names.find(hash, |&number| self.slab.get(number).id() == id);
+        place.map(|place| *self.names.get(place))
     }
 
-    /// The first number with nearly this hash: mostly that of the account, sometimes another's. Looks at no account.
-    pub(crate) fn guess(&self, hash: u64) -> Option<u32> {
-        self.tables[sub_table(hash)].find(hash, |_| true).copied()
+    /// Where the search for the hash begins.
+    pub(crate) fn home(&self, hash: u32) -> Place {
+        self.names.home(hash)
     }
 
-    /// Reads from every cache line of an account.
+    /// Reads from the cache line in which the search begins.
+    pub(crate) fn touch_keys(&self, home: Place) {
+        self.names.touch_keys(home);
+    }
+
+    /// Whether `number` is the account `id`.
+    pub(crate) fn is(&self, number: u32, id: &[u8]) -> bool {
+        number < self.slab.len() && self.slab.get(number).id() == id
+    }
+
+    /// The number of an account of this hash: mostly the right one. Any number if there is none.
+    pub(crate) fn guess(&self, hash: u32) -> u32 {
+        *self.names.get(self.names.spot(hash))
+    }
+
+    /// Reads from an account's cache line.
     pub(crate) fn touch(&self, number: u32) {
-        let account = self.slab.get(number);
-        std::hint::black_box((account.balance, account.id.as_bytes().last()));
+        if number < self.slab.len() {
+            black_box(self.slab.get(number).balance);
+        }
     }
 
     /// Adds an account without credits and gives its number.
-    pub(crate) fn open(&mut self, hash: u64, id: &[u8]) -> u32 {
+    pub(crate) fn open(&mut self, hash: u32, id: &[u8]) -> u32 {
         assert!(self.find(hash, id).is_none(), "an account opens once");
         let number = self.slab.push(Account {
             balance: 0,
             reserved: 0,
             seq: 0,
             last_lsn: NO_LSN,
-            anchor_lsn: NO_LSN,
             next_deadline_ms: u64::MAX,
-            first_hold: NO_HOLD,
-            last_hold: NO_HOLD,
-            hold_count: 0,
             id: KeptId::new(id),
         });
-        let (slab, hasher) = (&self.slab, &self.hasher);
-        self.tables[sub_table(hash)].insert_unique(hash, number, |&n| hash_of(hasher, slab.get(n).id()));
+        self.seldom.push(Seldom { anchor_lsn: NO_LSN, holds: HoldList::EMPTY });
+        self.names.insert(hash, number, Place::NOWHERE);
         number
     }
 
@@ -117,9 +134,9 @@ impl Accounts {
         self.slab.len()
     }
 
-    /// Memory of the slab and the map; ids that do not fit inline are not counted.
+    /// Memory of the slabs and the index; ids that do not fit inline are not counted.
     pub(crate) fn bytes(&self) -> usize {
-        self.slab.bytes() + self.tables.iter().map(HashTable::allocation_size).sum::<usize>()
+        self.slab.bytes() + self.seldom.bytes() + self.names.bytes()
     }
 
     /// The account of a number.
@@ -127,20 +144,15 @@ impl Accounts {
         self.slab.get(number)
     }
 
-    /// As [`Accounts::get`], to change it.
-    pub(crate) fn get_mut(&mut self, number: u32) -> &mut Account {
-        self.slab.get_mut(number)
+    /// The rest of the account of a number.
+    pub(crate) fn seldom(&self, number: u32) -> &Seldom {
+        self.seldom.get(number)
     }
-}
 
-fn hash_of(hasher: &FixedState, id: &[u8]) -> u64 {
-    let mut hasher = hasher.build_hasher();
-    hasher.write(id);
-    hasher.finish()
-}
-
-fn sub_table(hash: u64) -> usize {
-    (hash >> SUB_TABLE_SHIFT) as usize % SUB_TABLES
+    /// The account of a number and the rest of it, to change them.
+    pub(crate) fn get_mut(&mut self, number: u32) -> (&mut Account, &mut Seldom) {
+        (self.slab.get_mut(number), self.seldom.get_mut(number))
+    }
 }
 
 #[cfg(test)]
@@ -149,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_account_is_found_by_its_name_and_only_by_it() {
-        assert_eq!(size_of::<Account>(), 88, "memory per account is a promise");
+        assert_eq!((size_of::<Account>(), size_of::<Seldom>()), (64, 24), "memory per account is a promise");
         let mut accounts = Accounts::new(3);
         for n in 0..20_000u32 {
             let id = n.to_string().repeat(1 + n as usize % 5);

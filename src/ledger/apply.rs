@@ -9,7 +9,7 @@ use super::id::{Lsn, NO_LSN};
 use super::invariants::{Fault, Violation, figures, refund, rule, same};
 use super::reservation::{HoldSlot, Opening};
 use super::transactions::{Prior, TxKey};
-use super::{Ledger, Located, skip_lsn};
+use super::{Ledger, Located};
 
 impl Ledger {
     /// Applies an event that was just decided or settled and stands in the log at `lsn`. `key` is that of its account
@@ -34,12 +34,12 @@ impl Ledger {
         let held = self.held(at, key, event.tx);
         self.judge(at, held, event, lsn)?;
         let number = at.number.unwrap_or_else(|| self.accounts.open(at.hash, event.account));
-        let account = self.accounts.get_mut(number);
+        let (account, seldom) = self.accounts.get_mut(number);
         assert_eq!(account.id(), event.account, "the place is the event's account's");
         (account.balance, account.reserved) = (event.balance, event.reserved);
         (account.seq, account.last_lsn) = (event.seq, lsn);
         if event.seq.is_multiple_of(super::event::SKIP_EVERY) {
-            account.anchor_lsn = lsn;
+            seldom.anchor_lsn = lsn;
         }
         match (event.change, held) {
             (Change::Reserve { expires_at_ms, .. }, _) => {
@@ -53,7 +53,8 @@ impl Ledger {
                     balance: event.balance,
                     reserved: event.reserved,
                 };
-                let slot = self.holds.insert(number, account, &opening);
+                let slot = self.holds.insert(number, &mut seldom.holds, &opening);
+                account.next_deadline_ms = self.holds.first_deadline_ms(&seldom.holds);
                 self.index.hold(key, slot);
             }
             (Change::Refund { of, .. }, _) => {
@@ -62,7 +63,8 @@ impl Ledger {
                 self.index.record(self.key(event.account, of), lsn);
             }
             (_, Some(slot)) => {
-                self.holds.remove(account, slot);
+                self.holds.remove(&mut seldom.holds, slot);
+                account.next_deadline_ms = self.holds.first_deadline_ms(&seldom.holds);
                 self.index.record(key, lsn);
             }
             (_, None) => self.index.record(key, lsn),
@@ -86,7 +88,7 @@ impl Ledger {
         rule(account.is_some() || event.change == Change::Grant, "account", "an account opens with a grant")?;
         same("seq (I6)", seq + 1, event.seq)?;
         same("prev_lsn", last_lsn, event.prev_lsn)?;
-        same("skip_lsn", skip_lsn(seq + 1, account.map_or(NO_LSN, |a| a.anchor_lsn)), event.skip_lsn)?;
+        same("skip_lsn", self.skip_lsn(at, seq + 1), event.skip_lsn)?;
         rule(lsn > last_lsn && lsn >> 63 == 0, "lsn", "an account's entries stand in order")?;
         figures(balance, reserved, event)?;
         match event.change {
@@ -116,8 +118,8 @@ impl Ledger {
             Change::Expire { opened_lsn } => {
                 same("opened_lsn", hold.opened_lsn, opened_lsn)?;
                 same("time of the expiry (I7)", hold.expires_at_ms(), event.time_ms)?;
-                let first = self.account(at).map(|account| account.first_hold);
-                rule(first == Some(slot.0), "hold", "holds expire by deadline, then age (R4)")
+                let first = self.holds.of(self.hold_list(at)).next().map(|(slot, _)| slot);
+                rule(first == Some(slot), "hold", "holds expire by deadline, then age (R4)")
             }
             _ => Ok(()),
         }
@@ -135,7 +137,7 @@ impl Ledger {
             Change::Void => rule(!has_amount, "amount", "a burned id moves nothing"),
             Change::Decline { op, code, .. } => {
                 let available = event.balance - event.reserved;
-                let holds = self.account(at).map_or(0, |account| u64::from(account.hold_count));
+                let holds = u64::from(self.hold_list(at).len);
                 let is_true = match (op, code) {
                     (DeclinedOp::Debit | DeclinedOp::Reserve, DeclineCode::Insufficient) => event.amount > available,
                     (DeclinedOp::Grant | DeclinedOp::Refund, DeclineCode::Overflow) => {

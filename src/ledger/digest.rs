@@ -22,10 +22,10 @@ impl Ledger {
         let credits = [totals.granted, totals.debited, totals.captured, totals.refunded].map(|sum| sum as u64);
         let mut sum = item(SUMS, &[&credits[..], &[totals.entries, totals.declined]].concat(), &[]);
         for number in 0..self.accounts.len() {
-            let account = self.accounts.get(number);
-            let figures = [account.balance, account.reserved, account.seq, account.last_lsn, account.anchor_lsn];
+            let (account, seldom) = (self.accounts.get(number), self.accounts.seldom(number));
+            let figures = [account.balance, account.reserved, account.seq, account.last_lsn, seldom.anchor_lsn];
             sum = sum.wrapping_add(item(ACCOUNT, &figures, &[account.id()]));
-            for (place, (_, hold)) in self.holds.of(account).enumerate() {
+            for (place, (_, hold)) in self.holds.of(&seldom.holds).enumerate() {
                 let times = [place as u64, hold.created_at_ms, hold.expires_at_ms(), hold.seq, hold.opened_lsn];
                 let figures = [hold.amount, hold.balance, hold.reserved];
                 sum = sum.wrapping_add(item(HOLD, &[&times[..], &figures].concat(), &[account.id(), hold.tx()]));

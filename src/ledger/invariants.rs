@@ -11,6 +11,7 @@ use super::Ledger;
 use super::account::Account;
 use super::credits::CREDITS_MAX;
 use super::event::{Change, Event};
+use super::reservation::HoldList;
 use super::transactions::Prior;
 
 /// Something that cannot be, if every version of this program is right: a bug, or a damaged log.
@@ -107,10 +108,10 @@ impl Ledger {
         for number in 0..self.accounts.len() {
             let account = self.accounts.get(number);
             let of = |fault| Violation { account: account.id().into(), seq: account.seq, fault };
-            self.check_account(account).map_err(of)?;
+            self.check_account(account, &self.accounts.seldom(number).holds).map_err(of)?;
             balance += u128::from(account.balance);
             reserved += u128::from(account.reserved);
-            holds += u64::from(account.hold_count);
+            holds += u64::from(self.accounts.seldom(number).holds.len);
         }
         let totals = self.totals();
         let active = self.index.kept().filter(|(_, prior)| matches!(prior, Prior::Active(_))).count();
@@ -121,14 +122,14 @@ impl Ledger {
             .map_err(|fault| Violation { account: [].into(), seq: totals.entries, fault })
     }
 
-    fn check_account(&self, account: &Account) -> Result<(), Fault> {
+    fn check_account(&self, account: &Account, holds: &HoldList) -> Result<(), Fault> {
         rule(
             account.reserved <= account.balance && account.balance <= CREDITS_MAX,
             "balance",
             "0 <= reserved <= balance (I1)",
         )?;
         let (mut sum, mut count, mut last) = (0, 0u32, (0, 0));
-        for (slot, hold) in self.holds.of(account) {
+        for (slot, hold) in self.holds.of(holds) {
             let place = (hold.expires_at_ms(), hold.seq);
             rule(place > last, "hold", "holds stand by deadline, then age")?;
             let key = self.key(account.id(), hold.tx());
@@ -142,7 +143,7 @@ impl Ledger {
         }
         rule(count > 0 || account.next_deadline_ms == u64::MAX, "hold", "no hold, no deadline")?;
         same("reserved (I3)", sum, account.reserved)?;
-        same("active holds", account.hold_count, count)
+        same("active holds", holds.len, count)
     }
 }
 

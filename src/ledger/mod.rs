@@ -27,6 +27,7 @@ mod apply;
 mod chunks;
 mod digest;
 mod expiry;
+mod hash_index;
 mod kept_id;
 mod reservation;
 mod retention;
@@ -46,8 +47,9 @@ pub use tx_view::tx_view;
 
 use account::{Account, Accounts};
 use event::{Change, Event, SKIP_EVERY};
+use hash_index::Place;
 use id::{Lsn, NO_LSN};
-use reservation::Reservations;
+use reservation::{HoldList, Reservations};
 use retention::Retention;
 use transactions::Transactions;
 
@@ -76,7 +78,7 @@ pub struct Seeds {
 /// An account's place: found once per command. Good until the account opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Located {
-    hash: u64,
+    hash: u32,
     number: Option<u32>,
 }
 
@@ -87,10 +89,12 @@ pub struct Located {
 /// short loops the accesses of different commands are under way together. Says nothing, so it is never out of date.
 #[derive(Clone, Copy, Debug)]
 pub struct Sought {
-    hash: u64,
+    hash: u32,
+    /// Where the account's name is looked for first.
+    name: Place,
     key: Option<TxKey>,
-    /// The account, or another of nearly the same hash.
-    guess: Option<u32>,
+    /// The number of the account, or of another one, or none.
+    guess: u32,
 }
 
 /// The accounts, active reservations and remembered ids of one shard.
@@ -133,27 +137,37 @@ impl Ledger {
 
     /// Starts to look for an account, and for a transaction id if there is one: hashes them.
     pub fn seek(&self, account: &[u8], tx: Option<&[u8]>) -> Sought {
-        Sought { hash: self.accounts.hash(account), key: tx.map(|tx| self.key(account, tx)), guess: None }
+        let hash = self.accounts.hash(account);
+        let key = tx.map(|tx| self.index.home(self.key(account, tx)));
+        Sought { hash, name: self.accounts.home(hash), key, guess: u32::MAX }
     }
 
     /// Goes on: brings in what the tables hold for the hashes.
-    pub fn approach(&self, sought: &mut Sought) {
-        sought.guess = self.accounts.guess(sought.hash);
+    pub fn approach(&self, sought: &Sought) {
+        self.accounts.touch_keys(sought.name);
         if let Some(key) = sought.key {
-            self.index.touch(key);
+            self.index.touch_keys(key);
         }
     }
 
-    /// Goes on: brings in the account.
+    /// Goes on: looks where in the tables the account and the id stand.
+    pub fn sight(&self, sought: &mut Sought) {
+        sought.guess = self.accounts.guess(sought.hash);
+        sought.key = sought.key.map(|key| self.index.sight(key));
+    }
+
+    /// Goes on: brings in the account, and what the id answers.
     pub fn reach(&self, sought: &Sought) {
-        if let Some(number) = sought.guess {
-            self.accounts.touch(number);
+        self.accounts.touch(sought.guess);
+        if let Some(key) = sought.key {
+            self.index.touch_value(key);
         }
     }
 
     /// Finds the place of `account`, which `sought` was made for, as it is now; and the key of its id.
     pub fn find(&self, sought: &Sought, account: &[u8]) -> (Located, Option<TxKey>) {
-        let number = self.accounts.find(sought.hash, account);
+        let is_guessed = self.accounts.is(sought.guess, account);
+        let number = if is_guessed { Some(sought.guess) } else { self.accounts.find(sought.hash, account) };
         (Located { hash: sought.hash, number }, sought.key)
     }
 
@@ -174,7 +188,7 @@ impl Ledger {
         if account.next_deadline_ms > now_ms {
             return None;
         }
-        let (_, hold) = self.holds.of(account).next().expect("an account with a deadline has a hold");
+        let (_, hold) = self.holds.of(self.hold_list(at)).next().expect("an account with a deadline has a hold");
         Some(Event {
             account: account.id(),
             tx: hold.tx(),
@@ -186,7 +200,7 @@ impl Ledger {
             balance: account.balance,
             reserved: account.reserved - hold.amount,
             prev_lsn: account.last_lsn,
-            skip_lsn: skip_lsn(account.seq + 1, account.anchor_lsn),
+            skip_lsn: self.skip_lsn(at, account.seq + 1),
             change: Change::Expire { opened_lsn: hold.opened_lsn },
         })
     }
@@ -251,9 +265,16 @@ impl Ledger {
     fn account(&self, at: Located) -> Option<&Account> {
         at.number.map(|number| self.accounts.get(number))
     }
-}
 
-/// The `skip_lsn` of entry `seq`, where the newest 256th entry of the account stands at `anchor_lsn`.
-fn skip_lsn(seq: u64, anchor_lsn: Lsn) -> Lsn {
-    if seq.is_multiple_of(SKIP_EVERY) { anchor_lsn } else { NO_LSN }
+    fn hold_list(&self, at: Located) -> &HoldList {
+        at.number.map_or(&HoldList::EMPTY, |number| &self.accounts.seldom(number).holds)
+    }
+
+    /// The `skip_lsn` of the account's entry `seq`, which comes next.
+    fn skip_lsn(&self, at: Located, seq: u64) -> Lsn {
+        match at.number {
+            Some(number) if seq.is_multiple_of(SKIP_EVERY) => self.accounts.seldom(number).anchor_lsn,
+            _ => NO_LSN,
+        }
+    }
 }

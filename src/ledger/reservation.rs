@@ -1,27 +1,40 @@
 //! Active reservations: a slab of holds, linked per account by deadline and into the timer wheel.
 //!
 //! ```text
-//!   Account.first_hold -> hold -> hold -> hold <- Account.last_hold      by (deadline, RESERVE's seq), R4
+//!   HoldList.first -> hold -> hold -> hold <- HoldList.last      by (deadline, RESERVE's seq), R4
 //!                           '-- Timer: links of the wheel's bucket       expiry.rs
 //! ```
 //! A hold also keeps the figures of its RESERVE, so that a replay is answered without the log (commands.md C.11, 15).
 //! A new hold is looked for its place from the end: with one TTL for all that is one step, and the limit of holds per
 //! account bounds it. Freed slots are used again; their list runs through `next`.
 
-use super::account::Account;
 use super::chunks::Chunks;
 use super::expiry::{Timer, Timers, Wheel};
 use super::id::Lsn;
 use super::kept_id::KeptId;
 
 /// No hold: the end of a list.
-pub(crate) const NO_HOLD: u32 = u32::MAX;
+const NO_HOLD: u32 = u32::MAX;
 
 /// `account` of a slot that is free.
 const FREE: u32 = u32::MAX;
 
 /// Timers that one wake-up may move between buckets: about 10 us.
 const MOVES_MAX: usize = 128;
+
+/// The active holds of one account by (deadline, seq), linked through the slab.
+#[derive(Debug)]
+pub(crate) struct HoldList {
+    first: u32,
+    last: u32,
+    /// How many.
+    pub(crate) len: u32,
+}
+
+impl HoldList {
+    /// No holds.
+    pub(crate) const EMPTY: Self = Self { first: NO_HOLD, last: NO_HOLD, len: 0 };
+}
 
 /// Names an active hold until its terminal entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +129,8 @@ impl Reservations {
     }
 
     /// The active holds of an account, in the order in which they expire.
-    pub(crate) fn of<'a>(&'a self, account: &Account) -> impl Iterator<Item = (HoldSlot, &'a Hold)> {
-        let mut at = account.first_hold;
+    pub(crate) fn of<'a>(&'a self, list: &HoldList) -> impl Iterator<Item = (HoldSlot, &'a Hold)> {
+        let mut at = list.first;
         std::iter::from_fn(move || {
             let slot = (at != NO_HOLD).then_some(HoldSlot(at))?;
             let hold = self.get(slot);
@@ -126,13 +139,13 @@ impl Reservations {
         })
     }
 
-    /// Adds a hold to `account`, whose number is `number`, and starts its timer.
-    pub(crate) fn insert(&mut self, number: u32, account: &mut Account, opening: &Opening<'_>) -> HoldSlot {
-        let mut before = account.last_hold;
+    /// Adds a hold to the list of account `number`, and starts its timer.
+    pub(crate) fn insert(&mut self, number: u32, list: &mut HoldList, opening: &Opening<'_>) -> HoldSlot {
+        let mut before = list.last;
         while before != NO_HOLD && self.slab.get(before).expires_at_ms() > opening.expires_at_ms {
             before = self.slab.get(before).prev;
         }
-        let after = if before == NO_HOLD { account.first_hold } else { self.slab.get(before).next };
+        let after = if before == NO_HOLD { list.first } else { self.slab.get(before).next };
         let slot = self.place(Hold {
             timer: Timer::idle(opening.expires_at_ms),
             account: number,
@@ -146,26 +159,29 @@ impl Reservations {
             balance: opening.balance,
             reserved: opening.reserved,
         });
-        self.join(account, before, slot);
-        self.join_back(account, after, slot);
-        account.hold_count += 1;
-        self.note_first(account);
+        self.join(list, before, slot);
+        self.join_back(list, after, slot);
+        list.len += 1;
         self.wheel.insert(&mut self.slab, slot, opening.created_at_ms);
         HoldSlot(slot)
     }
 
-    /// Ends a hold of `account` and stops its timer.
-    pub(crate) fn remove(&mut self, account: &mut Account, slot: HoldSlot) {
+    /// Ends a hold of `list` and stops its timer.
+    pub(crate) fn remove(&mut self, list: &mut HoldList, slot: HoldSlot) {
         self.wheel.cancel(&mut self.slab, slot.0);
         let (prev, next) = (self.get(slot).prev, self.get(slot).next);
-        self.join(account, prev, next);
-        self.join_back(account, next, prev);
-        account.hold_count -= 1;
-        self.note_first(account);
+        self.join(list, prev, next);
+        self.join_back(list, next, prev);
+        list.len -= 1;
         let hold = self.slab.get_mut(slot.0);
         (hold.account, hold.tx, hold.next) = (FREE, KeptId::EMPTY, self.first_free);
         self.first_free = slot.0;
         self.len -= 1;
+    }
+
+    /// The earliest deadline in `list`, `u64::MAX` if it is empty.
+    pub(crate) fn first_deadline_ms(&self, list: &HoldList) -> u64 {
+        if list.first == NO_HOLD { u64::MAX } else { self.slab.get(list.first).expires_at_ms() }
     }
 
     /// When the driver should call [`Reservations::due`] next.
@@ -191,40 +207,32 @@ impl Reservations {
     }
 
     /// Makes `next` what follows `prev`.
-    fn join(&mut self, account: &mut Account, prev: u32, next: u32) {
+    fn join(&mut self, list: &mut HoldList, prev: u32, next: u32) {
         if prev == NO_HOLD {
-            account.first_hold = next;
+            list.first = next;
         } else {
             self.slab.get_mut(prev).next = next;
         }
     }
 
     /// Makes `prev` what precedes `next`.
-    fn join_back(&mut self, account: &mut Account, next: u32, prev: u32) {
+    fn join_back(&mut self, list: &mut HoldList, next: u32, prev: u32) {
         if next == NO_HOLD {
-            account.last_hold = prev;
+            list.last = prev;
         } else {
             self.slab.get_mut(next).prev = prev;
         }
-    }
-
-    fn note_first(&self, account: &mut Account) {
-        let first = account.first_hold;
-        account.next_deadline_ms = if first == NO_HOLD { u64::MAX } else { self.slab.get(first).expires_at_ms() };
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::Accounts;
     use super::*;
 
     #[test]
     fn holds_stand_by_deadline_then_age_and_slots_are_used_again() {
         assert_eq!(size_of::<Hold>(), 120, "memory per hold is a promise");
-        let (mut accounts, mut holds) = (Accounts::new(1), Reservations::new());
-        let number = accounts.open(accounts.hash(b"a"), b"a");
-        let account = accounts.get_mut(number);
+        let (number, mut list, mut holds) = (7, HoldList::EMPTY, Reservations::new());
         let mut slots = Vec::new();
         for (seq, expires_at_ms) in [(1, 50), (2, 30), (3, 50), (4, 30), (5, 90), (6, 10)] {
             let (created_at_ms, opened_lsn) = (1, seq * 8);
@@ -238,22 +246,22 @@ mod tests {
                 balance: 9,
                 reserved: seq,
             };
-            slots.push(holds.insert(number, account, &opening));
+            slots.push(holds.insert(number, &mut list, &opening));
         }
-        let order = |holds: &Reservations, account: &Account| holds.of(account).map(|(_, h)| h.seq).collect::<Vec<_>>();
-        assert_eq!(order(&holds, account), [6, 2, 4, 1, 3, 5]);
-        assert_eq!((account.next_deadline_ms, account.hold_count), (10, 6));
+        let order = |holds: &Reservations, list: &HoldList| holds.of(list).map(|(_, h)| h.seq).collect::<Vec<_>>();
+        assert_eq!(order(&holds, &list), [6, 2, 4, 1, 3, 5]);
+        assert_eq!((holds.first_deadline_ms(&list), list.len), (10, 6));
         for (remove, left) in [(5, vec![2, 4, 1, 3, 5]), (4, vec![2, 4, 1, 3]), (3, vec![2, 1, 3])] {
-            holds.remove(account, slots[remove]);
-            assert_eq!(order(&holds, account), left);
+            holds.remove(&mut list, slots[remove]);
+            assert_eq!(order(&holds, &list), left);
         }
         assert_eq!(holds.due(29), None);
         assert_eq!(holds.due(30), Some(number));
         for slot in [slots[0], slots[1], slots[2]] {
-            holds.remove(account, slot);
+            holds.remove(&mut list, slot);
         }
-        assert_eq!((holds.len(), account.first_hold, account.last_hold), (0, NO_HOLD, NO_HOLD));
-        assert_eq!((account.next_deadline_ms, holds.due(u64::MAX), holds.next_expiry()), (u64::MAX, None, None));
+        assert_eq!((holds.len(), list.first, list.last), (0, NO_HOLD, NO_HOLD));
+        assert_eq!((holds.first_deadline_ms(&list), holds.due(u64::MAX), holds.next_expiry()), (u64::MAX, None, None));
         let opening = Opening {
             tx: b"t",
             amount: 1,
@@ -264,7 +272,7 @@ mod tests {
             balance: 1,
             reserved: 1,
         };
-        assert_eq!(holds.insert(number, account, &opening), slots[2]);
+        assert_eq!(holds.insert(number, &mut list, &opening), slots[2]);
         assert_eq!(holds.slab.len(), 6);
     }
 }

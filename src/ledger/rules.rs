@@ -14,7 +14,7 @@ use super::id::{Lsn, NO_LSN};
 use super::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Status};
 use super::rejection::{Conflict, Rejection, Table, Verb};
 use super::reservation::{Hold, HoldSlot};
-use super::{Ledger, Located, skip_lsn};
+use super::{Ledger, Located};
 use answers::{Known, expired, figures, no_reservation, outcome, receipt, reject, released};
 
 /// What the caller found behind a [`Prior`](super::Prior). Ids are compared here; a hash collision is no past.
@@ -73,9 +73,9 @@ impl Ledger {
     ) -> Decision<'c> {
         let account = self.account(at);
         assert!(account.is_none_or(|a| a.next_deadline_ms > now_ms), "settle first (R3)");
-        let Some(account) = account else { return self.decide_unknown(command, now_ms) };
+        let Some(account) = account else { return self.decide_unknown(at, command, now_ms) };
         let known = self.know(at, command.account, command.tx, past);
-        let draft = Draft { ledger: self, account: Some(account), command, now_ms };
+        let draft = Draft { ledger: self, at, account: Some(account), command, now_ms };
         match command.op {
             Op::Grant { amount } => draft.grant(amount, &known),
             Op::Debit { amount } => draft.debit(account, amount, &known),
@@ -83,7 +83,7 @@ impl Ledger {
             Op::Capture { amount } => draft.capture(account, amount, &known),
             Op::Release => draft.release(account, &known),
             Op::Balance => Decision::Answer(Outcome::Balance(figures(account, now_ms))),
-            Op::Holds => Decision::Answer(Outcome::Holds(Box::new(self.holds_view(account, now_ms)))),
+            Op::Holds => Decision::Answer(Outcome::Holds(Box::new(self.holds_view(at, account, now_ms)))),
             Op::Refund { amount } => {
                 draft.refund(account, amount, &known, &self.know(at, command.account, command.of, of))
             }
@@ -91,14 +91,14 @@ impl Ledger {
         }
     }
 
-    fn decide_unknown<'c>(&self, command: &Command<'c>, now_ms: u64) -> Decision<'c> {
+    fn decide_unknown<'c>(&self, at: Located, command: &Command<'c>, now_ms: u64) -> Decision<'c> {
         let figures = Figures { time_ms: now_ms, ..Figures::default() };
         match command.op {
             Op::Grant { .. } if self.accounts.len() >= self.limits.accounts_max => {
                 reject(Rejection::OutOfMemory(Table::Accounts))
             }
             Op::Grant { amount } => {
-                Draft { ledger: self, account: None, command, now_ms }.grant(amount, &Known::Nothing)
+                Draft { ledger: self, at, account: None, command, now_ms }.grant(amount, &Known::Nothing)
             }
             Op::Balance => Decision::Answer(Outcome::Balance(figures)),
             Op::Holds => Decision::Answer(Outcome::Holds(Box::new(HoldsView { figures, holds: Vec::new() }))),
@@ -126,14 +126,14 @@ impl Ledger {
         }
     }
 
-    fn holds_view(&self, account: &Account, now_ms: u64) -> HoldsView {
+    fn holds_view(&self, at: Located, account: &Account, now_ms: u64) -> HoldsView {
         let view = |hold: &Hold| HoldView {
             tx: hold.tx().into(),
             amount: hold.amount,
             created_at_ms: hold.created_at_ms,
             expires_at_ms: hold.expires_at_ms(),
         };
-        let holds = self.holds.of(account).map(|(_, hold)| view(hold)).collect();
+        let holds = self.holds.of(self.hold_list(at)).map(|(_, hold)| view(hold)).collect();
         HoldsView { figures: figures(account, now_ms), holds }
     }
 }
@@ -141,6 +141,7 @@ impl Ledger {
 /// A command about to become an entry.
 struct Draft<'l, 'd, 'c> {
     ledger: &'l Ledger,
+    at: Located,
     /// `None`: the entry opens it.
     account: Option<&'l Account>,
     command: &'d Command<'c>,
@@ -176,9 +177,10 @@ impl<'c> Draft<'_, '_, 'c> {
         if amount > account.available() {
             return self.decline(amount, DeclinedOp::Reserve, DeclineCode::Insufficient);
         }
-        if account.hold_count >= self.ledger.limits.holds_per_account_max {
-            let holds = u64::from(account.hold_count);
-            return self.decline(amount, DeclinedOp::Reserve, DeclineCode::Limit { holds });
+        let holds = self.ledger.hold_list(self.at).len;
+        if holds >= self.ledger.limits.holds_per_account_max {
+            let code = DeclineCode::Limit { holds: u64::from(holds) };
+            return self.decline(amount, DeclinedOp::Reserve, code);
         }
         let change = Change::Reserve { expires_at_ms: self.now_ms + ttl_ms, lead: b"" };
         self.enter(amount, account.balance, account.reserved + amount, change)
@@ -262,7 +264,7 @@ impl<'c> Draft<'_, '_, 'c> {
             balance,
             reserved,
             prev_lsn,
-            skip_lsn: skip_lsn(last_seq + 1, self.account.map_or(NO_LSN, |a| a.anchor_lsn)),
+            skip_lsn: self.ledger.skip_lsn(self.at, last_seq + 1),
             change,
         }
     }

@@ -162,8 +162,11 @@ impl Engine {
                 let place = self.shared.router.place(shard);
                 *one = Some((place, self.homes[place].shard.prepare(&command)));
             }
-            for (place, sought) in together.iter_mut().flatten() {
+            for (place, sought) in together.iter().flatten() {
                 self.homes[*place].shard.ledger().approach(sought);
+            }
+            for (place, sought) in together.iter_mut().flatten() {
+                self.homes[*place].shard.ledger().sight(sought);
             }
             for (place, sought) in together.iter().flatten() {
                 self.homes[*place].shard.ledger().reach(sought);

@@ -31,13 +31,13 @@ mod sockets;
 mod start;
 mod ulid;
 
-use crate::journal::{self, MmapStorage, Storage};
+use crate::journal::{self, FileStorage, Storage};
 use crate::shard::Shard;
 
 pub use start::{Ready, StartError, run};
 
 /// The committer over real files.
-type Committer = journal::Committer<MmapStorage>;
+type Committer = journal::Committer<FileStorage>;
 
 /// A shard over real files.
-type HomeShard = Shard<<MmapStorage as Storage>::Source>;
+type HomeShard = Shard<<FileStorage as Storage>::Source>;

@@ -9,7 +9,7 @@
 //! shard gives out at a time. The threads end with the last core.
 
 use super::mailbox::Mailbox;
-use crate::journal::{MmapStorage, Reader, Storage};
+use crate::journal::{FileStorage, Reader, Storage};
 use crate::shard::WALKS_AWAY_MAX;
 use crate::shard::errand::Errand;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -27,7 +27,7 @@ pub(super) struct Job {
     /// Which of its core's shards.
     pub(super) place: usize,
     pub(super) errands: Vec<Errand>,
-    pub(super) reader: Reader<<MmapStorage as Storage>::Source>,
+    pub(super) reader: Reader<<FileStorage as Storage>::Source>,
     /// Of its core.
     pub(super) mailbox: Arc<Mailbox>,
 }

@@ -10,10 +10,10 @@ use super::router::Router;
 use super::shared::{Shared, Signals};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Appendfsync, Config, Exit};
+use crate::journal::files::FileStorage;
 use crate::journal::manifest::SHARDS_MAX;
-use crate::journal::mmap::MmapStorage;
 use crate::journal::{
-    self, BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
+    BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
 };
 use crate::ledger::{Limits, Seeds};
 use crate::net::listener::{self, ListenError};
@@ -87,7 +87,6 @@ impl StartError {
 /// # Errors
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
 pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
-    journal::segment::exit_on_bus_error()?;
     descriptors::provide(config.maxclients);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
@@ -221,7 +220,7 @@ async fn tell_all(shared: &Shared, signals: &mut Signals, phase: Phase) {
 /// One shard, recovered.
 struct RecoveredShard {
     number: u16,
-    opened: Opened<MmapStorage>,
+    opened: Opened<FileStorage>,
     rebuild: Rebuild,
 }
 
@@ -259,7 +258,7 @@ async fn recover_all(shared: &Arc<Shared>, dir: &DataDir) -> Result<Vec<Recovere
 
 fn recover_shard(
     shared: &Shared,
-    storage: MmapStorage,
+    storage: FileStorage,
     id: LogId,
     index_key: [u64; 2],
 ) -> Result<RecoveredShard, JournalError> {

@@ -255,14 +255,15 @@ impl<R: SegmentSource> Shard<R> {
                 return None;
             }
         };
-        let (own, of) = (own.past(&self.recalled[0]), of.past(&self.recalled[1]));
+        let own = own.past(&self.recalled[0]);
+        let of = of.past(&self.recalled[1]);
         match self.ledger.decide(at, command, &own, &of, now_ms) {
             Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
-            Decision::Commit(event) => {
+            Decision::Commit(ref event) => {
                 let key = key.expect("only writes make events");
-                let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
-                self.ledger.apply(at, key, &event, lsn);
-                self.pending.hold_write(lsn, ticket, outcome_of(&event));
+                let lsn = self.log.append(now_ms, |record| codec::encode(event, record));
+                self.ledger.apply(at, key, event, lsn);
+                self.pending.hold_write(lsn, ticket, outcome_of(event));
             }
         }
         None

@@ -9,7 +9,7 @@ use super::*;
 
 const NEW: NewDir = NewDir { shards: 1, instance: [7; 16], hash_keys: [1, 2] };
 
-pub(super) fn start(path: &Path) -> Result<(DataDir, Opened<MmapStorage>, Records), JournalError> {
+pub(super) fn start(path: &Path) -> Result<(DataDir, Opened<FileStorage>, Records), JournalError> {
     let dir = DataDir::open_or_create(path, NEW)?;
     let options = RecoveryOptions { id: dir.manifest().log_id(0), ..options() };
     let (mut opened, seen) = open(dir.storage(0)?, &options)?;
@@ -19,7 +19,7 @@ pub(super) fn start(path: &Path) -> Result<(DataDir, Opened<MmapStorage>, Record
 }
 
 /// Commits blocks of many records until there are four segments.
-pub(super) fn fill(opened: &mut Opened<MmapStorage>) -> Records {
+pub(super) fn fill(opened: &mut Opened<FileStorage>) -> Records {
     let mut records = Records::new();
     while opened.committer.counters().segments < 4 {
         for _ in 0..100 {

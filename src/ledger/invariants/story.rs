@@ -263,7 +263,7 @@ impl Ledger {
     /// The account's state, for [`Story::agrees`]. `None`: it is unknown.
     pub fn state(&self, at: Located) -> Option<AccountState> {
         let account = self.account(at)?;
-        let holds = self.holds.of(account).map(|(_, hold)| ActiveHold {
+        let holds = self.holds.of(self.hold_list(at)).map(|(_, hold)| ActiveHold {
             tx: hold.tx().into(),
             amount: hold.amount,
             expires_at_ms: hold.expires_at_ms(),

@@ -1,8 +1,8 @@
-//! The real storage: one shard's directory, its current segment mapped.
+//! The real storage: one shard's directory.
 //!
 //! ```text
 //!  shard-000/  super.0 super.1  <base>-<epoch>.wal ...  spare.tmp  quarantine/
-//!  store -> mapping -> fdatasync(file)        read (recovery) -> O_DIRECT        read_at (readers) -> page cache
+//!  store -> pwrite -> page cache -> fdatasync      read (recovery) -> O_DIRECT      read_at (readers) -> page cache
 //! ```
 //!
 //! Why O_DIRECT: after a failed sync the page cache shows what the device does not have (journal.md 1.3). A file
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use super::block::PAGE;
 use super::error::JournalError;
-use super::segment::MappedSegment;
+use super::segment::Segment;
 use super::spare::FileSpare;
 use super::storage::{Page, PageBuf, SegmentFile, SegmentName, SegmentSource, Storage};
 
@@ -25,16 +25,16 @@ const QUARANTINE_NAME: &str = "quarantine";
 const COPY_LEN: usize = 1 << 20;
 
 /// The files of one shard.
-pub struct MmapStorage {
+pub struct FileStorage {
     dir: PathBuf,
     spare: FileSpare,
-    current: Option<MappedSegment>,
+    current: Option<Segment>,
     /// The segment that recovery reads from.
     reading: Option<(SegmentName, File)>,
     direct_io: bool,
 }
 
-impl MmapStorage {
+impl FileStorage {
     /// Opens a shard's directory. Once per process: a spare in it is taken for what an interrupted run left.
     ///
     /// # Errors
@@ -92,7 +92,7 @@ impl MmapStorage {
     }
 }
 
-impl Storage for MmapStorage {
+impl Storage for FileStorage {
     type Spare = FileSpare;
     type Source = FileSource;
 
@@ -131,25 +131,20 @@ impl Storage for MmapStorage {
     }
 
     fn roll(&mut self, segment: SegmentName, header: &Page) -> Result<(), JournalError> {
-        // The old mapping goes first: nothing may be stored to a closed segment.
+        // First of all: nothing may be stored to a closed segment.
         self.current = None;
         self.reading = None;
-        let (file, len, spare) = self.spare.take().expect("the committer finishes the spare before it rolls");
         let path = self.path(segment);
-        let named = file
-            .write_all_at(header, 0)
-            .and_then(|()| Ok(rustix::fs::fdatasync(&file)?))
-            .and_then(|()| fs::rename(&spare, &path));
-        named.map_err(|error| JournalError::io("name segment", &path, error))?;
+        let named = self.spare.name(&path, header);
+        let (file, len) = named.map_err(|error| JournalError::io("name segment", &path, error))?;
         self.sync_dir()?;
-        let mapped = MappedSegment::map(file, len).map_err(|error| JournalError::io("map", &path, error))?;
-        self.current = Some(mapped);
+        self.current = Some(Segment::new(file, len));
         Ok(())
     }
 
-    fn store(&mut self, offset: u64, bytes: &[u8]) -> Result<(), JournalError> {
-        self.current.as_mut().expect("a segment is current").store(offset, bytes);
-        Ok(())
+    fn store(&mut self, offset: u64, header: &[u8], body: &[u8]) -> Result<(), JournalError> {
+        let stored = self.current.as_ref().expect("a segment is current").store(offset, header, body);
+        stored.map_err(|error| JournalError::io("write segment in", &self.dir, error))
     }
 
     fn sync(&mut self) -> Result<(), JournalError> {
