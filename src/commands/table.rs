@@ -74,7 +74,6 @@ impl<'a> Call<'a> {
 ///
 /// # Errors
 /// Unknown command or subcommand, wrong number of arguments: Redis' texts.
-#[inline]
 pub fn resolve(arguments: Arguments<'_>) -> Result<Call<'_>, Refusal> {
     let name = arguments.get(0).unwrap_or_default();
     let position = place(name).ok_or_else(|| Refusal::unknown_command(arguments))?;
