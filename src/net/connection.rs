@@ -313,7 +313,7 @@ impl Connection {
             }
             if let Some(queued) = self.exec.pop_front() {
                 let call = table::resolve(queued.borrow()).expect("resolved when it was queued");
-                self.run(call, host);
+                self.run(&call, host);
                 continue;
             }
             match parser.parse(&bytes[consumed..], &self.session.parser_limits(host)) {
@@ -353,9 +353,10 @@ impl Connection {
     }
 
     fn request(&mut self, arguments: Arguments<'_>, host: &mut impl Host) {
-        let call = match table::resolve(arguments) {
+        let resolved = table::resolve(arguments);
+        let call = match &resolved {
             Ok(call) => call,
-            Err(refusal) => return self.refuse(None, &refusal, host),
+            Err(refusal) => return self.refuse(None, refusal, host),
         };
         let spec = call.spec;
         self.session.last_command = spec.name;
@@ -379,15 +380,18 @@ impl Connection {
     }
 
     /// Parses and executes one request of a known command.
-    fn run(&mut self, call: Call<'_>, host: &mut impl Host) {
-        let request = match call.parse(host.defaults()) {
+    ///
+    /// The request stays where it was parsed to: moved now, its fresh bytes would be read in other widths than they were
+    /// written, and the processor would wait for them to reach its cache.
+    fn run(&mut self, call: &Call<'_>, host: &mut impl Host) {
+        let parsed = call.parse(host.defaults());
+        let request = match &parsed {
             Ok(request) => request,
-            Err(refusal) => return self.refuse(Some(call.spec), &refusal, host),
+            Err(refusal) => return self.refuse(Some(call.spec), refusal, host),
         };
         let position = call.position;
         host.called(position);
-        match request {
-            // By reference: a command is some 150 bytes.
+        match *request {
             Request::Ledger { ref command, made_tx: false } => {
                 let ticket = self.ticket(position, None, trail_weight(&command.op));
                 host.submit(ticket, command);

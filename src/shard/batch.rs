@@ -118,6 +118,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_moved_for_each_command_stays_small() {
+        assert_eq!((size_of::<Item>(), size_of::<Reply>()), (72, 72));
+    }
+
+    #[test]
     fn commands_come_out_as_they_went_in() {
         let ticket = Ticket { core: 1, connection: 2, generation: 3, slot: 4 };
         let debit = Command { meta: b"{}", ..Command::new(b"tradie:1", b"t1", Op::Debit { amount: 5 }) };

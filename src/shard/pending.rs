@@ -21,6 +21,7 @@ pub struct Pending {
 
 impl Pending {
     /// Keeps a write's outcome until the record at `lsn` is durable. Calls come in log order.
+    #[inline]
     pub fn hold_write(&mut self, lsn: Lsn, ticket: Ticket, outcome: Outcome) {
         assert!(self.lsns.back().is_none_or(|last| *last < lsn), "writes wait in log order");
         self.lsns.push_back(lsn);

@@ -30,7 +30,8 @@ const REASON: ArgSpec = ArgSpec::option("REASON", "text", ArgKind::String);
 const META: ArgSpec = ArgSpec::option("META", "text", ArgKind::String);
 
 /// `account tx amount [REASON s] [META s]`: the grammar of GRANT and DEBIT.
-fn parse_amount<'a>(args: &mut Args<'a>, defaults: &Defaults, op: fn(u64) -> Op) -> Result<Request<'a>, Refusal> {
+#[inline]
+fn parse_amount<'a>(args: &mut Args<'a>, defaults: &Defaults, op: impl Fn(u64) -> Op) -> Result<Request<'a>, Refusal> {
     let account = args.account()?;
     let (tx, made_tx) = args.starting_tx(defaults)?;
     let amount = args.amount()?;
