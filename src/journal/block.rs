@@ -172,7 +172,7 @@ impl<'a> Iterator for Records<'a> {
 pub(super) enum BlockFault {
     /// Wrong magic, length, checksum or field.
     Invalid,
-    /// The checksum holds, the format is not ours.
+    /// The checksum holds, but the format is not ours, or the kind or a flag is none of it.
     Format(u16),
 }
 
@@ -247,12 +247,14 @@ impl BlockHeader {
             return Err(BlockFault::Invalid);
         }
         let format = u16_at(bytes, 8);
-        if format != BLOCK_FORMAT {
+        let (kind, flags) = (BlockKind::from_code(bytes[10]), bytes[11]);
+        // Somebody wrote it and meant it: what is not understood must never pass for a torn tail.
+        let Some(kind) = kind.filter(|_| format == BLOCK_FORMAT && flags & !SEAL == 0) else {
             return Err(BlockFault::Format(format));
-        }
+        };
         Ok(Self {
-            kind: BlockKind::from_code(bytes[10]).ok_or(BlockFault::Invalid)?,
-            flags: bytes[11],
+            kind,
+            flags,
             shard: u16_at(bytes, 12),
             record_count: u16_at(bytes, 14),
             body_len,
@@ -354,13 +356,15 @@ mod tests {
     }
 
     #[test]
-    fn a_format_from_the_future_is_named_only_if_its_checksum_holds() {
-        let mut bytes = header(&[]).encode(9, &[]);
-        bytes[8] = 2;
-        assert_eq!(BlockHeader::decode(&bytes, 9), Err(BlockFault::Invalid));
-        let crc = crc32c::crc32c_append(9, &bytes[8..]);
-        bytes[4..8].copy_from_slice(&crc.to_le_bytes());
-        assert_eq!(BlockHeader::decode(&bytes, 9), Err(BlockFault::Format(2)));
+    fn what_is_from_the_future_is_named_only_if_its_checksum_holds() {
+        for (at, value, format) in [(8, 2, 2), (10, 9, 1), (10, 0, 1), (11, 2, 1), (11, SEAL | 4, 1)] {
+            let mut bytes = header(&[]).encode(9, &[]);
+            bytes[at] = value;
+            assert_eq!(BlockHeader::decode(&bytes, 9), Err(BlockFault::Invalid));
+            let crc = crc32c::crc32c_append(9, &bytes[8..]);
+            bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(BlockHeader::decode(&bytes, 9), Err(BlockFault::Format(format)), "byte {at} is {value}");
+        }
     }
 
     #[test]
