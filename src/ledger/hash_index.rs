@@ -36,9 +36,6 @@ const PAGES_MAX: usize = 16;
 /// In how many sizes tables split, each a page below the one before.
 const SPLIT_SIZES: usize = 4;
 
-/// Unused pages that are kept for tables to come.
-const UNUSED_MAX: usize = PAGES_MAX;
-
 /// A key, evenly spread. The default one stands for a free lane and is never inserted.
 pub(crate) trait Key: Copy + Eq + Default + Debug {
     /// The key's bits, the highest first.
@@ -133,9 +130,9 @@ pub(crate) struct HashIndex<K, V> {
     /// Which table has the keys that start with these `depth` bits.
     directory: Vec<u32>,
     depth: u32,
-    /// Pages that no table has; free.
+    /// Pages that no table has any more.
     unused: Vec<Page<K, V>>,
-    /// Pages of all tables, and unused ones.
+    /// Pages that tables have.
     pages: usize,
     len: usize,
     /// How many times entries have moved; not 0.
@@ -228,8 +225,13 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         self.len
     }
 
-    /// Memory.
+    /// Memory, that of unused pages included.
     pub(crate) fn bytes(&self) -> usize {
+        self.used_bytes() + self.unused.len() * PAGE_BUCKETS * size_of::<Bucket<K, V>>()
+    }
+
+    /// Memory without unused pages: what more entries need goes there first.
+    pub(crate) fn used_bytes(&self) -> usize {
         self.pages * PAGE_BUCKETS * size_of::<Bucket<K, V>>()
             + self.tables.len() * size_of::<Table<K, V>>()
             + self.directory.len() * size_of::<u32>()
@@ -245,7 +247,7 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         self.tables.len()
     }
 
-    /// Drops the entries of table `at` that `keep` says no to, and pages if most of them are empty then. Returns for how
+    /// Drops the entries of table `at` that `keep` says no to, and takes pages from it if most are empty then. Returns for how
     /// many entries the table had room.
     pub(crate) fn retain(&mut self, at: usize, keep: impl Fn(&V) -> bool) -> usize {
         let old = &self.tables[at];
@@ -310,14 +312,14 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
     fn respread(&mut self, at: usize, pages: usize, depth: u32, stays: impl FnMut(K, V) -> bool) {
         self.moves = self.moves.wrapping_add(1).max(1);
         let more = self.take_pages(pages.saturating_sub(self.tables[at].pages.len()));
-        self.unused.extend(self.tables[at].respread(more, pages, depth, stays));
-        self.pages -= self.unused.len().saturating_sub(UNUSED_MAX);
-        self.unused.truncate(UNUSED_MAX);
+        let left = self.tables[at].respread(more, pages, depth, stays);
+        self.pages -= left.len();
+        self.unused.extend(left);
     }
 
     fn take_pages(&mut self, count: usize) -> Vec<Page<K, V>> {
         let mut pages = self.unused.split_off(self.unused.len().saturating_sub(count));
-        self.pages += count - pages.len();
+        self.pages += count;
         pages.resize_with(count, || vec![Bucket::free(); PAGE_BUCKETS].into_boxed_slice());
         pages
     }
@@ -490,9 +492,7 @@ mod tests {
             assert!(index.tables() <= tables + 1);
         }
         assert!((1..=200_000).all(|n| index.find(key(n), |value| *value == n).is_some()));
-        let pages = |index: &HashIndex<u32, u32>| {
-            index.tables.iter().map(|table| table.pages.len()).sum::<usize>() + index.unused.len()
-        };
+        let pages = |index: &HashIndex<u32, u32>| index.tables.iter().map(|table| table.pages.len()).sum::<usize>();
         assert_eq!(index.pages, pages(&index));
         let (bytes, an_entry) = (index.bytes(), index.bytes() as f64 / index.len() as f64);
         assert!(an_entry < 11.0, "{an_entry} bytes for 8");
@@ -501,7 +501,7 @@ mod tests {
         }
         assert_eq!((index.len(), index.entries().count()), (20_000, 20_000));
         assert!((1..=20_000).all(|n| index.find(key(n * 10), |value| *value == n * 10).is_some()));
-        assert!(index.bytes() < bytes / 5, "a tenth of the entries left gives memory back");
+        assert!(index.used_bytes() < bytes / 5 && index.bytes() == bytes, "pages wait for other entries");
         assert_eq!(index.pages, pages(&index));
     }
 

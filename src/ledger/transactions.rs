@@ -134,7 +134,7 @@ impl Transactions {
 
     /// Whether a new id may come in. Says no a little early, never late; ids that are there change at any time.
     pub(crate) fn is_full(&self) -> bool {
-        self.entries.bytes() + STEP_BYTES_MAX > self.bytes_max
+        self.entries.used_bytes() + STEP_BYTES_MAX > self.bytes_max
     }
 
     /// The record at `lsn` decides what the id answers from now on.
