@@ -22,7 +22,7 @@ use std::task::Waker;
 const BATCH_COMMANDS: usize = 256;
 
 /// Commands looked up together: their cache lines (some six each) stay in the nearest cache.
-const PREPARE_COMMANDS: usize = 16;
+const PREPARE_COMMANDS: usize = 32;
 
 /// Commands that may wait for one core, because its mailbox is full or its turn has not come; beyond, connections are not
 /// read.
