@@ -174,7 +174,7 @@ pub const KNOBS: &[Knob] = &[
         name: "tx-index-memory",
         kind: Kind::SizeOrAuto { min: MIB, max: 1024 * GIB },
         default: "auto",
-        help: "memory per shard for remembered ids, 32 bytes each, then OOM; auto = a quarter of the machine's",
+        help: "memory per shard for remembered ids, 32 bytes each and 0.6 MB to grow, then OOM; auto = a quarter of the machine's",
     },
     Knob {
         name: "holds-per-account-max",

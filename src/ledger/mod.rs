@@ -60,7 +60,7 @@ pub struct Limits {
     pub holds_per_account_max: u32,
     /// Accounts of the shard.
     pub accounts_max: u32,
-    /// Memory of the transaction index in bytes. One step of growth (about 64 KiB) is kept free below it.
+    /// Memory of the transaction index in bytes. Two steps of growth (0.6 MB) are kept free below it.
     pub tx_index_bytes_max: u64,
     /// How long an id is remembered after its newest entry, milliseconds; not 0; `u64::MAX` = for ever.
     pub tx_retention_ms: u64,
