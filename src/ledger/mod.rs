@@ -85,8 +85,9 @@ pub struct Located {
 /// The account and the id of a command that comes soon, on their way into the CPU's caches.
 ///
 /// Looked up one command after the other, each look-up is a chain of main memory accesses. Instead several commands go
-/// through [`Ledger::seek`], then all through [`Ledger::approach`], then all through [`Ledger::reach`]: in each of these
-/// short loops the accesses of different commands are under way together. Says nothing, so it is never out of date.
+/// through [`Ledger::seek`], then all through [`Ledger::approach`], [`Ledger::sight`] and [`Ledger::reach`]: the first and
+/// the third compute, the others only load, so that the accesses of different commands are under way together. What it
+/// has found is looked at again before it is believed, so it is never out of date.
 #[derive(Clone, Copy, Debug)]
 pub struct Sought {
     hash: u32,

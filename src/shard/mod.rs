@@ -120,8 +120,8 @@ impl<R: SegmentSource> Shard<R> {
         }
     }
 
-    /// Hashes what a command that will run soon names. Before it runs, [`Ledger::approach`] and [`Ledger::reach`] can bring
-    /// that near, side by side with what other commands name.
+    /// Hashes what a command that will run soon names. Before it runs, [`Ledger::approach`], [`Ledger::sight`] and
+    /// [`Ledger::reach`] can bring that near, side by side with what other commands name.
     pub fn prepare(&self, command: &Command<'_>) -> Sought {
         self.ledger.seek(command.account, command.op.has_tx().then_some(command.tx))
     }
