@@ -10,11 +10,10 @@ from peers import RAND, fresh_tag
 ANY_NUMBER = 2_000_000_000  # redis-benchmark's largest -r: ids that seldom meet, where the account is always the same
 
 
-def debit(fleet, runner):
-    for pipeline in (1, 16, 64):
-        cell = f"debit-{pipeline}"
-        takes = [(cell, key, closed(fleet, key, debit_words, pipeline)) for key in (*CREDITDS, "redis")]
-        runner.rounds([*takes, (cell, "ping", closed(fleet, "redis", ping_words, pipeline))])
+def debit(pipeline, fleet, runner):
+    cell = f"debit-{pipeline}"
+    takes = [(cell, key, closed(fleet, key, debit_words, pipeline)) for key in (*CREDITDS, "redis")]
+    runner.rounds([*takes, (cell, "ping", closed(fleet, "redis", ping_words, pipeline))])
 
 
 def light(fleet, runner):
