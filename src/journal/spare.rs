@@ -1,6 +1,6 @@
 //! Makes the next segment's file: allocated, zeroed and synced, so that a commit only overwrites.
 //!
-//! Zeros go straight to the device (O_DIRECT), a MiB at a time: no copy, no page cache that nobody will read, a fiftieth
+//! Zeros go straight to the device (O_DIRECT), a MiB at a time: no copy, no page cache that nobody will read, an eighth
 //! of the CPU. A file system that cannot do that (EINVAL) takes them through its cache, which is then dropped: pages
 //! that stay would come in large folios, and then a commit of 256 bytes writes 1 MiB to the device (decision 0007).
 //! One step is 1 MiB and its sync, so that commits beside it do not feel it. The file under construction stands behind a

@@ -1,7 +1,6 @@
 //! The journal's only edge to the world: the files of one shard.
 //!
-//! Two implementations: [`super::files`] on real files, [`super::sim`] in memory with crashes and faults. Nothing above
-//! this trait may assume a mapping. Offsets are bytes in a segment file; the header page is at 0, the block with LSN
+//! Two implementations: [`super::files`] on real files, [`super::sim`] in memory with crashes and faults. Offsets are bytes in a segment file; the header page is at 0, the block with LSN
 //! `l` at `PAGE + l - base`.
 //!
 //! A *spare* is a zeroed file without a name of its own; a roll gives it a header and the name, and it becomes the
@@ -109,7 +108,7 @@ pub trait Storage: Send + 'static {
     /// Syncs a segment that is not current, so that what is read after it stays.
     fn settle(&mut self, segment: SegmentName) -> Result<(), JournalError>;
 
-    /// Turns the finished spare into the current segment: header, sync, name, directory sync, map. The segment that
+    /// Turns the finished spare into the current segment: header, sync, name, directory sync. The segment that
     /// was current is closed.
     fn roll(&mut self, segment: SegmentName, header: &Page) -> Result<(), JournalError>;
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   id --hash--> names (hash_index.rs) --> number --> Account      one cache line (64 bytes): what every command needs
-//!                                             '-----> HoldList     24 bytes: what reservations need
+//!                                             '-----> Seldom       24 bytes: what few commands need
 //! ```
 //! A number is an account's address for life; accounts are never removed (commands.md D8). The index holds 32 bits of
 //! the hash and the number, so it costs about 10 bytes an account, and it grows without a look at any account. A debit
@@ -102,8 +102,8 @@ impl Accounts {
     }
 
     /// The number of an account of this hash: mostly the right one. Any number if there is none.
-    pub(crate) fn guess(&self, hash: u32) -> u32 {
-        *self.names.get(self.names.spot(hash))
+    pub(crate) fn guess(&self, home: Place, hash: u32) -> u32 {
+        *self.names.get(self.names.spot(home, hash))
     }
 
     /// Reads from an account's cache line.

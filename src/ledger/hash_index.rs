@@ -194,10 +194,10 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         self.place(table, (self.tables[table].home(key), 0))
     }
 
-    /// Where an entry of `key` stands, or else where it would stand.
-    pub(crate) fn spot(&self, key: K) -> Place {
-        let table = self.table_of(key);
-        self.place(table, self.tables[table].spot(key))
+    /// Where an entry of `key` stands, or else where it would stand. `home`: where the search begins.
+    pub(crate) fn spot(&self, home: Place, key: K) -> Place {
+        let (bucket, lane) = self.tables[home.table as usize].spot(home.bucket as usize, key);
+        Place { bucket: bucket as u32, lane: lane as u32, ..home }
     }
 
     /// Reads the keys at a place that was just found.
@@ -413,8 +413,8 @@ impl<K: Key, V: Copy + Default> Table<K, V> {
     }
 
     /// Where an entry of the key stands, or else the free lane that ends the search for it.
-    fn spot(&self, key: K) -> (usize, usize) {
-        let mut at = self.home(key);
+    fn spot(&self, home: usize, key: K) -> (usize, usize) {
+        let mut at = home;
         loop {
             let bucket = self.bucket(at);
             if bucket.has(key) {
@@ -513,15 +513,15 @@ mod tests {
     fn a_place_is_good_until_something_moves_or_comes_there() {
         let mut index = HashIndex::new();
         let (mine, other) = (u32::MAX, u32::MAX - 1);
-        let spot = index.spot(mine);
+        let spot = index.spot(index.home(mine), mine);
         assert!(matches!(index.glance(spot, mine), Glance::Free));
         index.insert(other, 1, Place::NOWHERE);
         assert!(matches!(index.glance(spot, mine), Glance::Nothing), "the other has the lane");
         index.insert(mine, 2, spot);
-        let spot = index.spot(mine);
+        let spot = index.spot(index.home(mine), mine);
         assert!(matches!(index.glance(spot, mine), Glance::Value(2)));
         let tables = (index.tables(), index.bytes());
-        (1..=1000).for_each(|n| index.insert(key(n), n, index.spot(key(n))));
+        (1..=1000).for_each(|n| index.insert(key(n), n, index.spot(index.home(key(n)), key(n))));
         assert_ne!(tables, (index.tables(), index.bytes()));
         assert!(matches!(index.glance(spot, mine), Glance::Nothing), "the table has grown");
         assert!((1..=1000).all(|n| index.find(key(n), |value| *value == n).is_some()));

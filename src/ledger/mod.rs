@@ -153,7 +153,7 @@ impl Ledger {
 
     /// Goes on: looks where in the tables the account and the id stand.
     pub fn sight(&self, sought: &mut Sought) {
-        sought.guess = self.accounts.guess(sought.hash);
+        sought.guess = self.accounts.guess(sought.name, sought.hash);
         sought.key = sought.key.map(|key| self.index.sight(key));
     }
 
@@ -238,7 +238,7 @@ impl Ledger {
     }
 
     /// Forgets the ids whose retention is over at `now_ms`, and returns the memory of some: stops after `budget`
-    /// slots (a table's 4,000 at a time). Called once per batch; with a `budget` of 0 it only forgets.
+    /// slots (a table's 16,384 at a time at most). Called once per batch; with a `budget` of 0 it only forgets.
     pub fn forget(&mut self, now_ms: u64, budget: usize) {
         self.index.forget_below(self.retention.floor(now_ms));
         if now_ms >= self.next_sweep_ms || self.index.is_full() {

@@ -117,9 +117,9 @@ impl Transactions {
         TxKey { spot: self.entries.home(key.hi), ..key }
     }
 
-    /// The same key, and where it stands or would stand.
+    /// The same key, and where it stands or would stand, of a key that went through [`Transactions::home`].
     pub(crate) fn sight(&self, key: TxKey) -> TxKey {
-        TxKey { spot: self.entries.spot(key.hi), ..key }
+        TxKey { spot: self.entries.spot(key.spot, key.hi), ..key }
     }
 
     /// Reads from the cache line in which the search begins, of a key that went through [`Transactions::home`].

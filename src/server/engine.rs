@@ -21,7 +21,7 @@ use std::task::Waker;
 /// Commands for one other core before they are sent without waiting for the end of the read.
 const BATCH_COMMANDS: usize = 256;
 
-/// Commands looked up together: their cache lines (some six each) stay in the nearest cache.
+/// Commands looked up together: their cache lines (some four each) stay in the nearest cache.
 const PREPARE_COMMANDS: usize = 32;
 
 /// Commands that may wait for one core, because its mailbox is full or its turn has not come; beyond, connections are not

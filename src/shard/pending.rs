@@ -1,9 +1,9 @@
 //! Outcomes that wait for the disk.
 //!
 //! Gate: an outcome leaves only when everything that it shows is durable (journal.md 1.1). A write waits for its own
-//! record, and those come in log order, so they form a queue, which mostly leaves as a whole. A read or a replay waits for the newest record of its
-//! account, which may be older than the queue's end: those stand aside in a list that is looked through once a commit,
-//! and no entry survives more commits than there are blocks under way.
+//! record, and those come in log order, so they form a queue, which mostly leaves as a whole. A read or a replay waits
+//! for the newest record of its account, which may be older than the queue's end: those stand aside in a list that is
+//! looked through once a commit, and no entry survives more commits than there are blocks under way.
 
 use super::batch::{Reply, Ticket};
 use crate::ledger::id::Lsn;
