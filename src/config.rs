@@ -71,6 +71,10 @@ pub struct Config {
     pub shards: Option<u16>,
     /// Bytes of a log segment, a multiple of 4096.
     pub segment_bytes: u64,
+    /// Log bytes per shard after which a snapshot is written; `None` = only when asked.
+    pub snapshot_log_bytes: Option<u64>,
+    /// How long entries are kept at least; `None` = forever.
+    pub history_retention_ms: Option<u64>,
     /// When a reply may leave.
     pub appendfsync: Appendfsync,
     /// Syncs that take no longer may run on the core itself; 0 = none may.
@@ -154,6 +158,8 @@ impl Config {
             cores: some_if_positive(s.count("cores")).map(|n| n as usize),
             shards: some_if_positive(s.count("shards")).map(|n| n as u16),
             segment_bytes: s.count("segment-size"),
+            snapshot_log_bytes: some_if_positive(s.count("snapshot-log-size")),
+            history_retention_ms: s.duration_us("history-retention").map(|us| us / US_PER_MS),
             appendfsync: if s.choice("appendfsync") == "always" { Appendfsync::Always } else { Appendfsync::No },
             inline_sync_ns_max: s.count("inline-sync-max") * 1_000,
             history_walk_max: s.count("history-walk-max"),
@@ -180,6 +186,10 @@ impl Config {
             log_format: if s.choice("log-format") == "json" { LogFormat::Json } else { LogFormat::Text },
             settings,
         };
+        if config.history_retention_ms.is_some() && config.tx_retention_ms.is_none() {
+            let setting = config.settings.get("history-retention");
+            return Err(ConfigError::HistoryOfIds { history: setting.display(), place: setting.source.clone() });
+        }
         if config.requirepass.is_none()
             && let Some(address) = config.bind.iter().find(|address| !address.is_loopback())
         {

@@ -39,10 +39,10 @@ def ping_words(_):
     return ["PING"]
 
 
-def creditd_bench(fleet, key, *words):
+def creditd_bench(fleet, key, *words, accounts=None):
     """(command, report) of one run of creditd bench. It fails by itself if money was made or lost."""
     server, report = fleet[key], f"{fleet.work}/report.json"
-    argv = ["bench", "--port", server.port, "-c", CLIENTS, "--accounts", fleet.accounts, *words]
+    argv = ["bench", "--port", server.port, "-c", CLIENTS, "--accounts", accounts or fleet.accounts, *words]
     argv = [str(word) for word in argv]
     done = subprocess.run([fleet.options.server, *argv, "--json", report], capture_output=True, text=True)
     if done.returncode:

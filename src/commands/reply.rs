@@ -34,6 +34,7 @@ const ERROR_CODES: &[&str] = &[
     "OOM",
     "LOADING",
     "TRYAGAIN",
+    "MISCONF",
     "NOAUTH",
     "WRONGPASS",
     "NOPROTO",

@@ -134,6 +134,18 @@ pub const KNOBS: &[Knob] = &[
         help: "size of a log file; each shard keeps one spare",
     },
     Knob {
+        name: "snapshot-log-size",
+        kind: Kind::Size { min: 0, max: 1024 * GIB, step: 1 },
+        default: "256MiB",
+        help: "log bytes per shard after which a snapshot is written, so that a start reads no more of it; 0 = only by BGSAVE",
+    },
+    Knob {
+        name: "history-retention",
+        kind: Kind::Duration { min_us: DAY, max_us: 100 * YEAR, bare_us: MS, forever: true },
+        default: "forever",
+        help: "how long entries are kept at least for HISTORY, TX and AUDIT, before old log files are removed; needs a finite tx-retention",
+    },
+    Knob {
         name: "appendfsync",
         kind: Kind::Choice(&["always", "no"]),
         default: "always",

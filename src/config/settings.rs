@@ -86,6 +86,17 @@ pub enum ConfigError {
         /// What the parser said.
         message: String,
     },
+    /// Log files may go while every id in them is remembered.
+    #[error(
+        "history-retention {history} ({place}) cannot be kept while tx-retention is forever: every remembered id needs \
+         its record; set tx-retention to the time in which retries end, or history-retention to forever"
+    )]
+    HistoryOfIds {
+        /// The retention that was asked for.
+        history: String,
+        /// By whom.
+        place: Source,
+    },
     /// Open to other machines without a password.
     #[error(
         "bind {address} ({place}) lets other machines in and no password is set, so anyone could move credits: \

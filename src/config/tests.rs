@@ -161,6 +161,15 @@ fn an_open_bind_needs_a_password() {
 }
 
 #[test]
+fn history_goes_only_when_ids_may_be_forgotten() {
+    let err = load(&[("history-retention", "30d"), ("tx-retention", "forever")], &[]).expect_err("ids need records");
+    assert!(matches!(err, ConfigError::HistoryOfIds { .. }), "{err}");
+    assert!(err.to_string().contains("--history-retention") && err.to_string().contains("tx-retention"), "{err}");
+    load(&[("history-retention", "30d")], &[]).expect("ids are forgotten after a day");
+    load(&[("tx-retention", "forever")], &[]).expect("history is kept for ever");
+}
+
+#[test]
 fn the_password_is_never_shown() {
     let canary = " hunter-canary ";
     let config = load(&[("requirepass", canary)], &[]).unwrap();

@@ -50,6 +50,17 @@ pub struct RecoveryOptions {
 /// What the sink is given, in the order of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
+    /// Forget what came before, if anything did: a snapshot begins, or after one that was no good the log from its start.
+    Fresh,
+    /// A piece of a snapshot, before the part of the log that follows it.
+    Part {
+        /// What it holds; the sink knows.
+        section: u8,
+        /// How many items.
+        count: u32,
+        /// The items.
+        bytes: &'a [u8],
+    },
     /// A block begins.
     Block {
         /// Position of its header.

@@ -99,6 +99,11 @@ pub enum Rejection {
         /// Where it stands in the shard's log.
         lsn: Lsn,
     },
+    /// The disk is full; nothing was executed. `reserve_is_used`: not even CAPTURE and RELEASE have room any more.
+    DiskFull {
+        /// Whether the room that is kept for the ends of reservations is used up too.
+        reserve_is_used: bool,
+    },
     /// A queue is full; nothing was executed.
     TryAgain(Busy),
     /// A table of the shard is full; nothing was executed.
@@ -142,6 +147,8 @@ pub enum Busy {
     Refund,
     /// Commands that wait for old records to be read.
     Readers,
+    /// Changes that wait for the disk, for too long already.
+    Storage,
 }
 
 /// A verb's name in facts, lower case on the wire.

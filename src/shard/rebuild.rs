@@ -22,6 +22,7 @@ impl Rebuild {
     /// In words, if the entry contradicts the state that the entries before it made (case 13 of journal.md 6).
     pub fn take(&mut self, entry: Entry<'_>) -> Result<(), String> {
         match entry {
+            Entry::Fresh | Entry::Part { .. } => Err("snapshots cannot be read yet".to_owned()),
             Entry::Block { lsn, now_ms } => {
                 if let Some(before_ms) = self.block_ms.replace(now_ms) {
                     self.ledger.mark_block(lsn, before_ms);

@@ -41,6 +41,7 @@ impl Target {
     /// The words of a command, with holes.
     fn words(self, op: Op) -> &'static str {
         match (self, op) {
+            (_, Op::Ping) => "PING",
             (Self::Creditd, Op::Fund) => "CREDIT.GRANT acct:{account} bench-funds 1000000000",
             (Self::Creditd, Op::Debit) => "CREDIT.DEBIT acct:{account} {tx} 1",
             (Self::Creditd, Op::Reserve) => "CREDIT.RESERVE acct:{account} {tx} 1 TTL 86400000",

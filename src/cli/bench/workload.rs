@@ -14,15 +14,17 @@ pub(super) enum Op {
     Reserve,
     Capture,
     Balance,
+    Ping,
 }
 
 impl Op {
     /// All, in the order of their discriminants.
-    pub(super) const ALL: [Self; 5] = [Self::Fund, Self::Debit, Self::Reserve, Self::Capture, Self::Balance];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Fund, Self::Debit, Self::Reserve, Self::Capture, Self::Balance, Self::Ping];
 
     /// Its name in reports.
     pub(super) fn name(self) -> &'static str {
-        ["fund", "debit", "reserve", "capture", "balance"][self as usize]
+        ["fund", "debit", "reserve", "capture", "balance", "ping"][self as usize]
     }
 }
 
@@ -47,11 +49,12 @@ pub(super) enum Workload {
     Mixed,
     Hot,
     Peak,
+    Ping,
 }
 
 impl Workload {
     /// Those of the command line, with what they do.
-    pub(super) const OFFERED: [(&'static str, Self, &'static str); 6] = [
+    pub(super) const OFFERED: [(&'static str, Self, &'static str); 7] = [
         ("debit", Self::Debit, "DEBITs of random accounts"),
         ("reserve-capture", Self::ReserveCapture, "RESERVE, and when it is answered its CAPTURE, of random accounts"),
         ("balance", Self::Balance, "BALANCE of random accounts"),
@@ -62,6 +65,7 @@ impl Workload {
             Self::Peak,
             "DEBITs, 20 % on 10 hot accounts; needs --rate, half of it comes in the first tenth of each second",
         ),
+        ("ping", Self::Ping, "PINGs: what it costs the server to answer at all"),
     ];
 }
 
@@ -95,6 +99,7 @@ impl Picker {
             Workload::ReserveCapture => (Op::Reserve, anyone(&mut self.chance)),
             Workload::Balance => (Op::Balance, anyone(&mut self.chance)),
             Workload::Hot => (Op::Debit, 0),
+            Workload::Ping => (Op::Ping, 0),
             Workload::Peak if self.chance.below(100) < 20 => (Op::Debit, self.chance.below(10) as u32 % self.accounts),
             Workload::Peak => (Op::Debit, anyone(&mut self.chance)),
             Workload::Mixed => {

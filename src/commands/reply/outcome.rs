@@ -10,7 +10,8 @@ impl Encoder<'_> {
         match outcome {
             Outcome::Written(receipt) => self.receipt(receipt, made_tx),
             Outcome::Balance(figures) => {
-                self.map(5);
+                self.out.reserve(176);
+                self.small_map(5);
                 self.figures(figures);
             }
             Outcome::Holds(view) => self.holds(view),

@@ -60,6 +60,14 @@ impl Encoder<'_> {
                 "ERR the log cannot be read at lsn {lsn}: check the disk, and the log with creditd verify; \
                  nothing was executed"
             )),
+            Rejection::DiskFull { reserve_is_used: false } => self.error(
+                "MISCONF disk full: nothing was executed; reads, and CAPTURE and RELEASE of active reservations, go on; \
+                 free space on the file system of the data directory, and it ends by itself",
+            ),
+            Rejection::DiskFull { reserve_is_used: true } => self.error(
+                "MISCONF disk full and the reserve used up: nothing was executed; only reads go on; \
+                 free space on the file system of the data directory, and it ends by itself",
+            ),
             Rejection::TryAgain(busy) => self.words(&[try_again(busy)]),
             Rejection::OutOfMemory(table) => self.words(&[out_of_memory(table)]),
         }
@@ -115,6 +123,7 @@ fn try_again(busy: Busy) -> &'static str {
             "TRYAGAIN too many commands wait behind a REFUND on this account whose transaction is being looked for; \
              nothing was executed"
         }
+        Busy::Storage => "TRYAGAIN storage slow: nothing was executed",
         Busy::Readers => "TRYAGAIN too many commands wait for old entries to be read; nothing was executed",
     }
 }
