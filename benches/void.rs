@@ -4,7 +4,8 @@
 use creditd::journal::error::JournalError;
 use creditd::journal::storage::{Page, SegmentFile, SnapshotFile};
 use creditd::journal::{
-    Entry, LogId, Lsn, Opened, RECENT_LEN, RecoveryOptions, SegmentName, SimDisk, SimStorage, Storage, SyncPolicy, recover,
+    Entry, LogId, Lsn, Opened, RECENT_LEN, RecoveryOptions, SegmentName, SimDisk, SimStorage, Storage, SyncPolicy,
+    recover,
 };
 use divan::black_box;
 

@@ -23,9 +23,10 @@ use super::storage::{
     Page, PageBuf, SegmentFile, SegmentName, SegmentSource, SnapshotFile, Storage, snapshot_end, snapshot_name,
 };
 
-const SPARE_NAME: &str = "spare.tmp";
 /// The unfinished snapshot.
 pub(super) const DRAFT_NAME: &str = "snapshot.tmp";
+/// Of the spare and the reserve.
+const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
 const QUARANTINE_NAME: &str = "quarantine";
 /// Bytes copied to the quarantine at a time.
 const COPY_LEN: usize = 1 << 20;
@@ -41,16 +42,17 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// Opens a shard's directory. Once per process: a spare in it is taken for what an interrupted run left.
+    /// Opens a shard's directory. Once per process: spares in it are taken for what an interrupted run left.
     ///
     /// # Errors
     /// [`JournalError`] if what an interrupted run left cannot be removed.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        for name in [SPARE_NAME, DRAFT_NAME] {
-            remove_if_there(&dir.join(name))?;
+        let spares = SPARE_NAMES.map(|name| dir.join(name));
+        for leftover in spares.iter().chain([&dir.join(DRAFT_NAME)]) {
+            remove_if_there(leftover)?;
         }
-        let (dir, spare) = (dir.to_path_buf(), FileSpare::new(dir.join(SPARE_NAME)));
-        Ok(Self { dir, spare, current: None, reading: None, direct_io: true })
+        let dir = dir.to_path_buf();
+        Ok(Self { dir, spare: FileSpare::new(spares), current: None, reading: None, direct_io: true })
     }
 
     fn path(&self, segment: SegmentName) -> PathBuf {

@@ -26,7 +26,8 @@ use super::storage::{
 use super::super_page;
 use super::{LogId, Lsn};
 
-const SPARE_NAME: &str = "spare.tmp";
+/// Of the spare and the reserve, either way round.
+const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
 
 /// The device, as a test sees it.
 #[derive(Clone)]
@@ -47,6 +48,7 @@ pub(super) struct Disk {
     next_file: u64,
     pub(super) names: Names,
     spare: Option<SimSpareFile>,
+    reserve: Option<SimSpareFile>,
     /// Counts power cuts and kills: storages of before are dead.
     generation: u64,
     /// Changes made so far, and the one at which the power goes.
@@ -61,6 +63,7 @@ pub(super) struct Disk {
 
 #[derive(Clone, Copy)]
 pub(super) struct SimSpareFile {
+    name: &'static str,
     file: u64,
     len: u64,
     done: bool,
@@ -75,6 +78,7 @@ impl SimDisk {
             next_file: 0,
             names: Names::default(),
             spare: None,
+            reserve: None,
             generation: 0,
             changes: 0,
             cut_at: None,
@@ -94,10 +98,10 @@ impl SimDisk {
         Self(Arc::new(Mutex::new(self.locked().clone())))
     }
 
-    /// Opens the directory. Leftovers of a spare or a snapshot are removed, as the real one does.
+    /// Opens the directory. Leftovers of spares or a snapshot are removed, as the real one does.
     pub fn storage(&self) -> SimStorage {
         let mut disk = self.locked();
-        for name in [SPARE_NAME, DRAFT_NAME] {
+        for name in SPARE_NAMES.into_iter().chain([DRAFT_NAME]) {
             disk.remove(name);
         }
         SimStorage { disk: self.clone(), generation: disk.generation, current: None }
@@ -205,7 +209,7 @@ impl SimDisk {
 impl Disk {
     fn restart(&mut self) {
         self.generation += 1;
-        self.spare = None;
+        (self.spare, self.reserve) = (None, None);
         self.cut_at = None;
         self.off = false;
     }
@@ -369,7 +373,7 @@ impl Storage for SimStorage {
         })?;
         self.change("sync header", &name, |disk| disk.sync(spare.file))?;
         self.change("rename", &name, |disk| {
-            disk.names.change(NameChange::Rename(SPARE_NAME.to_owned(), name.clone(), spare.file));
+            disk.names.change(NameChange::Rename(spare.name.to_owned(), name.clone(), spare.file));
             Ok(())
         })?;
         self.sync_dir()?;
@@ -474,28 +478,60 @@ impl Storage for SimStorage {
 
 impl Spare for SimStorage {
     fn step(&self, len: u64) -> Result<Option<u64>, JournalError> {
-        if let Some(spare) = self.look("make segment", SPARE_NAME, |disk| Ok(disk.spare.filter(|spare| spare.done)))? {
-            return Ok(Some(spare.len));
-        }
-        self.change("make segment", SPARE_NAME, |disk| {
-            if let Some(mut spare) = disk.spare {
-                disk.sync(spare.file)?;
-                spare.done = true;
-                disk.spare = Some(spare);
-                return Ok(Some(spare.len));
-            }
-            if disk.full {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            let file = disk.create(SPARE_NAME);
-            disk.file(file).set_len(len);
-            disk.spare = Some(SimSpareFile { file, len, done: false });
-            Ok(None)
-        })
+        self.make(|disk| (&mut disk.spare, disk.reserve), len)
     }
 
     fn is_ready(&self) -> bool {
         self.disk.locked().spare.is_some_and(|spare| spare.done)
+    }
+
+    fn step_reserve(&self, len: u64) -> Result<Option<u64>, JournalError> {
+        self.make(|disk| (&mut disk.reserve, disk.spare), len)
+    }
+
+    fn has_reserve(&self) -> bool {
+        self.disk.locked().reserve.is_some_and(|reserve| reserve.done)
+    }
+
+    fn take_reserve(&self) -> bool {
+        let disk = &mut *self.disk.locked();
+        let Some(reserve) = disk.reserve.take_if(|reserve| reserve.done) else { return false };
+        if let Some(unfinished) = disk.spare.replace(reserve) {
+            disk.names.change(NameChange::Remove(unfinished.name.to_owned()));
+        }
+        true
+    }
+}
+
+impl SimStorage {
+    /// One step of making the first file that `place` shows, not at the path of the second.
+    fn make(
+        &self,
+        place: fn(&mut Disk) -> (&mut Option<SimSpareFile>, Option<SimSpareFile>),
+        len: u64,
+    ) -> Result<Option<u64>, JournalError> {
+        let op = "make segment";
+        let finished = |disk: &mut Disk| Ok(place(disk).0.filter(|made| made.done));
+        if let Some(made) = self.look(op, SPARE_NAMES[0], finished)? {
+            return Ok(Some(made.len));
+        }
+        self.change(op, SPARE_NAMES[0], |disk| {
+            if let Some(mut made) = *place(disk).0 {
+                disk.sync(made.file)?;
+                made.done = true;
+                *place(disk).0 = Some(made);
+                return Ok(Some(made.len));
+            }
+            if disk.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let other = place(disk).1.map(|other| other.name);
+            let name = SPARE_NAMES.into_iter().find(|name| Some(*name) != other).expect("two names for two files");
+            let file = disk.create(name);
+            disk.file(file).set_len(len);
+            *place(disk).0 = Some(SimSpareFile { name, file, len, done: false });
+            Ok(None)
+        })
     }
 }
 

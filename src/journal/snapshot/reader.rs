@@ -126,7 +126,8 @@ impl<'a> SnapshotReader<'a> {
         if left < PAGE as u64 {
             return Err(bad(offset, "the file ends without a footer"));
         }
-        let header = FrameHeader::claimed(self.bytes(offset, PAGE)?).ok_or_else(|| bad(offset, "no frame begins here"))?;
+        let header =
+            FrameHeader::claimed(self.bytes(offset, PAGE)?).ok_or_else(|| bad(offset, "no frame begins here"))?;
         let len = header.padded_len();
         if len as u64 > left {
             return Err(bad(offset, "the file ends in the middle of a frame"));
