@@ -13,6 +13,7 @@
 
 mod audit;
 pub mod batch;
+mod copying;
 pub mod errand;
 mod parked;
 mod pending;
@@ -21,6 +22,7 @@ mod rebuild;
 mod recall;
 mod trail;
 
+pub use copying::CopyStep;
 pub use parked::WALKS_AWAY_MAX;
 pub use rebuild::Rebuild;
 
