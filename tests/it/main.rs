@@ -12,11 +12,14 @@
 mod bench;
 mod clients;
 mod disk;
+mod files;
 mod hostile;
 mod kill;
 mod lifecycle;
+mod nested;
 mod past;
 mod pipelines;
+mod recovery;
 mod replies;
 mod server;
 mod session;
