@@ -16,6 +16,7 @@ mod files;
 mod hostile;
 mod kill;
 mod lifecycle;
+mod messages;
 mod nested;
 mod past;
 mod pipelines;
