@@ -114,7 +114,8 @@ impl Desk {
             let lsn = lsn_of(n);
             let is_first = n == first || blocks.next_if(|(end_lsn, _)| *end_lsn == lsn).is_some();
             if is_first {
-                restore.block(lsn, blocks.peek().map_or(self.now_ms, |(_, now_ms)| *now_ms));
+                let (end_lsn, now_ms) = blocks.peek().map_or((self.next_lsn(), self.now_ms), |block| **block);
+                restore.block(lsn, now_ms, &self.log[n..(end_lsn as usize - 4096) / 8].concat());
             }
             restore.record(&self.record(lsn), lsn).unwrap_or_else(|violation| panic!("{violation}"));
         }
