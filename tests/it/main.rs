@@ -10,16 +10,20 @@
 //! code and its standard error.
 
 mod bench;
+mod chance;
 mod clients;
 mod disk;
+mod hasty;
 mod hostile;
 mod kill;
 mod lifecycle;
+mod load;
 mod past;
 mod pipelines;
 mod replies;
 mod server;
 mod session;
+mod steady;
 mod tools;
 mod trail;
 mod wire;
