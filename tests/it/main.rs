@@ -10,13 +10,16 @@
 //! code and its standard error.
 
 mod bench;
+mod chance;
 mod clients;
 mod disk;
 mod files;
 mod full;
+mod hasty;
 mod hostile;
 mod kill;
 mod lifecycle;
+mod load;
 mod messages;
 mod mount;
 mod nested;
@@ -26,6 +29,7 @@ mod recovery;
 mod replies;
 mod server;
 mod session;
+mod steady;
 mod tools;
 mod trail;
 mod wire;
