@@ -20,7 +20,7 @@ use super::spare::FileSpare;
 use super::storage::{Page, PageBuf, SegmentFile, SegmentName, SegmentSource, Storage};
 
 const SPARE_NAME: &str = "spare.tmp";
-const QUARANTINE_NAME: &str = "quarantine";
+pub(super) const QUARANTINE_NAME: &str = "quarantine";
 /// Bytes copied to the quarantine at a time.
 const COPY_LEN: usize = 1 << 20;
 
@@ -235,7 +235,10 @@ pub(super) fn list_segments(dir: &Path) -> Result<Vec<SegmentFile>, JournalError
 }
 
 /// Makes the names in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+///
+/// # Errors
+/// [`JournalError`].
+pub fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     let synced = File::open(dir).and_then(|file| file.sync_all());
     synced.map_err(|error| JournalError::io("sync directory", dir, error))
 }
