@@ -231,8 +231,8 @@ fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
             copy(&log.dir().join(&name), &dest.join(&name))?;
         }
     }
-    for end in log.snapshots() {
-        link_or_copy(log.dir(), dest, &snapshot_name(*end))?;
+    for snapshot in log.snapshots() {
+        link_or_copy(log.dir(), dest, &snapshot_name(snapshot.end))?;
     }
     let (mut end, mut epoch) = (known.durable, known.epoch);
     if let Some(newest) = newest {
@@ -251,8 +251,8 @@ fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
         clear_behind(&path, newest, end.0)?;
     }
     // A snapshot that was made while the list was read may end behind the newest segment of the list.
-    for late in log.snapshots().iter().filter(|snapshot| **snapshot > end.0) {
-        let path = dest.join(snapshot_name(*late));
+    for late in log.snapshots().iter().filter(|snapshot| snapshot.end > end.0) {
+        let path = dest.join(snapshot_name(late.end));
         fs::remove_file(&path).map_err(Failure::io("remove", &path))?;
     }
     write_supers(dest, id, Known { epoch, oldest_lsn: known.oldest_lsn, durable: end })?;

@@ -22,11 +22,11 @@ use std::sync::{Arc, RwLock};
 use super::block::PAGE;
 use super::data_dir::shard_path;
 use super::error::{Case, JournalError, Refusal};
-use super::files::{FileSource, list_segments};
+use super::files::{FileSource, list_segments, list_snapshots};
 use super::manifest::Manifest;
 use super::reader::Reader;
 use super::segment_header::{HeaderFault, SEGMENT_FORMAT, SegmentHeader};
-use super::storage::{Page, Pages, SegmentFile, SegmentName};
+use super::storage::{Page, Pages, SegmentFile, SegmentName, SnapshotFile};
 use super::super_page::{self, Super};
 use super::survey::Head;
 use super::{LogId, Lsn};
@@ -53,8 +53,8 @@ pub struct RestingLog {
     pub(super) files: Vec<SegmentFile>,
     /// `None`: copied segments have none.
     pub(super) last_super: Option<Super>,
-    /// Ends of its snapshots, the oldest first.
-    snapshots: Vec<Lsn>,
+    /// Its snapshots, the oldest first.
+    snapshots: Vec<SnapshotFile>,
     /// Segments that are not needed any more, and still there.
     leftovers: usize,
 }
@@ -179,8 +179,8 @@ impl RestingLog {
         self.files.iter().map(|file| file.name)
     }
 
-    /// Where its snapshots end, the oldest first.
-    pub fn snapshots(&self) -> &[Lsn] {
+    /// Its snapshots, the oldest first.
+    pub fn snapshots(&self) -> &[SnapshotFile] {
         &self.snapshots
     }
 
@@ -263,27 +263,6 @@ impl Pages for RestingFile {
     fn read_pages(&mut self, _: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
         self.file.read_exact_at(buf, offset).map_err(|error| JournalError::io("read", &self.path, error))
     }
-}
-
-/// Ends of the snapshots in `dir`, the oldest first.
-fn list_snapshots(dir: &Path) -> Result<Vec<Lsn>, JournalError> {
-    let failed = |error| JournalError::io("list", dir, error);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(failed)? {
-        found.extend(snapshot_end(&entry.map_err(failed)?.file_name().to_string_lossy()));
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// File name of the snapshot that ends at `end`.
-pub fn snapshot_name(end: Lsn) -> String {
-    format!("{end:016x}.snap")
-}
-
-fn snapshot_end(name: &str) -> Option<Lsn> {
-    let end = u64::from_str_radix(name.strip_suffix(".snap")?, 16).ok()?;
-    (snapshot_name(end) == name).then_some(end)
 }
 
 /// `path` if it holds segments, else its subdirectories, by name.

@@ -21,6 +21,7 @@ pub mod block;
 pub mod chance;
 mod cold;
 pub mod data_dir;
+mod draft;
 pub mod error;
 pub mod files;
 pub mod log;
@@ -35,7 +36,9 @@ mod scan;
 mod segment;
 pub mod segment_header;
 pub mod sim;
+mod sim_draft;
 mod sim_file;
+pub mod snapshot;
 mod spare;
 pub mod storage;
 mod super_page;
@@ -45,7 +48,7 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use at_rest::{Known, RestingDir, RestingLog, snapshot_name};
+pub use at_rest::{Known, RestingDir, RestingLog};
 pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockHeader, BlockKind, PAGE, RECORD_LEN_MAX};
 pub use data_dir::{DataDir, NewDir, shard_path};
 pub use error::{JournalError, Refusal};
@@ -55,7 +58,8 @@ pub use manifest::Manifest;
 pub use reader::{ReadError, Reader, Window};
 pub use recovery::{Cut, Entry, Opened, Recovered, RecoveryOptions, recover};
 pub use sim::{SimDisk, SimStorage};
-pub use storage::{SegmentName, Storage};
+pub use snapshot::{Position, SnapshotEnd, SnapshotHead, SnapshotReader, SnapshotWriter};
+pub use storage::{Draft, SegmentName, Storage};
 pub use survey::{BlockSeen, Head, LooseEnd, Sight, Surveyed, Witness};
 pub use writer::{Committer, CommitterCounters, SyncPolicy};
 

@@ -23,7 +23,7 @@ impl Rebuild {
     pub fn take(&mut self, entry: Entry<'_>) -> Result<(), String> {
         match entry {
             Entry::Fresh | Entry::Part { .. } => Err("snapshots cannot be read yet".to_owned()),
-            Entry::Block { lsn, now_ms } => {
+            Entry::Block { lsn, now_ms, .. } => {
                 if let Some(before_ms) = self.block_ms.replace(now_ms) {
                     self.ledger.mark_block(lsn, before_ms);
                 }
