@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 use crate::journal::files::sync_dir;
 use crate::journal::manifest::{MANIFEST_NAME, Manifest};
 use crate::journal::repair::{clear_behind, write_supers};
-use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, Sight, shard_path, snapshot_name};
+use crate::journal::storage::snapshot_name;
+use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, Sight, shard_path};
 
 use super::failure::Failure;
 use super::head::{Head, Hex};
