@@ -18,6 +18,7 @@ mod failure;
 mod head;
 mod inspect;
 mod notation;
+mod repair;
 mod report;
 mod restore;
 mod row;
@@ -30,9 +31,10 @@ pub use failure::Failure;
 pub use head::{Head, HeadError, Hex, head, parse_heads};
 pub use inspect::{Inspection, inspect};
 pub use notation::{escaped, moment, parse_moment, unescaped};
+pub use repair::{Cut, Diagnosis, Patient};
 pub use report::{Finding, Report, ShardReport};
 pub use restore::{read_backup, restore};
-pub use verify::verify;
+pub use verify::{Progress as Tell, verify};
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@
 //! creditd config explain [FLAGS]   explain.rs
 //! creditd bench                  bench.rs: the load test
 //! creditd verify | inspect | export | head      a file each: the data directory at rest, without flags of the server
-//! creditd backup | restore                      the same
+//! creditd backup | restore | repair             the same; repair takes the directory's lock
 //! ```
 //!
 //! Standard output carries what was asked for (the banner, the explanation), standard error everything else. Absent on
@@ -20,6 +20,7 @@ mod export;
 mod head;
 mod inspect;
 mod progress;
+mod repair;
 mod restore;
 mod serve;
 mod verify;
@@ -57,6 +58,7 @@ pub fn run(
         Some(("head", given)) => return head::run(given),
         Some(("backup", given)) => return backup::run(given),
         Some(("restore", given)) => return restore::run(given),
+        Some(("repair", given)) => return repair::run(given),
         _ => {}
     }
     let variables = match ours(variables) {
@@ -103,7 +105,7 @@ fn command() -> Command {
                 ),
         )
         .subcommands([bench::command(), verify::command(), inspect::command(), export::command(), head::command()])
-        .subcommands([backup::command(), restore::command()])
+        .subcommands([backup::command(), restore::command(), repair::command()])
 }
 
 fn flag(knob: &'static Knob) -> Arg {

@@ -46,7 +46,7 @@ pub struct RestingDir {
 }
 
 /// The log of one shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RestingLog {
     pub(super) dir: PathBuf,
     pub(super) id: LogId,
@@ -175,7 +175,7 @@ impl RestingLog {
     }
 
     /// The segments that are needed, the oldest first.
-    pub fn segments(&self) -> impl DoubleEndedIterator<Item = SegmentName> {
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = SegmentName> + ExactSizeIterator {
         self.files.iter().map(|file| file.name)
     }
 
@@ -194,6 +194,12 @@ impl RestingLog {
         let found = self.last_super.as_ref()?;
         let durable = (found.durable_lsn, found.chain);
         Some(Known { epoch: found.epoch, oldest_lsn: found.oldest_lsn, durable })
+    }
+
+    /// The same without what the supers know of it.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { last_super: None, ..self.clone() }
     }
 
     /// The newest segment alone: what tells the log's head.
