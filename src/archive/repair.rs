@@ -100,13 +100,14 @@ impl<'a> Patient<'a> {
 
     /// Finds out what is wrong and what to do about it.
     pub fn diagnose(self, path: String, progress: Progress<'_>) -> Diagnosis {
-        let dir = RestingDir { manifest: None, manifest_fault: None, logs: vec![Ok(self.log)] };
+        let dir = RestingDir { manifest: None, manifest_fault: None, logs: vec![Ok(self.log.clone())] };
         let report = verify(path, &dir, &[], progress);
-        let log = dir.logs.into_iter().flatten().next().expect("put there above");
         let wrong = report.all_findings().filter_map(first_wrong).min();
         let to = report.all_findings().filter_map(|finding| Some(finding.lost?[1])).max();
-        let walk = wrong.map(|wrong| Walk::over(&log, wrong, progress));
-        let cut = walk.and_then(|walk| Some(walk.cut(walk.at?.0, to)));
+        let cut = wrong.map(|wrong| Walk::over(&self.log, wrong, progress)).and_then(|walk| {
+            let at = walk.at?.0;
+            self.check(&walk, at).is_ok().then(|| walk.cut(at, to))
+        });
         Diagnosis { report, supers_bad: self.supers_bad, cut }
     }
 
@@ -198,9 +199,13 @@ impl<'a> Patient<'a> {
 
 /// Where a finding says that the log is wrong; `None` for those that a cut does not mend.
 fn first_wrong(finding: &Finding) -> Option<Lsn> {
-    let is_cut_away = matches!(finding.kind, "damaged" | "altered" | "hole" | "lost" | "unreadable" | "invariant");
     let base = || SegmentName::parse(finding.segment.as_deref()?).map(|segment| segment.base);
-    if is_cut_away { finding.lsn.or_else(base) } else { None }
+    match finding.kind {
+        "damaged" | "altered" | "hole" | "unreadable" | "invariant" => finding.lsn.or_else(base),
+        // All that is here may be whole.
+        "lost" => finding.lsn.or(Some(Lsn::MAX)),
+        _ => None,
+    }
 }
 
 /// The log as seen from a position: the end of a block there or before, and what stands behind it.

@@ -22,6 +22,7 @@ mod nested;
 mod past;
 mod pipelines;
 mod recovery;
+mod repair;
 mod replies;
 mod server;
 mod session;

@@ -236,7 +236,7 @@ fn wrong_words_are_usage_and_say_what_is_wrong() {
         assert_eq!(told.code, Some(64), "{words:?}: {}", told.err);
         assert!(told.err.contains(saying), "{words:?}: {}", told.err);
     }
-    for tool_name in ["verify", "inspect", "export", "head", "backup", "restore"] {
+    for tool_name in ["verify", "inspect", "export", "head", "backup", "restore", "repair"] {
         let told = tool(&[tool_name, "--help"]);
         assert_eq!(told.code, Some(0));
         let page = if tool_name == "restore" { "backup" } else { tool_name };
