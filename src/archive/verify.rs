@@ -149,7 +149,7 @@ impl<'a> Proof<'a> {
 
     fn block(&mut self, block: &BlockSeen<'_>) {
         self.report.blocks += 1;
-        self.stories.seek(block.records().map(|(_, record)| codec::account_of(record)));
+        self.stories.seek(block.records().map(|(_, record)| codec::ids_of(record).0));
         for (i, (lsn, record)) in block.records().enumerate() {
             match codec::decode(record) {
                 Ok(event) => self.entry(block, i, lsn, &event),
