@@ -9,6 +9,7 @@
 //! process; all waits are bounded. Absent on purpose: anything that looks into the server past its replies, its exit
 //! code and its standard error.
 
+mod backup;
 mod bench;
 mod chance;
 mod clients;
@@ -26,6 +27,7 @@ mod nested;
 mod past;
 mod pipelines;
 mod recovery;
+mod repair;
 mod replies;
 mod server;
 mod session;
