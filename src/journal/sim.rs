@@ -459,11 +459,10 @@ impl Storage for SimStorage {
         self.look("read", &name, |disk| disk.read(&name, offset, buf))
     }
 
-    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError> {
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<(), JournalError> {
         let name = snapshot_name(end);
         self.change("rename", &name, |disk| disk.rename(&name, &format!("quarantine/{name}")))?;
-        self.sync_dir()?;
-        Ok(name)
+        self.sync_dir()
     }
 
     fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError> {

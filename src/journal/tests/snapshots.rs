@@ -23,7 +23,7 @@ impl Life {
         let mut life = Self { disk, opened, history, begins: [0; 2] };
         for i in 0..2 {
             (0..4).for_each(|_| life.put(250, 4096));
-            life.begins[i] = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+            life.begins[i] = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
         }
         life.put(3, 64);
         life
@@ -81,7 +81,7 @@ fn a_start_reads_the_newest_snapshot_and_the_log_behind_it() {
     }
     let found = life.restart();
     assert_eq!((found.records, found.next_lsn), (3, used.begin + 4096), "an idle start leaves nothing");
-    life.begins[0] = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    life.begins[0] = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     assert_eq!(life.snapshots()[0], snapshots[1], "the oldest of three is gone");
     assert_eq!(life.restart().records, 0);
 }
@@ -172,7 +172,7 @@ fn a_missing_segment_before_the_snapshot_is_a_hole() {
 fn case_7_a_snapshot_that_is_newer_than_the_log_is_refused() {
     let mut life = Life::new();
     let old = life.disk.copy();
-    life.begins[0] = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    life.begins[0] = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     let newest = life.snapshots().pop().expect("some");
     let len = life.disk.len(&newest) as usize;
     old.put(&newest, &life.disk.contents(&newest, 0, len));
@@ -184,7 +184,7 @@ fn case_7_a_snapshot_that_is_newer_than_the_log_is_refused() {
 fn case_7_a_log_that_ends_before_the_snapshot_begins_is_refused() {
     // Nothing was appended since the snapshot was begun, so no block stands behind its begin.
     let mut life = Life::new();
-    save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     life.disk.kill();
     let last = names(&life.disk, ".wal").pop().expect("some");
     let name = SegmentName::parse(&last).expect("a segment");
@@ -271,7 +271,7 @@ fn what_the_sink_does_not_take_is_a_bad_snapshot_and_what_contradicts_it_is_not(
 #[test]
 fn a_segment_that_waits_to_be_cut_is_cut_by_the_next_start() {
     let mut life = Life::new();
-    save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     life.disk.kill();
     let last = names(&life.disk, ".wal").pop().expect("some");
     for count in 1.. {
@@ -310,7 +310,7 @@ fn small() -> (SimDisk, String, Vec<u8>) {
         history.push((put(&mut opened.log, &bytes), bytes));
     }
     pump(&mut opened).expect("committed");
-    save(&mut opened, &mut history, |_, _| Ok(())).expect("saved");
+    save(&mut opened, ID, &mut history, |_, _| Ok(())).expect("saved");
     disk.kill();
     let name = names(&disk, ".snap").pop().expect("saved");
     let bytes = disk.contents(&name, 0, disk.len(&name) as usize);
@@ -379,7 +379,7 @@ fn frames_of_any_length_are_read_back() {
         writer.part(1 + (i / 4) as u8, 2, &vec![i as u8 + 1; len]).expect("added");
     }
     writer.finish(SnapshotEnd { end: 77, now_ms: 5, needed: 3 }, &[9; 5_000]).expect("finished");
-    let len = writer.len();
+    let len = writer.written();
     assert_eq!(draft.snapshots().expect("listed"), [], "not before it is published");
     writer.publish().expect("published");
     assert_eq!(draft.snapshots().expect("listed"), [SnapshotFile { end: 77, len }]);
@@ -394,14 +394,14 @@ fn a_failed_snapshot_leaves_the_log_and_the_older_ones_alone() {
     let mut life = Life::new();
     let snapshots = life.snapshots();
     life.disk.fail_syncs(1);
-    let error = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect_err("EIO");
+    let error = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect_err("EIO");
     assert!(error.to_string().contains("snapshot.tmp"), "{error}");
     life.disk.set_full(true);
-    let error = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect_err("full");
+    let error = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect_err("full");
     assert!(matches!(error, JournalError::Full { .. }), "{error}");
     life.disk.set_full(false);
     assert_eq!(life.snapshots(), snapshots);
     life.put(1, 64);
-    save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("the next one");
+    save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("the next one");
     assert_eq!(life.restart().records, 0);
 }
