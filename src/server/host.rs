@@ -71,7 +71,7 @@ impl Host for Engine {
         }
         let (percent, seconds) =
             self.shared.loading().map_or((100, 0), |l| (l.loaded_bytes * 100 / l.total_bytes.max(1), l.eta_seconds));
-        Some(format!("LOADING creditd is reading its log: {percent}% done, about {seconds} s left"))
+        Some(format!("LOADING creditd is reading its snapshots and log: {percent}% done, about {seconds} s left"))
     }
 
     fn is_congested(&self) -> bool {

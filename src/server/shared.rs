@@ -139,14 +139,11 @@ impl Shared {
         self.clients[usize::from(core)].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Recovery has found `bytes` of log to read.
-    pub(super) fn loading_total(&self, bytes: u64) {
-        self.loading.total_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Recovery has read `bytes` more.
-    pub(super) fn loading_more(&self, bytes: u64) {
-        self.loading.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Recovery of a shard has come from `was` to `is`: bytes read, of so many. Both may shrink when a snapshot turns out
+    /// to be bad; the sums over the shards do as they should.
+    pub(super) fn loading_moved(&self, was: (u64, u64), is: (u64, u64)) {
+        self.loading.loaded_bytes.fetch_add(is.0.wrapping_sub(was.0), Ordering::Relaxed);
+        self.loading.total_bytes.fetch_add(is.1.wrapping_sub(was.1), Ordering::Relaxed);
     }
 
     /// Recovery is over; `clean` if every log ended with a clean stop.

@@ -18,7 +18,8 @@ use crate::journal::{
 use crate::ledger::{Limits, Seeds};
 use crate::net::listener::{self, ListenError};
 use crate::shard::{Rebuild, Shard};
-use crate::telemetry::ProcessFigures;
+use crate::telemetry::{Loading, ProcessFigures};
+use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -82,11 +83,19 @@ impl StartError {
     }
 }
 
-/// Serves until SIGTERM, SIGINT or SHUTDOWN. `on_ready` is called once, when commands are taken.
+/// How often the progress of recovery is told.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// Serves until SIGTERM, SIGINT or SHUTDOWN. `on_loading` is called now and then while recovery runs, `on_ready` once,
+/// when commands are taken.
 ///
 /// # Errors
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
-pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
+pub fn run(
+    config: Config,
+    on_loading: impl Fn(&Loading),
+    on_ready: impl FnOnce(&Ready),
+) -> Result<(), StartError> {
     descriptors::provide(config.maxclients);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
@@ -108,7 +117,7 @@ pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartErr
     let local = tokio::task::LocalSet::new();
     let served = local.block_on(&runtime, async {
         let ready = Ready { addresses, shards: router.shards(), cores };
-        serve(&shared, signals, listeners, &dir, || on_ready(&ready)).await
+        serve(&shared, signals, listeners, &dir, on_loading, || on_ready(&ready)).await
     });
     if served.is_ok() {
         for thread in threads {
@@ -147,6 +156,7 @@ async fn serve(
     mut signals: Signals,
     listeners: Vec<TcpListener>,
     dir: &DataDir,
+    on_loading: impl Fn(&Loading),
     on_ready: impl FnOnce(),
 ) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -164,6 +174,7 @@ async fn serve(
     // Clients connect already, and hear -LOADING.
     let recovered = tokio::select! {
         recovered = recover_all(shared, dir) => recovered?,
+        never = tell_loading(shared, on_loading) => match never {},
         _ = terminate.recv() => std::process::exit(0), // nothing was promised yet
         _ = interrupt.recv() => std::process::exit(0),
     };
@@ -184,6 +195,16 @@ async fn serve(
         mailbox.request_blocking(Request::Phase(Phase::Closing));
     }
     Ok(())
+}
+
+/// Tells how far recovery is, for as long as it is let.
+async fn tell_loading(shared: &Shared, on_loading: impl Fn(&Loading)) -> Infallible {
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        if let Some(loading) = shared.loading() {
+            on_loading(&loading);
+        }
+    }
 }
 
 /// Gives a fresh socket to the core with the fewest; gives it back if that core is too far behind.
@@ -283,8 +304,7 @@ fn recover_shard(
     let mut rebuild = Rebuild::new(limits, Seeds { index_key, map_seed: index_key[0] ^ u64::from(id.shard) });
     let mut seen = (0, 0);
     let mut progress = |done: u64, total: u64| {
-        shared.loading_total(total - seen.1);
-        shared.loading_more(done - seen.0);
+        shared.loading_moved(seen, (done, total));
         seen = (done, total);
     };
     let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut progress)?;
