@@ -19,7 +19,8 @@ use super::segment::Segment;
 use super::spare::FileSpare;
 use super::storage::{Page, PageBuf, SegmentFile, SegmentName, SegmentSource, Storage};
 
-const SPARE_NAME: &str = "spare.tmp";
+/// Of the spare and the reserve.
+const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
 const QUARANTINE_NAME: &str = "quarantine";
 /// Bytes copied to the quarantine at a time.
 const COPY_LEN: usize = 1 << 20;
@@ -35,20 +36,22 @@ pub struct FileStorage {
 }
 
 impl FileStorage {
-    /// Opens a shard's directory. Once per process: a spare in it is taken for what an interrupted run left.
+    /// Opens a shard's directory. Once per process: spares in it are taken for what an interrupted run left.
     ///
     /// # Errors
     /// [`JournalError`] if what an interrupted run left cannot be removed.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
-        let spare = dir.join(SPARE_NAME);
-        match fs::remove_file(&spare) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(JournalError::io("remove", spare, error));
+        let spares = SPARE_NAMES.map(|name| dir.join(name));
+        for spare in &spares {
+            match fs::remove_file(spare) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(JournalError::io("remove", spare, error));
+                }
+                _ => {}
             }
-            _ => {}
         }
         let dir = dir.to_path_buf();
-        Ok(Self { dir, spare: FileSpare::new(spare), current: None, reading: None, direct_io: true })
+        Ok(Self { dir, spare: FileSpare::new(spares), current: None, reading: None, direct_io: true })
     }
 
     fn path(&self, segment: SegmentName) -> PathBuf {

@@ -22,7 +22,8 @@ use super::sim_file::{NameChange, Names, SimFile};
 use super::storage::{Page, SegmentFile, SegmentName, SegmentSource, Spare, Storage};
 use super::super_page;
 
-const SPARE_NAME: &str = "spare.tmp";
+/// Of the spare and the reserve, either way round.
+const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
 
 /// The device, as a test sees it.
 #[derive(Clone)]
@@ -42,6 +43,7 @@ struct Disk {
     next_file: u64,
     names: Names,
     spare: Option<SimSpareFile>,
+    reserve: Option<SimSpareFile>,
     /// Counts power cuts and kills: storages of before are dead.
     generation: u64,
     /// Changes made so far, and the one at which the power goes.
@@ -56,6 +58,7 @@ struct Disk {
 
 #[derive(Clone, Copy)]
 struct SimSpareFile {
+    name: &'static str,
     file: u64,
     len: u64,
     done: bool,
@@ -70,6 +73,7 @@ impl SimDisk {
             next_file: 0,
             names: Names::default(),
             spare: None,
+            reserve: None,
             generation: 0,
             changes: 0,
             cut_at: None,
@@ -83,11 +87,13 @@ impl SimDisk {
         disk
     }
 
-    /// Opens the directory. Leftovers of a spare are removed, as the real one does.
+    /// Opens the directory. Leftovers of spares are removed, as the real one does.
     pub fn storage(&self) -> SimStorage {
         let mut disk = self.locked();
-        if disk.names.get(SPARE_NAME).is_some() {
-            disk.names.change(NameChange::Remove(SPARE_NAME.to_owned()));
+        for name in SPARE_NAMES {
+            if disk.names.get(name).is_some() {
+                disk.names.change(NameChange::Remove(name.to_owned()));
+            }
         }
         SimStorage { disk: self.clone(), generation: disk.generation, current: None }
     }
@@ -194,7 +200,7 @@ impl SimDisk {
 impl Disk {
     fn restart(&mut self) {
         self.generation += 1;
-        self.spare = None;
+        (self.spare, self.reserve) = (None, None);
         self.cut_at = None;
         self.off = false;
     }
@@ -333,7 +339,7 @@ impl Storage for SimStorage {
         })?;
         self.change("sync header", &name, |disk| disk.sync(spare.file))?;
         self.change("rename", &name, |disk| {
-            disk.names.change(NameChange::Rename(SPARE_NAME.to_owned(), name.clone(), spare.file));
+            disk.names.change(NameChange::Rename(spare.name.to_owned(), name.clone(), spare.file));
             Ok(())
         })?;
         self.sync_dir()?;
@@ -422,28 +428,60 @@ impl Storage for SimStorage {
 
 impl Spare for SimStorage {
     fn step(&self, len: u64) -> Result<Option<u64>, JournalError> {
-        if let Some(spare) = self.look("make segment", SPARE_NAME, |disk| Ok(disk.spare.filter(|spare| spare.done)))? {
-            return Ok(Some(spare.len));
-        }
-        self.change("make segment", SPARE_NAME, |disk| {
-            if let Some(mut spare) = disk.spare {
-                disk.sync(spare.file)?;
-                spare.done = true;
-                disk.spare = Some(spare);
-                return Ok(Some(spare.len));
-            }
-            if disk.full {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            let file = disk.create(SPARE_NAME);
-            disk.file(file).set_len(len);
-            disk.spare = Some(SimSpareFile { file, len, done: false });
-            Ok(None)
-        })
+        self.make(|disk| (&mut disk.spare, disk.reserve), len)
     }
 
     fn is_ready(&self) -> bool {
         self.disk.locked().spare.is_some_and(|spare| spare.done)
+    }
+
+    fn step_reserve(&self, len: u64) -> Result<Option<u64>, JournalError> {
+        self.make(|disk| (&mut disk.reserve, disk.spare), len)
+    }
+
+    fn has_reserve(&self) -> bool {
+        self.disk.locked().reserve.is_some_and(|reserve| reserve.done)
+    }
+
+    fn take_reserve(&self) -> bool {
+        let disk = &mut *self.disk.locked();
+        let Some(reserve) = disk.reserve.take_if(|reserve| reserve.done) else { return false };
+        if let Some(unfinished) = disk.spare.replace(reserve) {
+            disk.names.change(NameChange::Remove(unfinished.name.to_owned()));
+        }
+        true
+    }
+}
+
+impl SimStorage {
+    /// One step of making the first file that `place` shows, not at the path of the second.
+    fn make(
+        &self,
+        place: fn(&mut Disk) -> (&mut Option<SimSpareFile>, Option<SimSpareFile>),
+        len: u64,
+    ) -> Result<Option<u64>, JournalError> {
+        let op = "make segment";
+        let finished = |disk: &mut Disk| Ok(place(disk).0.filter(|made| made.done));
+        if let Some(made) = self.look(op, SPARE_NAMES[0], finished)? {
+            return Ok(Some(made.len));
+        }
+        self.change(op, SPARE_NAMES[0], |disk| {
+            if let Some(mut made) = *place(disk).0 {
+                disk.sync(made.file)?;
+                made.done = true;
+                *place(disk).0 = Some(made);
+                return Ok(Some(made.len));
+            }
+            if disk.full {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let other = place(disk).1.map(|other| other.name);
+            let name = SPARE_NAMES.into_iter().find(|name| Some(*name) != other).expect("two names for two files");
+            let file = disk.create(name);
+            disk.file(file).set_len(len);
+            *place(disk).0 = Some(SimSpareFile { name, file, len, done: false });
+            Ok(None)
+        })
     }
 }
 

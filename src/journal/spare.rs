@@ -5,6 +5,13 @@
 //! that stay would come in large folios, and then a commit of 256 bytes writes 1 MiB to the device (decision 0007).
 //! One step is 1 MiB and its sync, so that commits beside it do not feel it. The file under construction stands behind a
 //! lock that is held for one step: a helper thread works at it, and the committer finishes what is missing when it needs it.
+//!
+//! ```text
+//!  step ─────────▶ spare ──(name)──▶ the next segment
+//!                    ▲ take_reserve: the disk is full, and no spare can be made
+//!  step_reserve ─▶ reserve
+//! ```
+//! Two paths are enough, for there are never more than two such files: either may be the spare.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -22,15 +29,23 @@ use super::storage::{Page, PageBuf, Spare};
 /// Bytes zeroed and synced in one step.
 const STEP_LEN: usize = 1 << 20;
 
-/// Makes one shard's spares. Clones work on the same file.
+/// Makes one shard's spares. Clones work on the same files.
 #[derive(Clone)]
 pub struct FileSpare {
-    path: PathBuf,
-    making: Arc<Mutex<Option<Making>>>,
+    paths: [PathBuf; 2],
+    files: Arc<Mutex<Files>>,
 }
 
-/// The file under construction.
+/// What there is.
+#[derive(Default)]
+struct Files {
+    spare: Option<Making>,
+    reserve: Option<Making>,
+}
+
+/// A file under construction, or finished.
 struct Making {
+    path: PathBuf,
     file: File,
     /// The same file past the page cache, if the file system can.
     direct: Option<File>,
@@ -40,52 +55,78 @@ struct Making {
 }
 
 impl FileSpare {
-    /// Makes spares at `path`, where no file is.
-    pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, making: Arc::default() }
+    /// Makes spares at `paths`, where no files are.
+    pub(super) fn new(paths: [PathBuf; 2]) -> Self {
+        Self { paths, files: Arc::default() }
     }
 
     /// Writes the first page of the finished spare, syncs it and gives it its name: from then on it is no spare. Under the
     /// lock, for a helper that comes late begins the next one at the same path.
     ///
+    /// # Errors
+    /// The system's. "No room" is only said of the new name; then the spare is as finished as before.
+    ///
     /// # Panics
     /// If no spare is finished.
     pub(super) fn name(&self, path: &Path, header: &Page) -> io::Result<(File, u64)> {
-        let mut making = self.locked();
-        let made = making.as_ref().filter(|made| made.zeroed == made.len).expect("the committer finishes the spare");
-        made.file.write_all_at(header, 0)?;
-        rustix::fs::fdatasync(&made.file)?;
-        std::fs::rename(&self.path, path)?;
-        let made = making.take().expect("just seen");
+        let spare = &mut self.locked().spare;
+        let made = spare.as_ref().filter(|made| made.is_finished()).expect("the committer finishes the spare");
+        // A page that was allocated and zeroed needs no room: if it cannot be written, that is a fault of the device.
+        let written = made.file.write_all_at(header, 0).and_then(|()| Ok(rustix::fs::fdatasync(&made.file)?));
+        written.map_err(io::Error::other)?;
+        std::fs::rename(&made.path, path)?;
+        let made = spare.take().expect("just seen");
         Ok((made.file, made.len))
     }
 
-    /// Removes the file. Best effort: what stays behind is removed at the next start.
-    fn give_up(&self) {
-        let _ = std::fs::remove_file(&self.path);
+    fn locked(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().expect("no panic under this lock")
     }
 
-    fn locked(&self) -> MutexGuard<'_, Option<Making>> {
-        self.making.lock().expect("no panic under this lock")
-    }
-
-    fn begin(&self, len: u64) -> io::Result<Making> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&self.path)?;
-        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, len) {
-            // A file system that cannot allocate ahead still does so for the zeros that follow.
-            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-            Err(error) => {
-                self.give_up();
-                return Err(error.into());
-            }
-        }
-        let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
-        let direct = OpenOptions::new().write(true).custom_flags(flag).open(&self.path).ok();
-        Ok(Making { file, direct, zeros: PageBuf::new(STEP_LEN), len, zeroed: 0 })
+    /// Does one step of making the file of `slot`; `other` is the one beside it.
+    fn make(&self, slot: &mut Option<Making>, other: Option<&Making>, len: u64) -> Result<Option<u64>, JournalError> {
+        assert!(len.is_multiple_of(PAGE as u64), "a segment is made of pages");
+        let is_free = |path: &&PathBuf| other.is_none_or(|other| other.path != **path);
+        let path = self.paths.iter().find(is_free).expect("one file is beside it, or none");
+        let result = match slot.as_mut() {
+            Some(made) if made.is_finished() => return Ok(Some(made.len)),
+            Some(made) => made.step(),
+            None => Making::begin(path.clone(), len).map(|made| *slot = Some(made)),
+        };
+        result.map_err(|source| {
+            let path = slot.take().map_or_else(|| path.clone(), Making::give_up);
+            JournalError::io("make segment", path, source)
+        })?;
+        Ok(slot.as_ref().filter(|made| made.is_finished()).map(|made| made.len))
     }
 }
 
 impl Making {
+    fn begin(path: PathBuf, len: u64) -> io::Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
+        let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
+        let direct = OpenOptions::new().write(true).custom_flags(flag).open(&path).ok();
+        let made = Self { path, file, direct, zeros: PageBuf::new(STEP_LEN), len, zeroed: 0 };
+        match rustix::fs::fallocate(&made.file, rustix::fs::FallocateFlags::empty(), 0, len) {
+            // A file system that cannot allocate ahead still does so for the zeros that follow.
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(made),
+            Err(error) => {
+                made.give_up();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Removes the file. Best effort: what stays behind is removed at the next start.
+    fn give_up(self) -> PathBuf {
+        let _ = std::fs::remove_file(&self.path);
+        self.path
+    }
+
+    fn is_finished(&self) -> bool {
+        self.zeroed == self.len
+    }
+
     fn step(&mut self) -> io::Result<()> {
         let zeros = &self.zeros.bytes()[..(self.len - self.zeroed).min(STEP_LEN as u64) as usize];
         match self.direct.as_ref().map(|direct| direct.write_all_at(zeros, self.zeroed)) {
@@ -107,24 +148,30 @@ impl Making {
 
 impl Spare for FileSpare {
     fn step(&self, len: u64) -> Result<Option<u64>, JournalError> {
-        assert!(len.is_multiple_of(PAGE as u64), "a segment is made of pages");
-        let mut making = self.locked();
-        let result = match making.as_mut() {
-            Some(made) if made.zeroed == made.len => return Ok(Some(made.len)),
-            Some(made) => made.step(),
-            None => self.begin(len).map(|made| *making = Some(made)),
-        };
-        result.map_err(|source| {
-            if making.take().is_some() {
-                self.give_up();
-            }
-            JournalError::io("make segment", &self.path, source)
-        })?;
-        Ok(making.as_ref().filter(|made| made.zeroed == made.len).map(|made| made.len))
+        let Files { spare, reserve } = &mut *self.locked();
+        self.make(spare, reserve.as_ref(), len)
     }
 
     fn is_ready(&self) -> bool {
-        self.locked().as_ref().is_some_and(|made| made.zeroed == made.len)
+        self.locked().spare.as_ref().is_some_and(Making::is_finished)
+    }
+
+    fn step_reserve(&self, len: u64) -> Result<Option<u64>, JournalError> {
+        let Files { spare, reserve } = &mut *self.locked();
+        self.make(reserve, spare.as_ref(), len)
+    }
+
+    fn has_reserve(&self) -> bool {
+        self.locked().reserve.as_ref().is_some_and(Making::is_finished)
+    }
+
+    fn take_reserve(&self) -> bool {
+        let Files { spare, reserve } = &mut *self.locked();
+        let Some(made) = reserve.take_if(|made| made.is_finished()) else { return false };
+        if let Some(unfinished) = spare.replace(made) {
+            unfinished.give_up();
+        }
+        true
     }
 }
 
@@ -132,10 +179,14 @@ impl Spare for FileSpare {
 mod tests {
     use super::*;
 
+    fn paths(dir: &Path) -> [PathBuf; 2] {
+        ["spare.tmp", "reserve.tmp"].map(|name| dir.join(name))
+    }
+
     #[test]
     fn a_spare_grows_in_steps_and_is_named_once() {
         let dir = tempfile::tempdir().expect("a directory");
-        let spare = FileSpare::new(dir.path().join("spare.tmp"));
+        let spare = FileSpare::new(paths(dir.path()));
         let helper = spare.clone();
         assert_eq!(spare.step(3 << 20).expect("begun"), None);
         assert_eq!(helper.step(3 << 20).expect("1 MiB"), None);
@@ -156,13 +207,12 @@ mod tests {
     #[test]
     fn a_file_in_the_way_is_an_error_not_a_segment() {
         let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("gone").join("spare.tmp");
-        let spare = FileSpare::new(path);
+        let spare = FileSpare::new(paths(&dir.path().join("gone")));
         assert_eq!(spare.step(1 << 20).expect_err("no such directory").exit_code(), 70);
         assert!(!spare.is_ready());
-        let path = dir.path().join("somebody's");
+        let [path, _] = paths(dir.path());
         std::fs::write(&path, b"mine").expect("written");
-        assert_eq!(FileSpare::new(path.clone()).step(1 << 20).expect_err("in the way").exit_code(), 70);
+        assert_eq!(FileSpare::new(paths(dir.path())).step(1 << 20).expect_err("in the way").exit_code(), 70);
         assert_eq!(std::fs::read(&path).expect("still there"), b"mine");
     }
 }

@@ -149,6 +149,18 @@ pub trait Spare: Clone + Send + 'static {
 
     /// Whether a finished spare waits.
     fn is_ready(&self) -> bool;
+
+    /// As [`Self::step`], for the reserve: a second file, kept until the disk is full and no spare can be made.
+    ///
+    /// # Errors
+    /// As [`Self::step`].
+    fn step_reserve(&self, len: u64) -> Result<Option<u64>, JournalError>;
+
+    /// Whether a finished reserve waits.
+    fn has_reserve(&self) -> bool;
+
+    /// Makes the finished reserve the finished spare, in the place of whatever was begun there. `false`: there is none.
+    fn take_reserve(&self) -> bool;
 }
 
 /// Reads segments through the page cache, for history and old replays.

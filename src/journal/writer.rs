@@ -163,6 +163,44 @@ impl<S: Storage> Committer<S> {
         self.write_super().inspect_err(|_| self.poisoned = true)
     }
 
+    /// Makes all that was committed durable, whatever the policy, and notes it in a super.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn note(&mut self) -> Result<(), JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned { shard: self.id.shard });
+        }
+        if self.synced != self.end {
+            self.storage.sync().inspect_err(|_| self.poisoned = true)?;
+            self.synced = self.end;
+        }
+        self.idle()
+    }
+
+    /// Lets segments go whose blocks all stand below `below`: they leave the list, then the super names the first that is
+    /// kept. Their files are the caller's to remove.
+    ///
+    /// # Errors
+    /// As [`Self::commit`].
+    pub fn let_go(&mut self, below: Lsn) -> Result<Vec<SegmentName>, JournalError> {
+        if self.poisoned {
+            return Err(JournalError::Poisoned { shard: self.id.shard });
+        }
+        let gone: Vec<_> = {
+            let mut kept = self.segments.write().expect("no panic under this lock");
+            let gone = kept.windows(2).take_while(|pair| pair[1].base <= below).count();
+            kept.drain(..gone).collect()
+        };
+        if !gone.is_empty() {
+            let kept = self.segments.read().expect("no panic under this lock");
+            self.last_super.oldest_lsn = kept.first().expect("the newest stays").base;
+            drop(kept);
+            self.write_super().inspect_err(|_| self.poisoned = true)?;
+        }
+        Ok(gone)
+    }
+
     /// Whether it is time to make the next segment's file, with [`Self::spare`] and [`Self::segment_len`], away from
     /// here: the current one is half full. True until that is done; start one maker only.
     pub fn wants_spare(&self) -> bool {

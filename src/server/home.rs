@@ -6,10 +6,11 @@
 
 use super::fatal;
 use super::mailbox::Mailbox;
+use super::room::Room;
 use crate::clock::Clock;
 use crate::journal::Block;
 use crate::journal::storage::Spare;
-use crate::journal::{JournalError, Lsn};
+use crate::journal::{JournalError, Lsn, SegmentName};
 use crate::server::{Committer, HomeShard};
 use crate::shard::batch::Reply;
 use crate::telemetry::{CreditTotals, ShardFacts};
@@ -29,6 +30,8 @@ pub(super) struct Home {
     /// When the newest commit ended, until the super knows of it.
     committed_at_ms: Option<u64>,
     making_spare: Arc<AtomicBool>,
+    /// What a lent committer came back with.
+    lent: Option<Lent>,
     stats: CommitStats,
 }
 
@@ -48,18 +51,39 @@ struct Job {
     task: Task,
 }
 
-enum Task {
+/// What a committer is to do.
+pub(super) enum Task {
+    /// Make a block durable.
     Commit(Arc<Block>),
+    /// Tell the super, if it does not know, what is durable.
     Idle,
+    /// Make all that was committed durable, and tell the super.
+    Note,
+    /// Let segments go that lie wholly below this.
+    LetGo(Lsn),
+}
+
+/// What a committer did that was lent for a task of the caller's.
+pub(super) enum Lent {
+    /// [`Task::Note`] is done.
+    Noted,
+    /// These segments are of no meaning any more: their files can be removed.
+    LetGo(Vec<SegmentName>),
 }
 
 /// A committer on its way back.
 pub(super) struct Committed {
     place: usize,
     committer: Box<Committer>,
-    result: Result<Option<Lsn>, JournalError>,
+    result: Result<Output, JournalError>,
     sync_ns: u64,
-    block: Option<Arc<Block>>,
+}
+
+enum Output {
+    /// The log is durable up to here: the block's end.
+    Durable(Lsn, Arc<Block>),
+    Idle,
+    Lent(Lent),
 }
 
 impl Home {
@@ -70,6 +94,7 @@ impl Home {
             sync_ns_mean: 0,
             committed_at_ms: None,
             making_spare: Arc::default(),
+            lent: None,
             stats: CommitStats::default(),
         }
     }
@@ -94,16 +119,20 @@ impl Home {
 
     /// Takes the committer back, and releases what its block made durable. A failed sync ends the process here.
     pub(super) fn finish(&mut self, committed: Committed, done: &mut Done<'_>) {
-        let Committed { committer, result, sync_ns, block, .. } = committed;
-        let durable = match result {
-            Ok(durable) => durable,
-            Err(error) => fatal::journal(self.shard.id(), self.shard.log(), &error),
-        };
+        let Committed { committer, result, sync_ns, .. } = committed;
+        let output = result.unwrap_or_else(|error| fatal::journal(self.shard.id(), self.shard.log(), &error));
         if committer.wants_spare() && !self.making_spare.swap(true, Ordering::Relaxed) {
             make_spare(&committer, self.making_spare.clone());
         }
         self.committer = Some(committer);
-        let (Some(durable), Some(block)) = (durable, block) else { return };
+        let (durable, block) = match output {
+            Output::Durable(durable, block) => (durable, block),
+            Output::Idle => return,
+            Output::Lent(lent) => {
+                self.lent = Some(lent);
+                return;
+            }
+        };
         self.sync_ns_mean = (self.sync_ns_mean * 7 + sync_ns) / 8;
         self.committed_at_ms = Some(done.now_ms);
         self.stats.commits += 1;
@@ -124,6 +153,31 @@ impl Home {
             self.committed_at_ms = None;
             journal.send(Job { place, committer, task: Task::Idle });
         }
+    }
+
+    /// The committer, while it is here: no block and no task is under way.
+    pub(super) fn committer(&self) -> Option<&Committer> {
+        self.committer.as_deref()
+    }
+
+    /// Has the journal thread do `task`, another than a commit; [`Home::take_lent`] gives what came of it. A failure ends
+    /// the process, as that of a commit.
+    ///
+    /// # Panics
+    /// If the committer is not here.
+    pub(super) fn lend(&mut self, place: usize, journal: &JournalThread, task: Task) {
+        let committer = self.committer.take().expect("the caller saw it here");
+        journal.send(Job { place, committer, task });
+    }
+
+    /// What the committer did when it was lent last, once.
+    pub(super) fn take_lent(&mut self) -> Option<Lent> {
+        self.lent.take()
+    }
+
+    /// How much room the disk has for the shard's log.
+    pub(super) fn room(&self) -> Room {
+        Room::Ample
     }
 
     /// When [`Home::idle`] has work.
@@ -182,12 +236,14 @@ pub(super) struct Done<'a> {
 impl Job {
     fn run(mut self, clock: &dyn Clock) -> Committed {
         let start_ns = clock.boot_ns();
-        let (result, block) = match self.task {
-            Task::Commit(block) => (self.committer.commit(&block).map(Some), Some(block)),
-            Task::Idle => (self.committer.idle().map(|()| None), None),
+        let result = match self.task {
+            Task::Commit(block) => self.committer.commit(&block).map(|durable| Output::Durable(durable, block)),
+            Task::Idle => self.committer.idle().map(|()| Output::Idle),
+            Task::Note => self.committer.note().map(|()| Output::Lent(Lent::Noted)),
+            Task::LetGo(below) => self.committer.let_go(below).map(|gone| Output::Lent(Lent::LetGo(gone))),
         };
         let sync_ns = clock.boot_ns() - start_ns;
-        Committed { place: self.place, committer: self.committer, result, sync_ns, block }
+        Committed { place: self.place, committer: self.committer, result, sync_ns }
     }
 }
 

@@ -25,6 +25,7 @@ mod inquiry;
 mod mailbox;
 mod quota;
 mod readers;
+mod room;
 mod router;
 mod shared;
 mod sockets;

@@ -11,6 +11,7 @@
 //! record that it shows is durable. Absent on purpose: who runs the committer, and when (the server's business, and
 //! the simulator's).
 
+mod admission;
 mod audit;
 pub mod batch;
 pub mod errand;
@@ -21,6 +22,7 @@ mod rebuild;
 mod recall;
 mod trail;
 
+pub use admission::Admission;
 pub use parked::WALKS_AWAY_MAX;
 pub use rebuild::Rebuild;
 
@@ -30,6 +32,7 @@ use crate::ledger::codec;
 use crate::ledger::command::{Command, Op};
 use crate::ledger::id::Lsn;
 use crate::ledger::outcome::Outcome;
+use crate::ledger::rejection::Rejection;
 use crate::ledger::{Decision, Ledger, Located, Sought, TxKey, outcome_of};
 use batch::{Reply, Ticket};
 use errand::Task;
@@ -52,6 +55,9 @@ pub struct Shard<R: SegmentSource> {
     /// Most records that one walk touches.
     walk_max: u64,
     parked: Parked,
+    admission: Admission,
+    /// Commands refused because the disk is full.
+    refused: u64,
     /// What the ids of the command at hand mean: its own, and the one that a REFUND is of.
     recalled: [Recalled; 2],
 }
@@ -116,6 +122,8 @@ impl<R: SegmentSource> Shard<R> {
             now_ms: last_now_ms,
             walk_max,
             parked: Parked::default(),
+            admission: Admission::All,
+            refused: 0,
             recalled: Default::default(),
         }
     }
@@ -141,7 +149,10 @@ impl<R: SegmentSource> Shard<R> {
             return executed;
         }
         let (at, key) = self.ledger.find(&sought, command.account);
-        self.settle(at, now_ms);
+        if !self.settle(at, now_ms) {
+            self.refuse(ticket, Rejection::DiskFull { reserve_is_used: true }, released);
+            return Executed::Decided;
+        }
         let wanting = match command.op {
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => {
                 self.ask(at, key, ticket, command, now_ms, released)
@@ -158,17 +169,33 @@ impl<R: SegmentSource> Shard<R> {
     pub fn expire(&mut self, now_ms: u64, budget: usize) -> bool {
         let now_ms = self.advance_clock(now_ms);
         for _ in 0..budget {
-            match self.ledger.due(now_ms) {
-                Some(at) => self.settle(at, now_ms),
-                None => break,
+            let Some(at) = self.ledger.due(now_ms) else { break };
+            if !self.settle(at, now_ms) {
+                break;
             }
         }
         self.next_expiry().is_some_and(|at_ms| at_ms <= now_ms)
     }
 
-    /// Unix milliseconds of the next deadline, at the latest: when [`Shard::expire`] has work. Never after it.
+    /// Unix milliseconds of the next deadline, at the latest: when [`Shard::expire`] has work. Never after it. `None` too
+    /// while [`Admission`] lets nothing expire.
     pub fn next_expiry(&self) -> Option<u64> {
-        self.ledger.next_expiry()
+        if self.admission.expires_the_idle() { self.ledger.next_expiry() } else { None }
+    }
+
+    /// From now on only such changes are taken.
+    pub fn set_admission(&mut self, admission: Admission) {
+        self.admission = admission;
+    }
+
+    /// Which changes are taken.
+    pub fn admission(&self) -> Admission {
+        self.admission
+    }
+
+    /// Commands refused so far because the disk was full.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 
     /// Closes the open block and gives it out for commit. `None`: nothing to commit, or one is in flight.
@@ -226,15 +253,20 @@ impl<R: SegmentSource> Shard<R> {
         self.now_ms
     }
 
-    /// Expires every due hold of the account, each at its deadline (R3, R4).
-    fn settle(&mut self, at: Located, now_ms: u64) {
+    /// Expires every due hold of the account, each at its deadline (R3, R4). `false`: one is due, and may not become a
+    /// record now.
+    fn settle(&mut self, at: Located, now_ms: u64) -> bool {
         while let Some(event) = self.ledger.settle(at, now_ms) {
+            if self.admission == Admission::Nothing {
+                return false;
+            }
             let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
             let record = self.log.record(lsn).expect("a record just appended is in memory");
             let event = codec::decode(record).expect("a record just encoded decodes");
             let key = self.ledger.key(event.account, event.tx);
             self.ledger.apply(at, key, &event, lsn);
         }
+        true
     }
 
     /// Decides a command, if all that its ids mean is at hand; else says what is to be read.
@@ -260,6 +292,10 @@ impl<R: SegmentSource> Shard<R> {
         match self.ledger.decide(at, command, &own, &of, now_ms) {
             Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
             Decision::Commit(ref event) => {
+                if let Some(rejection) = self.admission.refuses(event) {
+                    self.refuse(ticket, rejection, released);
+                    return None;
+                }
                 let key = key.expect("only writes make events");
                 let lsn = self.log.append(now_ms, |record| codec::encode(event, record));
                 self.ledger.apply(at, key, event, lsn);
@@ -267,6 +303,12 @@ impl<R: SegmentSource> Shard<R> {
             }
         }
         None
+    }
+
+    /// A "no" that shows nothing of the account, so it waits for nothing.
+    fn refuse(&mut self, ticket: Ticket, rejection: Rejection, released: &mut Vec<Reply>) {
+        self.refused += u64::from(matches!(rejection, Rejection::DiskFull { .. }));
+        released.push(Reply { ticket, outcome: Outcome::Rejected(rejection) });
     }
 
     /// A read or a replay: it shows the account's newest record at most.
