@@ -43,10 +43,10 @@ struct Due {
 }
 
 /// A SAVE that is answered when all shards of the core are saved.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Waiter {
+#[derive(Debug)]
+struct Waiter {
     /// Core that asked, and its number for it.
-    pub(super) to: (u16, u64),
+    to: (u16, u64),
     asked: u64,
 }
 
@@ -112,19 +112,18 @@ impl Schedule {
     }
 
     /// The next waiter whose saves have all ended, and how: the first failure.
-    pub(super) fn next_answer(&mut self) -> Option<(Waiter, Result<(), String>)> {
+    pub(super) fn next_answer(&mut self) -> Option<((u16, u64), Result<(), String>)> {
         let asked = self.waiters.front()?.asked;
         if self.shards.iter().any(|shard| shard.served < asked) {
             return None;
         }
         let failure = self.shards.iter().find_map(|shard| shard.failure.clone());
-        self.waiters.pop_front().map(|waiter| (waiter, failure.map_or(Ok(()), Err)))
+        self.waiters.pop_front().map(|waiter| (waiter.to, failure.map_or(Ok(()), Err)))
     }
 
-    /// Nothing will be saved any more: all waiters.
-    pub(super) fn give_up(&mut self) -> impl Iterator<Item = Waiter> {
-        self.shards.iter_mut().for_each(|shard| shard.due_lsn = Lsn::MAX);
-        self.waiters.drain(..)
+    /// Nothing will be saved any more: all who wait.
+    pub(super) fn give_up(&mut self) -> impl Iterator<Item = (u16, u64)> {
+        self.waiters.drain(..).map(|waiter| waiter.to)
     }
 
     /// Whether the newest save of shard `place` failed.
@@ -184,11 +183,10 @@ mod tests {
         schedule.begun(0, 20);
         schedule.ask(Some((3, 8)));
         assert_eq!(schedule.ended(0, 3, Err("no room".to_owned())), 1);
-        let (waiter, result) = schedule.next_answer().expect("both shards have ended");
-        assert_eq!((waiter.to, result), ((3, 7), Err("no room".to_owned())));
+        assert_eq!(schedule.next_answer(), Some(((3, 7), Err("no room".to_owned()))), "both shards have ended");
         assert_eq!(schedule.next_answer(), None, "the second command waits for both again");
         assert!(schedule.is_due(0, 0) && schedule.is_due(1, 0), "a failure does not hold a command up");
-        assert_eq!(schedule.give_up().map(|waiter| waiter.to).collect::<Vec<_>>(), [(3, 8)]);
+        assert_eq!(schedule.give_up().collect::<Vec<_>>(), [(3, 8)]);
     }
 
     #[test]
