@@ -27,7 +27,26 @@ impl Ledger {
     /// If the event does not follow from those before it. The ledger is unchanged then.
     pub fn replay(&mut self, event: &Event<'_>, lsn: Lsn) -> Result<(), Violation> {
         let (at, key) = (self.locate(event.account), self.key(event.account, event.tx));
+        self.replay_at(at, key, event, lsn)
+    }
+
+    /// As [`Ledger::replay`], of an event that was looked up.
+    pub(crate) fn replay_at(&mut self, at: Located, key: TxKey, event: &Event<'_>, lsn: Lsn) -> Result<(), Violation> {
         self.step(at, key, event, lsn).map(drop).map_err(|fault| Violation::of(event, fault))
+    }
+
+    /// What an event that the account's state has already says about ids, for an index that may not know it. An id
+    /// that answers with a hold has been used again since.
+    pub(crate) fn recall(&mut self, key: TxKey, event: &Event<'_>, lsn: Lsn) {
+        if matches!(event.change, Change::Reserve { .. }) {
+            return;
+        }
+        let of = matches!(event.change, Change::Refund { .. }).then(|| self.key(event.account, event.of()));
+        for key in [Some(key), of].into_iter().flatten() {
+            if !matches!(self.index.lookup(key), Prior::Active(_)) {
+                self.index.record(key, lsn);
+            }
+        }
     }
 
     fn step(&mut self, at: Located, key: TxKey, event: &Event<'_>, lsn: Lsn) -> Result<Located, Fault> {
@@ -69,7 +88,10 @@ impl Ledger {
             }
             (_, None) => self.index.record(key, lsn),
         }
-        self.sums.add(event);
+        self.sums.add(event, lsn);
+        if let Some(opened_lsn) = event.opened_lsn() {
+            self.retention.need(lsn, opened_lsn);
+        }
         Ok(Located { hash: at.hash, number: Some(number) })
     }
 

@@ -245,6 +245,11 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         self.tables.iter().flat_map(Table::entries)
     }
 
+    /// The entries of one table.
+    pub(crate) fn table(&self, at: usize) -> impl Iterator<Item = (K, V)> {
+        self.tables[at].entries()
+    }
+
     /// How many tables there are.
     pub(crate) fn tables(&self) -> usize {
         self.tables.len()

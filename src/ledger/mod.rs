@@ -21,6 +21,7 @@ pub mod id;
 pub mod invariants;
 pub mod outcome;
 pub mod rejection;
+pub mod snapshot;
 
 mod account;
 mod apply;
@@ -246,6 +247,16 @@ impl Ledger {
             self.next_sweep_ms = now_ms.saturating_add(self.limits.tx_retention_ms / SWEEPS_PER_RETENTION);
         }
         self.index.sweep(budget);
+    }
+
+    /// Ids that only records below this name are forgotten.
+    pub fn floor(&self) -> Lsn {
+        self.index.floor()
+    }
+
+    /// Forgets ids as a ledger has whose [`Ledger::floor`] is `floor`, if that is higher: so two can be compared.
+    pub fn forget_below(&mut self, floor: Lsn) {
+        self.index.forget_below(floor);
     }
 
     /// Where the RESERVE of an active hold stands.

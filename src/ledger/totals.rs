@@ -2,6 +2,7 @@
 
 use super::account::Accounts;
 use super::event::{Change, Event};
+use super::id::Lsn;
 use super::reservation::Reservations;
 use super::transactions::Transactions;
 
@@ -49,11 +50,28 @@ pub(crate) struct Sums {
     reserved: u128,
     declined: u64,
     expired: u64,
+    /// Records below this are counted.
+    counted: Lsn,
 }
 
 impl Sums {
-    /// Counts an event.
-    pub(crate) fn add(&mut self, event: &Event<'_>) {
+    /// Sums as a snapshot has them: what records below `end` gave.
+    pub(crate) fn from_parts([entries, declined, expired]: [u64; 3], sums: [u128; 5], end: Lsn) -> Self {
+        let [granted, debited, captured, refunded, reserved] = sums;
+        Self { entries, granted, debited, captured, refunded, reserved, declined, expired, counted: end }
+    }
+
+    /// Entries, declined, expired; granted, debited, captured, refunded, reserved.
+    pub(crate) fn parts(&self) -> ([u64; 3], [u128; 5]) {
+        let sums = [self.granted, self.debited, self.captured, self.refunded, self.reserved];
+        ([self.entries, self.declined, self.expired], sums)
+    }
+
+    /// Counts the event at `lsn`, unless a snapshot has counted it.
+    pub(crate) fn add(&mut self, event: &Event<'_>, lsn: Lsn) {
+        if lsn < self.counted {
+            return;
+        }
         self.entries += 1;
         let amount = u128::from(event.amount);
         match event.change {

@@ -51,6 +51,11 @@ impl TxKey {
         let hash = SipHasher13::new_with_keys(seed[0], seed[1]).hash(&input[..end]);
         Self { hi: hash.h1.max(1), lo: hash.h2, spot: Place::NOWHERE }
     }
+
+    /// The key of two words that [`Transactions::recorded`] gave; `None`: of others.
+    pub(crate) fn of_words([hi, lo]: [u64; 2]) -> Option<Self> {
+        (hi != 0).then_some(Self { hi, lo, spot: Place::NOWHERE })
+    }
 }
 
 /// What the index says about an id.
@@ -180,6 +185,24 @@ impl Transactions {
             seen += self.entries.retain(at, |entry| entry.is_kept(floor));
             self.cursor = (at + 1 < self.entries.tables()).then_some(at + 1);
         }
+    }
+
+    /// Below this a hit is a miss.
+    pub(crate) fn floor(&self) -> Lsn {
+        self.floor
+    }
+
+    /// How many tables there are: [`Transactions::recorded`] takes their numbers. An entry moves within its table, or to
+    /// a new one behind all others.
+    pub(crate) fn tables(&self) -> usize {
+        self.entries.tables()
+    }
+
+    /// The entries of a table that are not forgotten and no holds: their key's two words, and the record.
+    pub(crate) fn recorded(&self, table: usize) -> impl Iterator<Item = ([u64; 2], Lsn)> {
+        let is_recorded = |entry: &Entry| entry.is_kept(self.floor) && entry.value & ACTIVE == 0;
+        let entries = self.entries.table(table).filter(move |(_, entry)| is_recorded(entry));
+        entries.map(|(hi, entry)| ([hi, entry.lo], entry.value))
     }
 
     /// Every entry that is not forgotten: its key's two words and what it answers.

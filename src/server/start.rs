@@ -356,8 +356,14 @@ async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &
     for RecoveredShard { number, opened, rebuild } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let mut shard =
-            Shard::new(number, rebuild.into_ledger(), log, reader, shared.now_ms(), shared.config.history_walk_max);
+        let mut shard = Shard::new(
+            number,
+            rebuild.into_ledger().expect("accounts add up"),
+            log,
+            reader,
+            shared.now_ms(),
+            shared.config.history_walk_max,
+        );
         shard.mark(BlockKind::Fence, shared.now_ms());
         let home = Home::new(shard, Box::new(committer));
         let core = usize::from(shared.router.core(number));

@@ -14,6 +14,7 @@
 mod admission;
 mod audit;
 pub mod batch;
+mod copying;
 pub mod errand;
 mod parked;
 mod pending;
@@ -23,6 +24,7 @@ mod recall;
 mod trail;
 
 pub use admission::Admission;
+pub use copying::CopyStep;
 pub use parked::WALKS_AWAY_MAX;
 pub use rebuild::Rebuild;
 

@@ -152,7 +152,7 @@ fn start(dir: &DataDir, shard: u16, now_ms: u64) -> Result<Home, JournalError> {
     let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut |_, _| {})?;
     let reader = opened.reader();
     let Opened { committer, log, .. } = opened;
-    let mut shard = Shard::new(shard, rebuild.into_ledger(), log, reader, now_ms, 1_000);
+    let mut shard = Shard::new(shard, rebuild.into_ledger().expect("accounts add up"), log, reader, now_ms, 1_000);
     shard.mark(BlockKind::Fence, now_ms);
     Ok(Home { shard, committer })
 }

@@ -123,7 +123,7 @@ impl World {
         let storage = self.disks[usize::from(shard)].storage();
         let opened = recover(storage, &options, &mut sink, &mut |_, _| {})?;
         check_trails(&records);
-        Ok((opened, rebuild.into_ledger()))
+        Ok((opened, rebuild.into_ledger().expect("accounts add up")))
     }
 
     /// The process runs: on any number of cores, with time as the logs and the wall have it.

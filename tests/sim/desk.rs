@@ -132,7 +132,7 @@ fn start(disk: &SimDisk, now_ms: u64) -> (Shard<SimStorage>, Committer<SimStorag
     let opened = opened.expect("no disk is broken");
     let reader = opened.reader();
     let Opened { committer, log, .. } = opened;
-    let mut shard = Shard::new(0, rebuild.into_ledger(), log, reader, now_ms, 100_000);
+    let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, now_ms, 100_000);
     shard.mark(BlockKind::Fence, now_ms);
     (shard, committer)
 }

@@ -1,0 +1,86 @@
+//! Snapshots of a ledger, as far as the rules know them: what is copied while commands go on, and how it is read back.
+//!
+//! ```text
+//!   log   ----B----------------------------------E-------> end        B begin, E end of the copy
+//!   copy      table, table, .. accounts, accounts, footer            a step between two turns of commands
+//!   start     items of the copy, then every record from B on
+//! ```
+//! The copy is fuzzy: each item is as it was when its step came. It is right all the same, because replay makes good
+//! what happened between:
+//! - An account with its holds is copied whole, so it is the state after exactly the records up to its `last_lsn`.
+//!   Those at or below it are in the copy, later ones are applied and judged as ever.
+//! - An id is copied only with a value below B. It had that value all the time since B, or a record from B on sets
+//!   another, and that record comes again. A hold comes with its account and overrides what the index said.
+//! - Tables of the index are copied whole, one a step: entries move within a table, or to a new one behind all others.
+//! - Sums, floor and block times are those of E; records below E add nothing to them.
+//!
+//! docs/snapshot-format.md has every byte of the items, and the container around them, which is the journal's.
+//! Absent on purpose: files, checksums, what begins a copy and when; derived state (timers, deadlines, counts).
+
+mod copy;
+mod form;
+mod restore;
+
+pub use copy::{Copied, Copying};
+pub use restore::Restore;
+
+#[cfg(test)]
+mod tests;
+
+/// Version of what the parts of a snapshot hold.
+pub const CONTENT: u16 = 1;
+
+/// What a part of a snapshot holds. Parts come in this order; the footer is one part, the others any number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// What ids answer that are no active holds.
+    Transactions = 1,
+    /// Accounts with their holds.
+    Accounts = 2,
+    /// How many of all there are, sums, and what is forgotten.
+    Footer = 3,
+}
+
+impl Section {
+    /// The section of a number in a file.
+    pub fn of(number: u8) -> Option<Self> {
+        [Self::Transactions, Self::Accounts, Self::Footer].into_iter().find(|section| *section as u8 == number)
+    }
+}
+
+/// Why a part of a snapshot is none. Whatever was taken before it, the [`Restore`] is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PartError {
+    /// A section that this version does not know, or that comes too late.
+    #[error("section {found} is unknown or out of order")]
+    Section {
+        /// Its number.
+        found: u8,
+    },
+    /// Items end before or after the part does.
+    #[error("section {section} has a part that its items do not fill")]
+    Length {
+        /// Its number.
+        section: u8,
+    },
+    /// An item that no ledger can have.
+    #[error("section {section} item {item} violates: {rule}")]
+    Item {
+        /// The section's number.
+        section: u8,
+        /// The item's, from 0.
+        item: u64,
+        /// What does not hold.
+        rule: &'static str,
+    },
+    /// Items are missing, or too many.
+    #[error("{found} {what} in the snapshot, its footer says {expected}")]
+    Count {
+        /// Of what.
+        what: &'static str,
+        /// As the footer says.
+        expected: u64,
+        /// As there are.
+        found: u64,
+    },
+}

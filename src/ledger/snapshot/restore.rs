@@ -1,0 +1,167 @@
+//! Loading: the items of a snapshot, then the records behind its begin.
+
+use super::form::{Items, TRANSACTION_LEN};
+use super::{PartError, Section};
+use crate::ledger::credits::CREDITS_MAX;
+use crate::ledger::event::Event;
+use crate::ledger::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
+use crate::ledger::invariants::Violation;
+use crate::ledger::reservation::Opening;
+use crate::ledger::retention::Retention;
+use crate::ledger::totals::Sums;
+use crate::ledger::transactions::TxKey;
+use crate::ledger::{Ledger, Limits, Seeds};
+
+/// A ledger on its way back: from a snapshot and the log behind it, or from a whole log.
+#[derive(Debug)]
+pub struct Restore {
+    ledger: Ledger,
+    /// What comes next, or has come.
+    section: Section,
+    /// Items taken: transactions, accounts, holds.
+    transactions: u64,
+    accounts: u64,
+    holds: u64,
+    /// Records below this may be in the snapshot. 0 without one.
+    end: Lsn,
+    /// Time of the block that is being read.
+    block_ms: Option<u64>,
+}
+
+impl Restore {
+    /// Starts from nothing.
+    pub fn new(limits: Limits, seeds: Seeds) -> Self {
+        let (section, ledger) = (Section::Transactions, Ledger::new(limits, seeds));
+        Self { ledger, section, transactions: 0, accounts: 0, holds: 0, end: NO_LSN, block_ms: None }
+    }
+
+    /// Takes the next part of a snapshot. Footers, too, are parts: of one item.
+    ///
+    /// # Errors
+    /// [`PartError`] if it cannot be the next part of a snapshot of this version; then only a new [`Restore`] will do.
+    pub fn part(&mut self, section: u8, count: u32, bytes: &[u8]) -> Result<(), PartError> {
+        let known = Section::of(section).filter(|known| *known >= self.section && self.end == NO_LSN);
+        self.section = known.ok_or(PartError::Section { found: section })?;
+        let mut items = Items(bytes);
+        match self.section {
+            Section::Transactions => self.take_transactions(count, &mut items)?,
+            Section::Accounts => (0..count).try_for_each(|_| self.take_account(&mut items))?,
+            Section::Footer => self.take_footer(&mut items)?,
+        }
+        if items.0.is_empty() { Ok(()) } else { Err(PartError::Length { section }) }
+    }
+
+    /// A block of the log begins at `lsn`; its time is `now_ms`, unix milliseconds.
+    pub fn block(&mut self, lsn: Lsn, now_ms: u64) {
+        if let Some(before_ms) = self.block_ms.replace(now_ms) {
+            self.ledger.mark_block(lsn, before_ms);
+        }
+    }
+
+    /// Takes the next record of the log: the first one behind the snapshot's begin, or behind the one before.
+    ///
+    /// # Errors
+    /// If it does not follow from those before it (case 13 of journal.md 6). The ledger is unchanged then.
+    pub fn record(&mut self, event: &Event<'_>, lsn: Lsn) -> Result<(), Violation> {
+        let (at, key) = (self.ledger.locate(event.account), self.ledger.key(event.account, event.tx));
+        if lsn < self.end && lsn <= self.ledger.last_lsn(at) {
+            self.ledger.recall(key, event, lsn);
+            return Ok(());
+        }
+        self.ledger.replay_at(at, key, event, lsn)
+    }
+
+    /// The ledger, after the last record.
+    ///
+    /// # Errors
+    /// If its accounts do not add up to its sums (I2, I3).
+    pub fn into_ledger(self) -> Result<Ledger, Violation> {
+        self.ledger.check_sums()?;
+        Ok(self.ledger)
+    }
+
+    fn take_transactions(&mut self, count: u32, items: &mut Items<'_>) -> Result<(), PartError> {
+        let section = Section::Transactions as u8;
+        if items.0.len() != count as usize * TRANSACTION_LEN {
+            return Err(PartError::Length { section });
+        }
+        while let Some([hi, lo, lsn]) = items.words() {
+            let key = TxKey::of_words([hi, lo]);
+            let key = key.filter(|_| lsn != NO_LSN && lsn >> 63 == 0);
+            let key = key.ok_or(PartError::Item { section, item: self.transactions, rule: "an id has a record" })?;
+            self.ledger.index.record(key, lsn);
+            self.transactions += 1;
+        }
+        Ok(())
+    }
+
+    fn take_account(&mut self, items: &mut Items<'_>) -> Result<(), PartError> {
+        let section = Section::Accounts as u8;
+        let short = PartError::Length { section };
+        let item = self.accounts;
+        let check = |holds, rule| if holds { Ok(()) } else { Err(PartError::Item { section, item, rule }) };
+        let holds = u32::from_le_bytes(items.array().ok_or(short)?);
+        let [len, zeros @ ..] = items.array::<4>().ok_or(short)?;
+        let [balance, reserved, seq, last_lsn, anchor_lsn] = items.words().ok_or(short)?;
+        let id = items.text(len).ok_or(short)?;
+        check((1..=ACCOUNT_LEN_MAX).contains(&id.len()) && zeros == [0; 3], "an account has a name")?;
+        check(reserved <= balance && balance <= CREDITS_MAX, "0 <= reserved <= balance <= max (I1)")?;
+        let is_placed = seq > 0 && anchor_lsn <= last_lsn && last_lsn > NO_LSN && last_lsn >> 63 == 0;
+        check(is_placed, "an account has a newest entry")?;
+        let number = self.ledger.accounts.open(self.ledger.accounts.hash(id), id);
+        let (account, seldom) = self.ledger.accounts.get_mut(number);
+        (account.balance, account.reserved) = (balance, reserved);
+        (account.seq, account.last_lsn, seldom.anchor_lsn) = (seq, last_lsn, anchor_lsn);
+        let (mut held, mut before) = (0u64, (0, 0));
+        for _ in 0..holds {
+            let [len, zeros @ ..] = items.array::<8>().ok_or(short)?;
+            let [amount, created_at_ms, expires_at_ms, seq] = items.words().ok_or(short)?;
+            let [opened_lsn, balance, reserved] = items.words().ok_or(short)?;
+            let tx = items.text(len).ok_or(short)?;
+            check((1..=TX_LEN_MAX).contains(&tx.len()) && zeros == [0; 7], "a hold has an id")?;
+            let place = (expires_at_ms, seq);
+            check(std::mem::replace(&mut before, place) < place, "holds stand by deadline, then age")?;
+            check(seq <= account.seq && opened_lsn <= last_lsn, "a hold is as old as its account")?;
+            held = held.checked_add(amount).unwrap_or(u64::MAX);
+            let opening = Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved };
+            let slot = self.ledger.holds.insert(number, &mut seldom.holds, &opening);
+            self.ledger.index.hold(TxKey::new(self.ledger.seeds.index_key, id, tx), slot);
+        }
+        check(held == account.reserved, "reserved is the sum of the holds (I3)")?;
+        account.next_deadline_ms = self.ledger.holds.first_deadline_ms(&seldom.holds);
+        self.accounts += 1;
+        self.holds += u64::from(holds);
+        Ok(())
+    }
+
+    fn take_footer(&mut self, items: &mut Items<'_>) -> Result<(), PartError> {
+        let section = Section::Footer as u8;
+        let short = PartError::Length { section };
+        let [accounts, holds, transactions] = items.words().ok_or(short)?;
+        let counts = [
+            ("accounts", accounts, self.accounts),
+            ("holds", holds, self.holds),
+            ("transactions", transactions, self.transactions),
+        ];
+        for (what, expected, found) in counts {
+            if expected != found {
+                return Err(PartError::Count { what, expected, found });
+            }
+        }
+        let counts = items.words().ok_or(short)?;
+        let mut sums = [0; 5];
+        for sum in &mut sums {
+            *sum = items.sum().ok_or(short)?;
+        }
+        let [end] = items.words().ok_or(short)?;
+        let rows: Vec<_> = std::iter::from_fn(|| items.words()).collect();
+        let retention = Retention::from_rows(self.ledger.limits.tx_retention_ms, end, &rows);
+        let retention = retention.filter(|_| end != NO_LSN && end >> 63 == 0);
+        let rule = "blocks stand in order below the end";
+        self.ledger.retention = retention.ok_or(PartError::Item { section, item: 0, rule })?;
+        self.ledger.index.forget_below(rows[0][0]);
+        self.ledger.sums = Sums::from_parts(counts, sums, end);
+        self.end = end;
+        Ok(())
+    }
+}
