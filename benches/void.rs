@@ -2,9 +2,10 @@
 //! of a commit is the work of the CPU.
 
 use creditd::journal::error::JournalError;
-use creditd::journal::storage::{Page, SegmentFile};
+use creditd::journal::storage::{Page, SegmentFile, SnapshotFile};
 use creditd::journal::{
-    Entry, LogId, Opened, RECENT_LEN, RecoveryOptions, SegmentName, SimDisk, SimStorage, Storage, SyncPolicy, recover,
+    Entry, LogId, Lsn, Opened, RECENT_LEN, RecoveryOptions, SegmentName, SimDisk, SimStorage, Storage, SyncPolicy,
+    recover,
 };
 use divan::black_box;
 
@@ -30,6 +31,7 @@ pub fn log() -> Opened<Void> {
 impl Storage for Void {
     type Spare = <SimStorage as Storage>::Spare;
     type Source = <SimStorage as Storage>::Source;
+    type Draft = <SimStorage as Storage>::Draft;
 
     fn store(&mut self, _: u64, header: &[u8], body: &[u8]) -> Result<(), JournalError> {
         black_box((header, body));
@@ -39,6 +41,9 @@ impl Storage for Void {
         Ok(())
     }
 
+    fn draft(&self) -> Self::Draft {
+        self.0.draft()
+    }
     fn spare(&self) -> Self::Spare {
         self.0.spare()
     }
@@ -68,6 +73,15 @@ impl Storage for Void {
     }
     fn quarantine(&mut self, segment: SegmentName, offset: u64, len: u64) -> Result<String, JournalError> {
         self.0.quarantine(segment, offset, len)
+    }
+    fn snapshots(&mut self) -> Result<Vec<SnapshotFile>, JournalError> {
+        self.0.snapshots()
+    }
+    fn read_snapshot(&mut self, end: Lsn, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
+        self.0.read_snapshot(end, offset, buf)
+    }
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError> {
+        self.0.set_snapshot_aside(end)
     }
     fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError> {
         self.0.read_super(which)

@@ -1,7 +1,7 @@
 //! The real storage: one shard's directory.
 //!
 //! ```text
-//!  shard-000/  super.0 super.1  <base>-<epoch>.wal ...  spare.tmp  quarantine/
+//!  shard-000/  super.0 super.1  <base>-<epoch>.wal ...  <end>.snap ...  spare.tmp  snapshot.tmp  quarantine/
 //!  store -> pwrite -> page cache -> fdatasync      read (recovery) -> O_DIRECT      read_at (readers) -> page cache
 //! ```
 //!
@@ -13,12 +13,18 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::Lsn;
 use super::block::PAGE;
+use super::draft::FileDraft;
 use super::error::JournalError;
 use super::segment::Segment;
 use super::spare::FileSpare;
-use super::storage::{Page, PageBuf, SegmentFile, SegmentName, SegmentSource, Storage};
+use super::storage::{
+    Page, PageBuf, SegmentFile, SegmentName, SegmentSource, SnapshotFile, Storage, snapshot_end, snapshot_name,
+};
 
+/// The unfinished snapshot.
+pub(super) const DRAFT_NAME: &str = "snapshot.tmp";
 /// Of the spare and the reserve.
 const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
 const QUARANTINE_NAME: &str = "quarantine";
@@ -42,13 +48,8 @@ impl FileStorage {
     /// [`JournalError`] if what an interrupted run left cannot be removed.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         let spares = SPARE_NAMES.map(|name| dir.join(name));
-        for spare in &spares {
-            match fs::remove_file(spare) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(JournalError::io("remove", spare, error));
-                }
-                _ => {}
-            }
+        for leftover in spares.iter().chain([&dir.join(DRAFT_NAME)]) {
+            remove_if_there(leftover)?;
         }
         let dir = dir.to_path_buf();
         Ok(Self { dir, spare: FileSpare::new(spares), current: None, reading: None, direct_io: true })
@@ -81,6 +82,15 @@ impl FileStorage {
         result.map_err(|error| JournalError::io("read", path, error))
     }
 
+    /// The quarantine directory, made if it is not there.
+    fn quarantine_dir(&self) -> Result<PathBuf, JournalError> {
+        let dir = self.dir.join(QUARANTINE_NAME);
+        match DirBuilder::new().mode(0o700).create(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(JournalError::io("write", dir, error)),
+            _ => Ok(dir),
+        }
+    }
+
     fn open_uncached(&mut self, path: &Path) -> io::Result<File> {
         if self.direct_io {
             let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
@@ -98,6 +108,11 @@ impl FileStorage {
 impl Storage for FileStorage {
     type Spare = FileSpare;
     type Source = FileSource;
+    type Draft = FileDraft;
+
+    fn draft(&self) -> FileDraft {
+        FileDraft::new(self.dir.clone())
+    }
 
     fn spare(&self) -> FileSpare {
         self.spare.clone()
@@ -167,14 +182,10 @@ impl Storage for FileStorage {
     }
 
     fn quarantine(&mut self, segment: SegmentName, offset: u64, len: u64) -> Result<String, JournalError> {
-        let dir = self.dir.join(QUARANTINE_NAME);
+        let dir = self.quarantine_dir()?;
         let name = format!("{segment}.{offset:x}");
         let path = dir.join(&name);
         let failed = |error| JournalError::io("write", &path, error);
-        match DirBuilder::new().mode(0o700).create(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
-            _ => {}
-        }
         let copy =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
         let mut piece = PageBuf::new(COPY_LEN);
@@ -186,6 +197,25 @@ impl Storage for FileStorage {
             done += piece.len() as u64;
         }
         copy.sync_all().map_err(failed)?;
+        sync_dir(&dir)?;
+        self.sync_dir()?;
+        Ok(name)
+    }
+
+    fn snapshots(&mut self) -> Result<Vec<SnapshotFile>, JournalError> {
+        list_snapshots(&self.dir)
+    }
+
+    fn read_snapshot(&mut self, end: Lsn, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
+        let path = self.dir.join(snapshot_name(end));
+        let file = self.open_uncached(&path).map_err(|error| JournalError::io("open", &path, error))?;
+        self.read_uncached(&path, &file, offset, buf)
+    }
+
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError> {
+        let (dir, name) = (self.quarantine_dir()?, snapshot_name(end));
+        let path = self.dir.join(&name);
+        fs::rename(&path, dir.join(&name)).map_err(|error| JournalError::io("rename", path, error))?;
         sync_dir(&dir)?;
         self.sync_dir()?;
         Ok(name)
@@ -225,16 +255,40 @@ impl Storage for FileStorage {
 
 /// The segments in `dir`, by base and epoch.
 pub(super) fn list_segments(dir: &Path) -> Result<Vec<SegmentFile>, JournalError> {
+    let mut found = list(dir, |name, len| Some(SegmentFile { name: SegmentName::parse(name)?, len }))?;
+    found.sort_unstable_by_key(|file| file.name);
+    Ok(found)
+}
+
+/// The snapshots in `dir`, oldest first.
+pub(super) fn list_snapshots(dir: &Path) -> Result<Vec<SnapshotFile>, JournalError> {
+    let mut found = list(dir, |name, len| Some(SnapshotFile { end: snapshot_end(name)?, len }))?;
+    found.sort_unstable_by_key(|file| file.end);
+    Ok(found)
+}
+
+/// What `known` makes of the names and lengths in `dir`, in no order.
+fn list<T>(dir: &Path, known: impl Fn(&str, u64) -> Option<T>) -> Result<Vec<T>, JournalError> {
     let failed = |error| JournalError::io("list", dir, error);
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        if let Some(name) = entry.file_name().to_str().and_then(SegmentName::parse) {
-            found.push(SegmentFile { name, len: entry.metadata().map_err(failed)?.len() });
+        match entry.metadata() {
+            Ok(metadata) => found.extend(entry.file_name().to_str().and_then(|name| known(name, metadata.len()))),
+            // Somebody removed it since: a running server lets go of what it does not need.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
         }
     }
-    found.sort_unstable_by_key(|file| file.name);
     Ok(found)
+}
+
+/// Removes a file that may not be there.
+pub(super) fn remove_if_there(path: &Path) -> Result<(), JournalError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(JournalError::io("remove", path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the names in a directory durable.

@@ -7,11 +7,12 @@
 //! would raise SIGBUS and take the server along. It returns the bytes as stored: a record's block cannot be found from
 //! the record, so checksums are recovery's and `verify`'s business. Ask only for durable records.
 
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use super::Lsn;
-use super::block::{RECORD_LEN_MAX, record_at};
+use super::block::{PAGE, RECORD_LEN_MAX, record_at};
 use super::error::JournalError;
+use super::segment_header::SegmentHeader;
 use super::storage::{SegmentName, SegmentSource};
 
 /// Why a record could not be read.
@@ -55,8 +56,38 @@ impl<R: SegmentSource> Reader<R> {
         Window { reader: self.clone(), segment: None, start: 0, bytes: Vec::new(), served: 0 }
     }
 
+    /// Where the oldest segment that is kept begins.
+    pub fn oldest_lsn(&self) -> Lsn {
+        self.kept().first().map_or(0, |segment| segment.base)
+    }
+
+    /// Where the log may be cut if nothing below `floor` is needed, and what was written later than `before_ms` is to
+    /// be kept: the base of a segment. Reads their headers.
+    ///
+    /// # Errors
+    /// [`JournalError::Io`].
+    pub fn trim_point(&self, floor: Lsn, before_ms: u64) -> Result<Lsn, JournalError> {
+        let segments = self.kept().clone();
+        let mut source = self.source.clone();
+        let mut page = [0; PAGE];
+        let mut point = segments.first().map_or(0, |segment| segment.base);
+        for segment in segments.iter().take_while(|segment| segment.base <= floor) {
+            // All before a segment is at least as old as its header.
+            let whole = source.read_at(*segment, 0, &mut page)? == PAGE;
+            match SegmentHeader::from_page(&page) {
+                Ok(header) if whole && header.created_ms <= before_ms => point = segment.base,
+                _ => break,
+            }
+        }
+        Ok(point)
+    }
+
+    fn kept(&self) -> RwLockReadGuard<'_, Vec<SegmentName>> {
+        self.segments.read().expect("no panic under this lock")
+    }
+
     fn segment_of(&self, lsn: Lsn) -> Option<SegmentName> {
-        let segments = self.segments.read().expect("no panic under this lock");
+        let segments = self.kept();
         let after = segments.partition_point(|segment| segment.base <= lsn);
         segments.get(after.checked_sub(1)?).copied()
     }
@@ -93,7 +124,11 @@ impl<R: SegmentSource> Window<R> {
         let segment = self.reader.segment_of(lsn).ok_or(ReadError::Gone { lsn })?;
         let offset = segment.offset_of(lsn);
         if self.find(segment, offset).is_none() {
-            self.fill(segment, offset)?;
+            match self.fill(segment, offset) {
+                // The log let go of it while it was looked for.
+                Err(_) if self.reader.segment_of(lsn).is_none() => return Err(ReadError::Gone { lsn }),
+                result => result?,
+            }
         }
         self.served += 1;
         self.find(segment, offset).ok_or(ReadError::NoRecord { lsn, segment, offset })
@@ -104,7 +139,7 @@ impl<R: SegmentSource> Window<R> {
         record_at(self.bytes.get(usize::try_from(at).ok()?..)?)
     }
 
-    fn fill(&mut self, segment: SegmentName, offset: u64) -> Result<(), ReadError> {
+    fn fill(&mut self, segment: SegmentName, offset: u64) -> Result<(), JournalError> {
         let len = match self.bytes.len() {
             len if self.served >= SERVED_WELL => (len * 2).clamp(WINDOW_LEN_MIN, WINDOW_LEN_MAX),
             _ => WINDOW_LEN_MIN,

@@ -67,6 +67,8 @@ pub enum Entry<'a> {
         lsn: Lsn,
         /// Shard time of its newest record, in unix milliseconds.
         now_ms: u64,
+        /// Its records, one after the other; each of them follows as an entry.
+        records: &'a [u8],
     },
     /// A record of the block before.
     Record {

@@ -179,7 +179,8 @@ impl<'a> Replay<'a> {
 
     fn feed(&mut self, name: SegmentName, found: &Found<'_>) -> Result<(), JournalError> {
         let (lsn, now_ms) = (found.header.first_lsn, found.header.now_ms);
-        let mut result = (self.sink)(Entry::Block { lsn, now_ms }).map_err(|what| (lsn, &[][..], what));
+        let mut result =
+            (self.sink)(Entry::Block { lsn, now_ms, records: found.body }).map_err(|what| (lsn, &[][..], what));
         for (lsn, bytes) in Records::new(found.body, lsn) {
             result = result.and_then(|()| (self.sink)(Entry::Record { lsn, bytes }).map_err(|what| (lsn, bytes, what)));
         }

@@ -14,7 +14,7 @@ use super::storage::{PageBuf, Pages, SegmentFile};
 use super::{Chain, Lsn};
 
 const WINDOW_LEN: usize = 2 * BLOCK_LEN_MAX;
-const READ_TRIES: usize = 3;
+pub(super) const READ_TRIES: usize = 3;
 
 /// A block as found, with its header's chain value.
 pub(super) struct Found<'a> {

@@ -14,13 +14,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::LogId;
 use super::block::PAGE;
 use super::chance::Chance;
 use super::error::JournalError;
+use super::files::DRAFT_NAME;
+use super::sim_draft::SimDraft;
 use super::sim_file::{NameChange, Names, SimFile};
-use super::storage::{Page, SegmentFile, SegmentName, SegmentSource, Spare, Storage};
+use super::storage::{
+    Page, SegmentFile, SegmentName, SegmentSource, SnapshotFile, Spare, Storage, snapshot_end, snapshot_name,
+};
 use super::super_page;
+use super::{LogId, Lsn};
 
 /// Of the spare and the reserve, either way round.
 const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
@@ -37,11 +41,12 @@ pub struct SimStorage {
     current: Option<u64>,
 }
 
-struct Disk {
+#[derive(Clone)]
+pub(super) struct Disk {
     chance: Chance,
     files: BTreeMap<u64, SimFile>,
     next_file: u64,
-    names: Names,
+    pub(super) names: Names,
     spare: Option<SimSpareFile>,
     reserve: Option<SimSpareFile>,
     /// Counts power cuts and kills: storages of before are dead.
@@ -50,14 +55,14 @@ struct Disk {
     changes: u64,
     cut_at: Option<u64>,
     off: bool,
-    full: bool,
+    pub(super) full: bool,
     read_only: bool,
     failing_syncs: u32,
     bad_pages: Vec<(String, u64)>,
 }
 
 #[derive(Clone, Copy)]
-struct SimSpareFile {
+pub(super) struct SimSpareFile {
     name: &'static str,
     file: u64,
     len: u64,
@@ -87,13 +92,17 @@ impl SimDisk {
         disk
     }
 
-    /// Opens the directory. Leftovers of spares are removed, as the real one does.
+    /// Another device with the same content and the same dice, which goes its own way from here on.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.locked().clone())))
+    }
+
+    /// Opens the directory. Leftovers of spares or a snapshot are removed, as the real one does.
     pub fn storage(&self) -> SimStorage {
         let mut disk = self.locked();
-        for name in SPARE_NAMES {
-            if disk.names.get(name).is_some() {
-                disk.names.change(NameChange::Remove(name.to_owned()));
-            }
+        for name in SPARE_NAMES.into_iter().chain([DRAFT_NAME]) {
+            disk.remove(name);
         }
         SimStorage { disk: self.clone(), generation: disk.generation, current: None }
     }
@@ -205,23 +214,60 @@ impl Disk {
         self.off = false;
     }
 
-    fn named(&mut self, name: &str) -> io::Result<&mut SimFile> {
+    pub(super) fn named(&mut self, name: &str) -> io::Result<&mut SimFile> {
         let id = self.names.get(name).ok_or(io::ErrorKind::NotFound)?;
         Ok(self.files.get_mut(&id).expect("a name has its file"))
     }
 
-    fn file(&mut self, id: u64) -> &mut SimFile {
+    pub(super) fn file(&mut self, id: u64) -> &mut SimFile {
         self.files.get_mut(&id).expect("an open file")
     }
 
-    fn create(&mut self, name: &str) -> u64 {
+    pub(super) fn create(&mut self, name: &str) -> u64 {
         self.next_file += 1;
         self.files.insert(self.next_file, SimFile::default());
         self.names.change(NameChange::Put(name.to_owned(), self.next_file));
         self.next_file
     }
 
-    fn sync(&mut self, id: u64) -> io::Result<()> {
+    /// Removes a name that may not be there.
+    pub(super) fn remove(&mut self, name: &str) {
+        if self.names.get(name).is_some() {
+            self.names.change(NameChange::Remove(name.to_owned()));
+        }
+    }
+
+    /// Gives a file another name.
+    pub(super) fn rename(&mut self, from: &str, to: &str) -> io::Result<()> {
+        let file = self.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        self.names.change(NameChange::Rename(from.to_owned(), to.to_owned(), file));
+        Ok(())
+    }
+
+    /// What `known` makes of the names and lengths, by name.
+    fn list<T>(&mut self, known: impl Fn(&str, u64) -> Option<T>) -> io::Result<Vec<T>> {
+        let names: Vec<String> = self.names.live().map(str::to_owned).collect();
+        let mut found = Vec::new();
+        for name in names {
+            let len = self.named(&name)?.len();
+            found.extend(known(&name, len));
+        }
+        Ok(found)
+    }
+
+    /// Fills `buf` from the platter.
+    fn read(&mut self, name: &str, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let aligned = buf.as_ptr().align_offset(PAGE) == 0 && buf.len().is_multiple_of(PAGE);
+        assert!(aligned && offset.is_multiple_of(PAGE as u64), "direct reads are of pages, into pages");
+        let pages = offset / PAGE as u64..(offset + buf.len() as u64) / PAGE as u64;
+        if self.bad_pages.iter().any(|(bad, page)| bad == name && pages.contains(page)) {
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+        }
+        self.named(name)?.read_direct(offset, buf);
+        Ok(())
+    }
+
+    pub(super) fn sync(&mut self, id: u64) -> io::Result<()> {
         if self.failing_syncs > 0 {
             self.failing_syncs -= 1;
             self.file(id).fail_sync();
@@ -241,7 +287,7 @@ impl Disk {
 
 impl SimStorage {
     /// Does one change; if the power goes in its middle, it is done or not, and nobody is told.
-    fn change<T>(
+    pub(super) fn change<T>(
         &self,
         op: &'static str,
         name: &str,
@@ -265,7 +311,7 @@ impl SimStorage {
         attempt(&mut self.disk.locked()).map_err(|error| JournalError::io(op, name, error))
     }
 
-    fn look<T>(
+    pub(super) fn look<T>(
         &self,
         op: &'static str,
         name: &str,
@@ -280,6 +326,11 @@ impl SimStorage {
 impl Storage for SimStorage {
     type Spare = SimStorage;
     type Source = SimStorage;
+    type Draft = SimDraft;
+
+    fn draft(&self) -> SimDraft {
+        SimDraft(self.clone())
+    }
 
     fn spare(&self) -> SimStorage {
         self.clone()
@@ -294,29 +345,12 @@ impl Storage for SimStorage {
     }
 
     fn segments(&mut self) -> Result<Vec<SegmentFile>, JournalError> {
-        self.look("list", ".", |disk| {
-            let names: Vec<String> = disk.names.live().map(str::to_owned).collect();
-            let mut found = Vec::new();
-            for (text, name) in names.iter().filter_map(|text| Some((text, SegmentName::parse(text)?))) {
-                found.push(SegmentFile { name, len: disk.named(text)?.len() });
-            }
-            found.sort_unstable_by_key(|file| file.name);
-            Ok(found)
-        })
+        self.look("list", ".", |disk| disk.list(|name, len| Some(SegmentFile { name: SegmentName::parse(name)?, len })))
     }
 
     fn read(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
-        let aligned = buf.as_ptr().align_offset(PAGE) == 0 && buf.len().is_multiple_of(PAGE);
-        assert!(aligned && offset.is_multiple_of(PAGE as u64), "direct reads are of pages, into pages");
         let name = segment.to_string();
-        self.look("read", &name, |disk| {
-            let pages = offset / PAGE as u64..(offset + buf.len() as u64) / PAGE as u64;
-            if disk.bad_pages.iter().any(|(bad, page)| *bad == name && pages.contains(page)) {
-                return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
-            }
-            disk.named(&name)?.read_direct(offset, buf);
-            Ok(())
-        })
+        self.look("read", &name, |disk| disk.read(&name, offset, buf))
     }
 
     fn settle(&mut self, segment: SegmentName) -> Result<(), JournalError> {
@@ -395,6 +429,22 @@ impl Storage for SimStorage {
         self.change("sync", &path, |disk| disk.sync(id))?;
         self.sync_dir()?;
         Ok(copy)
+    }
+
+    fn snapshots(&mut self) -> Result<Vec<SnapshotFile>, JournalError> {
+        self.look("list", ".", |disk| disk.list(|name, len| Some(SnapshotFile { end: snapshot_end(name)?, len })))
+    }
+
+    fn read_snapshot(&mut self, end: Lsn, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
+        let name = snapshot_name(end);
+        self.look("read", &name, |disk| disk.read(&name, offset, buf))
+    }
+
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError> {
+        let name = snapshot_name(end);
+        self.change("rename", &name, |disk| disk.rename(&name, &format!("quarantine/{name}")))?;
+        self.sync_dir()?;
+        Ok(name)
     }
 
     fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError> {

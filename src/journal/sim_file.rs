@@ -12,7 +12,7 @@ const SECTOR: usize = 512;
 type Pages = BTreeMap<u64, Box<Page>>;
 
 /// A file: pages that are not there are zeros.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct SimFile {
     len: u64,
     platter: Pages,
@@ -110,7 +110,7 @@ fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops
 }
 
 /// A directory: the names as the process sees them, and as they are on the platter.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Names {
     live: BTreeMap<String, u64>,
     durable: BTreeMap<String, u64>,
@@ -118,6 +118,7 @@ pub(super) struct Names {
 }
 
 /// A change of a directory.
+#[derive(Clone)]
 pub(super) enum NameChange {
     Put(String, u64),
     Rename(String, String, u64),

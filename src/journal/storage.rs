@@ -59,6 +59,26 @@ pub struct SegmentFile {
     pub len: u64,
 }
 
+/// Name of the file of the snapshot that was ended at `end`.
+pub fn snapshot_name(end: Lsn) -> String {
+    format!("{end:016x}.snap")
+}
+
+/// The end of the snapshot that a file name of the form `<end:16x>.snap` names.
+pub fn snapshot_end(name: &str) -> Option<Lsn> {
+    let end = u64::from_str_radix(name.strip_suffix(".snap")?, 16).ok()?;
+    (snapshot_name(end) == name).then_some(end)
+}
+
+/// A snapshot as found in the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// Its name: the log had reached this position when it was ended.
+    pub end: Lsn,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
 /// Reads segments for a scan: whole pages, which all lie in the file.
 pub trait Pages {
     /// How many bytes to read ahead at a time, up to the length of two blocks.
@@ -88,6 +108,11 @@ pub trait Storage: Send + 'static {
     type Spare: Spare;
     /// Reads segments, on any thread.
     type Source: SegmentSource;
+    /// Writes snapshots, on any thread.
+    type Draft: Draft;
+
+    /// The writer of this shard's snapshots.
+    fn draft(&self) -> Self::Draft;
 
     /// The maker of this shard's spares.
     fn spare(&self) -> Self::Spare;
@@ -128,6 +153,15 @@ pub trait Storage: Send + 'static {
     /// Copies bytes of a segment durably into the quarantine directory and returns the name of the copy.
     fn quarantine(&mut self, segment: SegmentName, offset: u64, len: u64) -> Result<String, JournalError>;
 
+    /// The snapshots, oldest first.
+    fn snapshots(&mut self) -> Result<Vec<SnapshotFile>, JournalError>;
+
+    /// Fills `buf` with a piece of the snapshot that was ended at `end`, as [`Self::read`] does.
+    fn read_snapshot(&mut self, end: Lsn, offset: u64, buf: &mut [u8]) -> Result<(), JournalError>;
+
+    /// Moves a snapshot durably into the quarantine directory and returns its name there.
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError>;
+
     /// Reads super 0 or 1; `None` if there is no such file, or not a page of it.
     fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError>;
 
@@ -161,6 +195,34 @@ pub trait Spare: Clone + Send + 'static {
 
     /// Makes the finished reserve the finished spare, in the place of whatever was begun there. `false`: there is none.
     fn take_reserve(&self) -> bool;
+}
+
+/// Writes the one unfinished snapshot of a shard, and removes what is no longer needed: away from the committer, one
+/// call at a time. Every method fails as those of [`Storage`] do.
+pub trait Draft: Clone + Send + 'static {
+    /// Begins an empty file without a name of its own. What an unfinished snapshot left is gone.
+    fn begin(&self) -> Result<(), JournalError>;
+
+    /// Writes whole pages at the end, which is at `offset`, and syncs them. `pages` starts at a page boundary of memory.
+    fn append(&self, offset: u64, pages: &[u8]) -> Result<(), JournalError>;
+
+    /// Gives the file its name, durably: from then on it is a snapshot.
+    fn publish(&self, end: Lsn) -> Result<(), JournalError>;
+
+    /// Removes the file. Best effort: what stays behind is removed at the next start.
+    fn abandon(&self);
+
+    /// The snapshots, oldest first.
+    fn snapshots(&self) -> Result<Vec<SnapshotFile>, JournalError>;
+
+    /// Removes a snapshot. Durable after [`Self::sync_dir`].
+    fn remove_snapshot(&self, end: Lsn) -> Result<(), JournalError>;
+
+    /// Removes a segment that the log has let go of. Durable after [`Self::sync_dir`].
+    fn remove_segment(&self, segment: SegmentName) -> Result<(), JournalError>;
+
+    /// Makes removed names durable.
+    fn sync_dir(&self) -> Result<(), JournalError>;
 }
 
 /// Reads segments through the page cache, for history and old replays.
@@ -212,5 +274,9 @@ mod tests {
             assert_eq!(SegmentName::parse(bad), None, "{bad}");
         }
         assert_eq!(name.offset_of(0x4_1000), 0x2000);
+        assert_eq!(snapshot_end(&snapshot_name(0x4_0048)), Some(0x4_0048));
+        for bad in ["40048.snap", "snapshot.tmp", "000000000004004G.snap", "0000000000040048.snap.tmp"] {
+            assert_eq!(snapshot_end(bad), None, "{bad}");
+        }
     }
 }

@@ -19,6 +19,7 @@ use super::chance::Chance;
 use super::error::JournalError;
 use super::reader::Reader;
 use super::segment_header::SegmentHeader;
+use super::snapshot::Position;
 use super::storage::{SegmentName, Spare, Storage};
 use super::super_page::Super;
 use super::{Chain, LogId, Lsn};
@@ -84,6 +85,8 @@ pub struct Committer<S: Storage> {
     epoch: u64,
     segment: Option<Current>,
     end: Tip,
+    /// Number of the next block in the epoch.
+    next_block_no: u32,
     synced: Tip,
     last_super: Super,
     segments: Arc<RwLock<Vec<SegmentName>>>,
@@ -112,6 +115,7 @@ impl<S: Storage> Committer<S> {
             epoch: start.epoch,
             segment: None,
             end: start.tip,
+            next_block_no: 0,
             synced: start.tip,
             last_super: start.last_super,
             segments: Arc::new(RwLock::new(start.segments)),
@@ -163,7 +167,8 @@ impl<S: Storage> Committer<S> {
         self.write_super().inspect_err(|_| self.poisoned = true)
     }
 
-    /// Makes all that was committed durable, whatever the policy, and notes it in a super.
+    /// Makes all that was committed durable, whatever the policy, and notes it in both supers: then any one of them
+    /// proves that the log reaches a snapshot's end.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -175,11 +180,11 @@ impl<S: Storage> Committer<S> {
             self.storage.sync().inspect_err(|_| self.poisoned = true)?;
             self.synced = self.end;
         }
-        self.idle()
+        self.write_supers()
     }
 
-    /// Lets segments go whose blocks all stand below `below`: they leave the list, then the super names the first that is
-    /// kept. Their files are the caller's to remove.
+    /// Lets segments go whose blocks all stand below `below`: they leave the list, then both supers name the first that
+    /// is kept. Their files are the caller's to remove.
     ///
     /// # Errors
     /// As [`Self::commit`].
@@ -196,7 +201,7 @@ impl<S: Storage> Committer<S> {
             let kept = self.segments.read().expect("no panic under this lock");
             self.last_super.oldest_lsn = kept.first().expect("the newest stays").base;
             drop(kept);
-            self.write_super().inspect_err(|_| self.poisoned = true)?;
+            self.write_supers()?;
         }
         Ok(gone)
     }
@@ -226,6 +231,17 @@ impl<S: Storage> Committer<S> {
     /// A reader of this log, that sees segments to come too.
     pub fn reader(&self) -> Reader<S::Source> {
         Reader::new(self.storage.source(), Arc::clone(&self.segments))
+    }
+
+    /// The writer of snapshots: for another thread.
+    pub fn draft(&self) -> S::Draft {
+        self.storage.draft()
+    }
+
+    /// Where the log ends and goes on: what a snapshot begins with.
+    pub fn position(&self) -> Position {
+        let Tip { lsn, chain } = self.end;
+        Position { lsn, chain, epoch: self.epoch, block_no: self.next_block_no }
     }
 
     /// The head of the log: end and chain, for whoever keeps them elsewhere as a proof.
@@ -294,6 +310,7 @@ impl<S: Storage> Committer<S> {
         self.storage.store(offset, &header, &block.body)?;
         current.sealed = sealed;
         self.end = Tip { lsn: block.end_lsn(), chain: chain_of(&header, &block.body) };
+        self.next_block_no = block.block_no.wrapping_add(1);
         if self.policy == SyncPolicy::Always || sealed || block.kind != BlockKind::Data {
             self.storage.sync()?;
             self.synced = self.end;
@@ -306,6 +323,12 @@ impl<S: Storage> Committer<S> {
         self.counters.bytes += (BLOCK_HEADER_LEN + block.body.len()) as u64;
         self.counters.padded_bytes += padded;
         Ok(self.end.lsn)
+    }
+
+    /// Writes both supers, so that either will do.
+    fn write_supers(&mut self) -> Result<(), JournalError> {
+        let written = self.write_super().and_then(|()| self.write_super());
+        written.inspect_err(|_| self.poisoned = true)
     }
 
     fn write_super(&mut self) -> Result<(), JournalError> {
