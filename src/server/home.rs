@@ -210,6 +210,7 @@ impl Home {
             records: self.stats.records,
             commit_bytes: self.stats.bytes,
             inline_commits: self.stats.inline,
+            ..ShardFacts::default()
         }
     }
 

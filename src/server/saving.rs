@@ -24,7 +24,7 @@ use super::shared::Shared;
 use crate::journal::snapshot::{SNAPSHOT_CONTENT, SnapshotEnd, SnapshotHead};
 use crate::journal::{LogId, Lsn};
 use crate::ledger::snapshot::Copying;
-use crate::shard::copying::CopyStep;
+use crate::shard::CopyStep;
 use crate::telemetry::ShardFacts;
 use schedule::Schedule;
 use stage::{Act, News, Stage};
@@ -116,8 +116,13 @@ impl Saving {
     }
 
     /// Nothing is begun any more: who will not hear of its saves.
-    pub(super) fn give_up(&mut self) -> impl Iterator<Item = (u16, u64)> {
+    pub(super) fn give_up(&mut self) -> Vec<(u16, u64)> {
         self.schedule.give_up()
+    }
+
+    /// Whether a save is under way.
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
     }
 
     /// Whether the turn has to run again soon: a shard is due, and another core has the token.
@@ -125,13 +130,16 @@ impl Saving {
         self.waits
     }
 
-    /// Adds to a shard's figures what is known here.
-    pub(super) fn describe(&self, home: &Home, place: usize, facts: &mut ShardFacts) {
+    /// The figures of the shard at `home`, and those of its snapshots.
+    pub(super) fn described(&self, home: &Home, place: usize) -> ShardFacts {
         let newest = &self.newest[place];
-        facts.changes_since_save = home.shard.ledger().totals().entries - newest.entries;
-        facts.snapshot_bytes = newest.bytes;
-        facts.save_failed = self.schedule.has_failed(place);
-        facts.oldest_lsn = home.shard.reader().oldest_lsn();
+        ShardFacts {
+            oldest_lsn: home.shard.reader().oldest_lsn(),
+            changes_since_save: home.shard.ledger().totals().entries - newest.entries,
+            snapshot_bytes: newest.bytes,
+            save_failed: self.schedule.has_failed(place),
+            ..home.facts()
+        }
     }
 
     /// Looks, now and then, for saves that are due by time.
@@ -190,7 +198,9 @@ impl Saving {
             running.copy = None;
             running.go(News::GivenUp);
         }
-        let Some(copy) = running.copy.as_mut().filter(|_| here.serving) else { return false };
+        let Some(copy) = running.copy.as_mut().filter(|_| here.serving) else {
+            return here.serving && running.stage.act(home.committer().is_some(), home.shard.log().durable_lsn()).is_some();
+        };
         let start_ns = here.shared.clock.boot_ns();
         let stepped = copy.step(home, &self.saver);
         here.shared.saves.stepped(here.shared.clock.boot_ns() - start_ns);
@@ -216,6 +226,9 @@ impl Saving {
             Saved::Finished if running.stage == Stage::Abandoning => {} // it comes before the thread hears of that
             Saved::Finished => running.go(News::Finished),
             Saved::Published { bytes, trim_below: below } => {
+                let Newest { begin, end, .. } = running.next;
+                let (shard, ms) = (here.homes[running.place].shard.id(), here.now_ms - running.started_ms);
+                tracing::info!(shard, begin_lsn = begin, end_lsn = end, bytes, ms, "snapshot written");
                 running.next.bytes = bytes;
                 self.after(News::Published { below }, here);
             }
@@ -258,10 +271,8 @@ impl Saving {
         let (shard, ms) = (here.homes[place].shard.id(), here.now_ms - started_ms);
         match &result {
             Ok(()) => {
-                let Newest { begin, end, bytes, saved_at_ms, .. } = next;
-                tracing::info!(shard, begin_lsn = begin, end_lsn = end, bytes, ms, "snapshot written");
                 self.newest[place] = next;
-                here.shared.saves.saved(shard, saved_at_ms);
+                here.shared.saves.saved(shard, next.saved_at_ms);
             }
             Err(reason) => tracing::warn!(
                 shard,

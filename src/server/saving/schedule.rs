@@ -122,8 +122,8 @@ impl Schedule {
     }
 
     /// Nothing will be saved any more: all who wait.
-    pub(super) fn give_up(&mut self) -> impl Iterator<Item = (u16, u64)> {
-        self.waiters.drain(..).map(|waiter| waiter.to)
+    pub(super) fn give_up(&mut self) -> Vec<(u16, u64)> {
+        self.waiters.drain(..).map(|waiter| waiter.to).collect()
     }
 
     /// Whether the newest save of shard `place` failed.
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(schedule.next_answer(), Some(((3, 7), Err("no room".to_owned()))), "both shards have ended");
         assert_eq!(schedule.next_answer(), None, "the second command waits for both again");
         assert!(schedule.is_due(0, 0) && schedule.is_due(1, 0), "a failure does not hold a command up");
-        assert_eq!(schedule.give_up().collect::<Vec<_>>(), [(3, 8)]);
+        assert_eq!(schedule.give_up(), [(3, 8)]);
     }
 
     #[test]
