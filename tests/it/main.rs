@@ -12,11 +12,15 @@
 mod bench;
 mod clients;
 mod disk;
+mod files;
 mod hostile;
 mod kill;
 mod lifecycle;
+mod messages;
+mod nested;
 mod past;
 mod pipelines;
+mod recovery;
 mod replies;
 mod server;
 mod session;
