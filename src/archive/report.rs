@@ -166,6 +166,7 @@ fn kind(case: Case) -> &'static str {
         Case::Altered => "altered",
         Case::Hole => "hole",
         Case::Lost => "lost",
+        Case::Snapshots => "snapshots",
         Case::Supers => "supers",
         Case::Unreadable => "unreadable",
         Case::Foreign => "foreign",
