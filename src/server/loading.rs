@@ -112,11 +112,25 @@ fn recover_shard(
 
 /// The snapshot that the replay of a log with so many `entries` started from.
 fn newest(id: LogId, found: &Recovered, entries: u64) -> Newest {
-    Newest { id, begin: 0, entries: 0, end: None, floor: 0, bytes: 0, saved_at_ms: found.last_now_ms + entries * 0 }
+    let Some(used) = &found.snapshot else {
+        return Newest { id, begin: 0, entries: 0, end: None, floor: 0, bytes: 0, saved_at_ms: found.last_now_ms };
+    };
+    Newest {
+        id,
+        begin: used.begin,
+        entries: entries - found.records,
+        end: Some(used.end),
+        floor: used.begin.min(used.needed),
+        bytes: used.bytes,
+        saved_at_ms: used.created_ms,
+    }
 }
 
 /// Says what recovery found.
 fn tell(shard: u16, found: &Recovered) {
+    for bad in &found.bad_snapshots {
+        tracing::warn!(shard, quarantine = bad.quarantine, "{bad}; the one before it, or the log, was read instead");
+    }
     if let Some(cut) = &found.cut {
         tracing::warn!(
             shard,
@@ -135,7 +149,10 @@ fn tell(shard: u16, found: &Recovered) {
     }
     tracing::info!(
         shard,
+        snapshot_bytes = found.snapshot.map_or(0, |used| used.bytes),
+        from_lsn = found.snapshot.map_or(0, |used| used.begin),
         records = found.records,
+        tail_bytes = found.tail_bytes,
         end_lsn = found.next_lsn,
         clean = found.clean,
         "log read"
