@@ -285,7 +285,8 @@ impl Core {
         let retry_at_ms = (stuck || self.engine.phase > Phase::Serving).then_some(now_ms + RETRY_MS);
         let save_at_ms = self.engine.saving.waits().then_some(now_ms + SAVE_RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
-        let Some(at_ms) = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min() else {
+        let Some(at_ms) = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min()
+        else {
             return;
         };
         if at_ms < self.timer_at_ms || self.timer_at_ms <= now_ms {

@@ -188,7 +188,7 @@ impl Engine {
         let home = &mut self.homes[place];
         // What is set aside comes back with its errand.
         let _ = home.shard.execute(self.now_ms, ticket, command, sought, &mut self.released);
-        self.congested |= home.shard.undurable_bytes() > self.shared.config.undurable_bytes_max;
+        self.congested |= home.is_behind(self.shared.config.undurable_bytes_max);
     }
 
     /// Takes back the commands for which old records were read, before any that came later.
@@ -242,7 +242,7 @@ impl Engine {
     pub(super) fn review_congestion(&mut self) -> bool {
         let bytes_max = self.shared.config.undurable_bytes_max;
         let was = self.congested;
-        self.congested = self.homes.iter().any(|home| home.shard.undurable_bytes() > bytes_max)
+        self.congested = self.homes.iter().any(|home| home.is_behind(bytes_max))
             || self.outboxes.iter().any(|outbox| outbox.batch.len() > OUTBOX_COMMANDS_MAX);
         was && !self.congested
     }
@@ -293,7 +293,9 @@ impl Engine {
 
     /// Goes on with a save, or begins one. Returns whether there is more to do at once.
     pub(super) fn save(&mut self) -> bool {
-        while self.saving.is_running() && let Some(saved) = self.mailbox().next_saved() {
+        while self.saving.is_running()
+            && let Some(saved) = self.mailbox().next_saved()
+        {
             self.with_saving(|saving, here| saving.heard(saved, here));
         }
         let more = !self.congested && self.with_saving(Saving::step);
@@ -345,13 +347,13 @@ impl Engine {
         self.stop_marked && is_quiet(&self.homes) // at once, where nothing was begun that has to be ended
     }
 
-    /// Writes the supers of shards that have gone quiet. Returns when to look again, if some has not yet.
+    /// Writes the supers of shards that have gone quiet. Returns when some shard has work again by itself.
     pub(super) fn idle(&mut self) -> Option<u64> {
         let now_ms = self.now_ms;
         for (place, home) in self.homes.iter_mut().enumerate() {
             home.idle(place, &self.journal, now_ms);
         }
-        self.homes.iter().filter_map(Home::idle_due_ms).min()
+        self.homes.iter().filter_map(Home::due_ms).min()
     }
 
     /// Keeps replies for connections of this core, sends off the others'.

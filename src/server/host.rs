@@ -65,7 +65,9 @@ impl Host for Engine {
                     return encoded(&|e| e.error("ERR Background save already in progress"));
                 }
                 self.ask_all(0, Question::Save { wait: false });
-                encoded(&|e| e.simple(if *schedule { "Background saving scheduled" } else { "Background saving started" }))
+                encoded(&|e| {
+                    e.simple(if *schedule { "Background saving scheduled" } else { "Background saving started" })
+                })
             }
             ServerRequest::Shutdown => {
                 self.shared.request_stop();

@@ -122,7 +122,8 @@ impl Wanted {
                 Answer::Integer(accounts)
             }
             Wanted::Save => {
-                let failure = parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
+                let failure =
+                    parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
                 let mut bytes = Vec::new();
                 let mut reply = Encoder::new(&mut bytes, Proto::Resp2); // these replies are the same in every protocol
                 match failure {
@@ -136,12 +137,7 @@ impl Wanted {
 }
 
 /// This core's answer to `question` of `asker` (a core, and its number for it); `None`: it comes later, or none is wanted.
-pub(super) fn part(
-    question: Question,
-    asker: (u16, u64),
-    engine: &mut Engine,
-    sockets: &Sockets,
-) -> Option<Part> {
+pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, sockets: &Sockets) -> Option<Part> {
     Some(match question {
         Question::Facts => Part::Facts(Box::new(facts(engine, sockets))),
         Question::Clients => Part::Clients(

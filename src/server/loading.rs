@@ -9,8 +9,8 @@ use super::saving::Newest;
 use super::shared::Shared;
 use super::start::StartError;
 use crate::config::Appendfsync;
-use crate::journal::files::FileStorage;
 use crate::journal::error::{Case, Refusal};
+use crate::journal::files::FileStorage;
 use crate::journal::{
     DataDir, JournalError, LogId, Opened, RECENT_LEN, Recovered, RecoveryOptions, SyncPolicy, recover,
 };
@@ -163,4 +163,3 @@ fn tell(shard: u16, found: &Recovered) {
 fn default_index_bytes(shards: u16) -> u64 {
     (ProcessFigures::now().machine_bytes / 4 / u64::from(shards)).max(INDEX_BYTES_MIN)
 }
-

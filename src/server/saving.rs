@@ -199,7 +199,8 @@ impl Saving {
             running.go(News::GivenUp);
         }
         let Some(copy) = running.copy.as_mut().filter(|_| here.serving) else {
-            return here.serving && running.stage.act(home.committer().is_some(), home.shard.log().durable_lsn()).is_some();
+            return here.serving
+                && running.stage.act(home.committer().is_some(), home.shard.log().durable_lsn()).is_some();
         };
         let start_ns = here.shared.clock.boot_ns();
         let stepped = copy.step(home, &self.saver);

@@ -10,6 +10,7 @@ use super::readers::Readers;
 use super::router::Router;
 use super::saving::Saver;
 use super::shared::{Shared, Signals};
+use super::watch::{self, Post};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Exit};
 use crate::journal::manifest::SHARDS_MAX;
@@ -86,11 +87,7 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
-pub fn run(
-    config: Config,
-    on_loading: impl Fn(&Loading),
-    on_ready: impl FnOnce(&Ready),
-) -> Result<(), StartError> {
+pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
     descriptors::provide(config.maxclients);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
@@ -107,7 +104,13 @@ pub fn run(
     let mut threads = Vec::new();
     for id in 0..router.cores() {
         // More cores than CPUs: the rest run where the system puts them.
-        threads.push(core::start(shared.clone(), id, cpus.get(usize::from(id)).copied(), readers.clone(), saver.clone())?);
+        threads.push(core::start(
+            shared.clone(),
+            id,
+            cpus.get(usize::from(id)).copied(),
+            readers.clone(),
+            saver.clone(),
+        )?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
@@ -244,7 +247,11 @@ fn check_clock(wall_ms: u64, last_ms: u64) -> Result<(), StartError> {
 }
 
 /// Starts the shard clock and brings every shard home, in order; then commands are taken.
-async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &mut Signals) -> Result<(), StartError> {
+async fn install(
+    shared: &Arc<Shared>,
+    mut recovered: Vec<RecoveredShard>,
+    signals: &mut Signals,
+) -> Result<(), StartError> {
     recovered.sort_unstable_by_key(|shard| shard.number);
     let last_ms = recovered.iter().map(|shard| shard.opened.recovered.last_now_ms).max().unwrap_or(0);
     if !shared.config.accept_clock_jump {
@@ -252,15 +259,19 @@ async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &
     }
     shared.start_shard_clock(last_ms);
     let clean = recovered.iter().all(|shard| shard.opened.recovered.clean);
+    let mut posts = Vec::new();
     for RecoveredShard { number, opened, ledger, newest } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
         let shard = Shard::new(number, ledger, log, reader, shared.now_ms(), shared.config.history_walk_max);
-        let home = Home::new(shard, Box::new(committer));
+        let post = Post::default();
+        posts.push((number, post.clone()));
+        let home = Home::new(shard, Box::new(committer), post);
         let core = usize::from(shared.router.core(number));
         shared.mailboxes[core].request_blocking(Request::Install(Box::new(home), newest));
         signals.steps.recv().await;
     }
+    watch::start(posts, Arc::downgrade(shared))?;
     shared.loading_over(clean);
     tell_all(shared, signals, Phase::Serving).await;
     Ok(())
