@@ -288,13 +288,10 @@ impl Saving {
 }
 
 impl Newest {
-    /// Whether the shard has records that the snapshot has not, or there is no snapshot.
+    /// Whether the shard has records that are in no snapshot. After a start it is known how many there are since the
+    /// snapshot's begin, and whether there are any since its end.
     fn is_behind(&self, home: &Home) -> bool {
-        let has_all = self.end.is_some_and(|end| {
-            // After a start the records since are known from the snapshot's begin only, or, if there are none, from its end.
-            end == home.shard.log().next_lsn() || self.entries == home.shard.ledger().totals().entries
-        });
-        !has_all
+        self.end != Some(home.shard.log().next_lsn()) && self.entries != home.shard.ledger().totals().entries
     }
 
     /// What of the log may go once a newer snapshot than this one is there.
