@@ -199,15 +199,17 @@ impl std::fmt::Display for Refusal {
         if let Some(lost) = &self.lost {
             write!(f, "; lost lsn {}..{}", lost.start, lost.end)?;
         }
+        let repair = self.shard.map_or_else(String::new, |shard| format!("`creditd repair DATA_DIR --shard {shard}`"));
         let next = match self.case {
-            Case::Supers => {
-                "the `repair` tool will rebuild them from the segment headers, but it is not in this version yet; \
-                 copy the data directory away, then restore a backup"
-            }
-            Case::Snapshots => "put copies of the archived segments back, or restore a backup",
-            Case::Invariant => "copy the data directory away and report this message",
-            Case::Foreign => "put the right file back, or start on the directory it came from",
-            _ => "nothing was changed: copy the data directory away, check the disk, then restore a backup",
+            Case::Supers => format!("nothing was changed: run {repair}, which can rebuild them from the segments"),
+            Case::Snapshots => "put copies of the archived segments back, or `creditd restore` a backup".to_owned(),
+            Case::Invariant => "copy the data directory away and report this message".to_owned(),
+            Case::Foreign => "put the right file back, or start on the directory it came from".to_owned(),
+            Case::Manifest => "nothing was changed: put MANIFEST back from a backup of this directory".to_owned(),
+            _ => format!(
+                "nothing was changed: copy the data directory away and check the disk; then `creditd restore` a backup, \
+                 or see with {repair} what a cut would cost"
+            ),
         };
         write!(f, "; next: {next}")
     }

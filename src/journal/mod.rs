@@ -31,6 +31,7 @@ mod place;
 pub mod reader;
 mod recent;
 pub mod recovery;
+pub mod repair;
 mod replay;
 mod scan;
 mod segment;
@@ -48,9 +49,9 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use at_rest::{RestingDir, RestingLog};
+pub use at_rest::{Known, RestingDir, RestingLog};
 pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockHeader, BlockKind, PAGE, RECORD_LEN_MAX};
-pub use data_dir::{DataDir, NewDir};
+pub use data_dir::{DataDir, NewDir, shard_path};
 pub use error::{JournalError, Refusal};
 pub use files::FileStorage;
 pub use log::{Log, RECENT_LEN};

@@ -339,7 +339,7 @@ fn case_9_both_supers_bad_names_the_missing_tool() {
     for which in ["super.0", "super.1"] {
         disk.patch(which, 20, b"xxxxxxxx");
     }
-    check_refused(&disk, Case::Supers, &["both supers are bad", "`repair` tool", "not in this version yet"]);
+    check_refused(&disk, Case::Supers, &["both supers are bad", "creditd repair DATA_DIR --shard 3"]);
     disk.delete("super.0");
     disk.delete("super.1");
     check_refused(&disk, Case::Supers, &["neither super.0 nor super.1"]);
