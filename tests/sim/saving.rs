@@ -25,7 +25,8 @@ impl World {
             saving.writer.abandon();
             return Ok(());
         }
-        if home.saving.is_some() || !home.is_at_home() || home.is_full() {
+        let is_new = home.shard.log().next_lsn() > 0;
+        if home.saving.is_some() || !is_new || !home.is_at_home() || home.is_full() {
             return Ok(());
         }
         let begin = home.committer.position();
@@ -94,6 +95,7 @@ impl World {
             _ => return Ok(()),
         };
         // Nobody is on the way to what goes: a question that is overtaken may hear either.
+        self.make_room();
         self.quieten()?;
         let now_ms = self.now_ms();
         let home = &mut self.process.homes[usize::from(shard)];
