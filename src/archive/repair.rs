@@ -239,7 +239,7 @@ impl Walk {
                 } else {
                     walk.next = walk.next.or(walk.wrong.is_none().then_some(end.0));
                     walk.entries += block.records().count() as u64;
-                    walk.accounts.extend(block.records().map(|(_, record)| codec::account_of(record).to_vec()));
+                    walk.accounts.extend(block.records().map(|(_, record)| codec::ids_of(record).0.to_vec()));
                 }
             }
             Sight::Fault(fault) => {
