@@ -11,13 +11,18 @@
 
 mod backup;
 mod bench;
+mod chance;
 mod clients;
 mod disk;
 mod files;
+mod full;
+mod hasty;
 mod hostile;
 mod kill;
 mod lifecycle;
+mod load;
 mod messages;
+mod mount;
 mod nested;
 mod past;
 mod pipelines;
@@ -26,6 +31,7 @@ mod repair;
 mod replies;
 mod server;
 mod session;
+mod steady;
 mod tools;
 mod trail;
 mod wire;
