@@ -66,6 +66,11 @@ fn names(disk: &SimDisk, end: &str) -> Vec<String> {
     disk.file_names().into_iter().filter(|name| name.ends_with(end) && !name.contains('/')).collect()
 }
 
+/// Where the segments begin, in order.
+fn bases(disk: &SimDisk) -> Vec<Lsn> {
+    names(disk, ".wal").iter().map(|name| SegmentName::parse(name).expect("a segment").base).collect()
+}
+
 #[test]
 fn a_start_reads_the_newest_snapshot_and_the_log_behind_it() {
     let mut life = Life::new();
@@ -150,13 +155,19 @@ fn what_the_log_let_go_of_is_removed_at_the_next_start() {
     life.restart();
     assert!(!names(&life.disk, ".wal").contains(&gone[1].to_string()), "the rest of an interrupted trim");
     assert_eq!(names(&life.disk, ".wal").len(), kept, "one less, one new");
-    assert_eq!(life.opened.reader().oldest_lsn(), names_base(&life.disk));
-    life.disk.patch("super.0", 20, b"xxxx");
-    life.restart();
+    assert_eq!(life.opened.reader().oldest_lsn(), bases(&life.disk)[0]);
 }
 
-fn names_base(disk: &SimDisk) -> Lsn {
-    names(disk, ".wal").iter().filter_map(|name| SegmentName::parse(name)).map(|name| name.base).min().expect("some")
+#[test]
+fn either_super_will_do_after_a_snapshot_and_after_a_trim() {
+    for (which, trims) in [("super.0", false), ("super.1", false), ("super.0", true), ("super.1", true)] {
+        let mut life = Life::new();
+        if trims {
+            trim(&mut life.opened, life.begins[0]).expect("trimmed");
+        }
+        life.disk.patch(which, 20, b"xxxxxxxx");
+        assert!(life.restart().snapshot.is_some(), "{which} is bad");
+    }
 }
 
 #[test]
@@ -291,8 +302,7 @@ fn a_segment_that_waits_to_be_cut_is_cut_by_the_next_start() {
 #[test]
 fn a_log_is_cut_where_nothing_is_needed_and_nothing_is_too_young() {
     let life = Life::new();
-    let bases: Vec<Lsn> =
-        names(&life.disk, ".wal").iter().filter_map(|name| SegmentName::parse(name)).map(|name| name.base).collect();
+    let bases = bases(&life.disk);
     let point = |floor, before_ms| life.opened.reader().trim_point(floor, before_ms).expect("read");
     // The first segment was made at 1,000 ms, the others at 2,000.
     assert_eq!(point(Lsn::MAX, 999), 0);
