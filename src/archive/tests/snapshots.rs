@@ -7,7 +7,7 @@ use crate::ledger::snapshot::{Copied, Restore};
 use crate::ledger::{Limits, Seeds};
 
 /// What a snapshot is made of; a test may change it before it is written.
-struct Draft {
+pub(super) struct Draft {
     begin: Position,
     end: Lsn,
     parts: Vec<(u8, u32, Vec<u8>)>,
@@ -25,13 +25,18 @@ impl Draft {
 
 /// Writes a snapshot of the log as it is, begun `back` blocks before its end.
 fn save(path: &Path, back: usize, lie: impl FnOnce(&mut Draft)) {
+    save_from(path, back, 0, lie);
+}
+
+/// The same, of a ledger that has forgotten the ids of records below `floor`.
+pub(super) fn save_from(path: &Path, back: usize, floor: Lsn, lie: impl FnOnce(&mut Draft)) {
     let dir = open(path);
     let log = dir.logs[0].as_ref().expect("a log");
     let endless = Limits {
         holds_per_account_max: 100,
         accounts_max: 100,
         tx_index_bytes_max: u64::MAX,
-        tx_retention_ms: u64::MAX,
+        tx_retention_ms: if floor > 0 { 1 << 40 } else { u64::MAX },
     };
     let mut restore = Restore::new(endless, Seeds { index_key: NEW.hash_keys, map_seed: 9 });
     let mut begins = Vec::new();
@@ -45,7 +50,8 @@ fn save(path: &Path, back: usize, lie: impl FnOnce(&mut Draft)) {
             restore.record(&codec::decode(record).expect("a record"), lsn).expect("an honest log");
         }
     });
-    let ledger = restore.into_ledger().expect("it adds up");
+    let mut ledger = restore.into_ledger().expect("it adds up");
+    ledger.forget_below(floor);
     let begin = begins[begins.len() - back];
     let (mut copying, mut parts) = (ledger.copying(begin.lsn), Vec::new());
     loop {
@@ -75,7 +81,7 @@ fn kinds(path: &Path) -> (Vec<&'static str>, String) {
     (report.all_findings().map(|finding| finding.kind).collect(), report.to_string())
 }
 
-fn snapshots(path: &Path) -> Vec<PathBuf> {
+pub(super) fn snapshots(path: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(path.join("shard-000")).expect("there").map(|entry| entry.expect("an entry").path());
     let mut found: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "snap")).collect();
     found.sort();
