@@ -262,7 +262,10 @@ fn what_the_sink_does_not_take_is_a_bad_snapshot_and_what_contradicts_it_is_not(
     let copy = life.disk.copy();
     let mut fresh = 0;
     let mut sink = |entry: Entry<'_>| match entry {
-        Entry::Fresh => Ok(fresh += 1),
+        Entry::Fresh => {
+            fresh += 1;
+            Ok(())
+        }
         Entry::Part { section: snapshot::FOOTER, .. } => Err("balance below zero".to_owned()),
         _ => Ok(()),
     };
