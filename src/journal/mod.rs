@@ -6,6 +6,7 @@
 //!            take()  --- Arc<Block> + Committer move --->             Storage::sync  -> fdatasync
 //!            committed(durable) <--- both come back ---
 //!  record(lsn) <- open, waiting, in flight, recent 8 MiB             Reader: older records by pread
+//!  position() -> SnapshotWriter: frames of bytes -> Draft -> note() -> publish: <end>.snap, let_go() of what is older
 //! ```
 //!
 //! Invariants: only the shard's core makes blocks, so an LSN is known when its record is appended. One block is in

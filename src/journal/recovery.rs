@@ -164,7 +164,7 @@ pub struct Recovered {
     pub next_lsn: Lsn,
     /// The epoch that begins.
     pub epoch: u64,
-    /// The log ended with a CLEAN_STOP, or is new.
+    /// The log ended with a CLEAN_STOP, or is new. False if no block stands behind the begin of the snapshot.
     pub clean: bool,
     /// The tail that was cut off.
     pub cut: Option<Cut>,

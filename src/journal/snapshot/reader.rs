@@ -198,7 +198,10 @@ fn read_pages(read: &mut ReadPages<'_>, offset: u64, buf: &mut [u8]) -> Result<(
             break;
         }
     }
-    result.map_err(|error| bad(offset, &format!("{READ_TRIES} reads of {} bytes failed: {error}", buf.len())))
+    result.map_err(|error| match error.exit_code() {
+        70 => bad(offset, &format!("{READ_TRIES} reads of {} bytes failed: {error}", buf.len())),
+        _ => error.into(),
+    })
 }
 
 fn bad(offset: u64, what: &str) -> SnapshotError {

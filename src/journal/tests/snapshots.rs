@@ -366,6 +366,16 @@ fn every_flipped_bit_of_a_snapshot_is_noticed_or_means_nothing() {
 }
 
 #[test]
+fn a_snapshot_that_may_not_be_read_is_not_a_bad_one() {
+    let (eio, eacces) = (5, 13);
+    for (errno, is_bad) in [(eio, true), (eacces, false)] {
+        let failing = |_, _: &mut [u8]| Err(JournalError::io("read", "x", std::io::Error::from_raw_os_error(errno)));
+        let result = SnapshotReader::open(SnapshotFile { end: 1, len: 4096 }, ID, failing);
+        assert_eq!(matches!(result, Err(SnapshotError::Bad { .. })), is_bad, "errno {errno}");
+    }
+}
+
+#[test]
 fn snapshot_bytes_are_the_ones_promised() {
     let (_, name, bytes) = small();
     assert_eq!((name.as_str(), bytes.len()), ("0000000000002000.snap", 3 * PAGE));
