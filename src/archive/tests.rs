@@ -1,5 +1,8 @@
 //! Logs on real files, written through the journal entry by entry, honest or not; and what the tools make of them.
 
+mod closed;
+mod snapshots;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,7 +143,7 @@ fn open(path: &Path) -> RestingDir {
 }
 
 fn proved(path: &Path, heads: &[Head]) -> Report {
-    verify("here".to_owned(), &open(path), heads, &|_| {})
+    verify("here".to_owned(), &open(path), heads, Depth::Replay, &|_| {})
 }
 
 fn segments(path: &Path) -> Vec<PathBuf> {

@@ -32,6 +32,7 @@ mod repair;
 mod replies;
 mod server;
 mod session;
+mod snapshots;
 mod steady;
 mod tools;
 mod trail;

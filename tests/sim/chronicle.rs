@@ -1,6 +1,6 @@
 //! All that the log of a shard ever had and still counts, also what was trimmed: what a start reads must be the end of it.
 
-use creditd::journal::{Block, Lsn};
+use creditd::journal::{Block, Log, Lsn};
 use creditd::ledger::codec;
 use creditd::ledger::event::Event;
 use creditd::ledger::invariants::check_trail;
@@ -19,16 +19,21 @@ impl Chronicle {
     }
 
     /// A start has read the log from `begin` on, and found `tail`. Judges every account's whole trail.
-    pub fn recovered(&mut self, begin: Lsn, tail: Vec<(Lsn, Vec<u8>)>) {
+    pub fn recovered(&mut self, begin: Lsn, tail: &[(Lsn, Vec<u8>)]) {
         let later = self.records.split_off(&begin);
-        for (lsn, bytes) in &tail {
+        for (lsn, bytes) in tail {
             let before = later.get(lsn).unwrap_or_else(|| panic!("nobody ever wrote the record at {lsn}"));
             assert_eq!(bytes, before, "the record at {lsn} is another one");
         }
-        self.records.extend(tail);
+        self.records.extend(tail.iter().cloned());
         for (account, trail) in self.trails(0) {
             check_trail(&trail).unwrap_or_else(|violation| panic!("{}: {violation}", account.escape_ascii()));
         }
+    }
+
+    /// Where the oldest record stands that is in memory.
+    pub fn first_in(&self, log: &Log) -> Option<Lsn> {
+        self.records.keys().copied().find(|lsn| log.record(*lsn).is_some())
     }
 
     /// Sequence of each account's first entry at or above `oldest`, for accounts that have one.
