@@ -39,6 +39,7 @@ pub mod segment_header;
 pub mod sim;
 mod sim_draft;
 mod sim_file;
+mod sim_storage;
 pub mod snapshot;
 mod spare;
 pub mod storage;
