@@ -63,6 +63,11 @@ impl<'a> BlockSeen<'a> {
         Box::new(Refusal { case: Case::Invariant, shard, segment, offset, lost: None, detail }).into()
     }
 
+    /// Its records, one behind the other.
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Its records with their positions, in order.
     pub fn records(&self) -> impl Iterator<Item = (Lsn, &'a [u8])> + use<'a> {
         Records::new(self.body, self.header.first_lsn)
@@ -247,7 +252,7 @@ impl Survey<'_> {
         }
         (self.sink)(Sight::Passed(file.len - told));
         if let Some((tip, next)) = self.tip.zip(next)
-            && let Some((case, detail)) = closing_fault(file.name, tip.lsn, sealed, next)
+            && let Some((case, detail)) = closing_fault(file, tip.lsn, sealed, next)
         {
             let lost = self.lose(tip.lsn, next.base);
             self.fault(case, Some((file.name, file.name.offset_of(tip.lsn))), Some(lost), detail);

@@ -22,7 +22,12 @@ pub struct Site {
 impl Site {
     /// An empty one.
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a directory for the test") }
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// An empty one below `parent`, which may be a mount of the test's own.
+    pub fn within(parent: &Path) -> Self {
+        Self { dir: tempfile::tempdir_in(parent).expect("a directory for the test") }
     }
 
     /// Where the server keeps its log.

@@ -110,6 +110,11 @@ impl Reply {
         String::from_utf8_lossy(&self.0).into_owned()
     }
 
+    /// Whether the server had no time or no room, and executed nothing.
+    pub fn is_refusal(&self) -> bool {
+        self.0.starts_with(b"-TRYAGAIN ") || self.0.starts_with(b"-MISCONF ")
+    }
+
     /// The string of a bulk or verbatim reply.
     pub fn body(&self) -> String {
         let text = self.text();

@@ -7,13 +7,16 @@
 
 use super::asides::Asides;
 use super::clients::Request;
+use super::cut::Cut;
 use super::knobs::Knobs;
-use super::model::{Entry, Model, State};
+use super::model::{Entry, Id, Model, State};
 use creditd::journal::Lsn;
 use creditd::ledger::command::{Command, Op};
+use creditd::ledger::event::EntryType;
 use creditd::ledger::outcome::Outcome;
 use creditd::ledger::rejection::{Busy, Rejection};
 use creditd::ledger::{Decision, Ledger, Past, Prior};
+use creditd::shard::Admission;
 use creditd::shard::batch::{Batch, Reply, Ticket};
 use std::collections::BTreeMap;
 
@@ -25,6 +28,8 @@ pub struct Judge {
     cases: BTreeMap<Vec<u8>, Case>,
     owed: BTreeMap<Ticket, Owed>,
     asides: Asides,
+    /// Per account whose older entries are no longer kept: sequence of the first that is; the next one, if none is.
+    cuts: BTreeMap<Vec<u8>, u64>,
     /// Per shard: digests of the state at ends of blocks.
     digests: Vec<BTreeMap<Lsn, u128>>,
     /// Per shard: what it was told is durable.
@@ -39,12 +44,18 @@ pub struct Judge {
     pub busy: u64,
     pub too_long: u64,
     pub refunds: u64,
+    /// Commands refused because a disk is full or slow.
+    pub unroomed: u64,
 }
 
 /// What is known of a command's ids before it is executed.
 pub struct Known {
     /// Its id may be forgotten, and is.
     forgotten: bool,
+    /// A hold of the account is past its deadline, and nobody has expired it yet.
+    is_due: bool,
+    /// The id that a REFUND asks for is not in the index, and what it took is no longer kept.
+    of_is_gone: bool,
     /// The id that a TX or a REFUND asks for is not in the index, and too far back in the trail.
     too_long: bool,
 }
@@ -84,6 +95,8 @@ struct Owed {
     seq: u64,
     /// It may be refused as too long a walk instead.
     may_be_too_long: bool,
+    /// The account's trail has lost its beginning.
+    cut: Option<Cut>,
 }
 
 /// What the model answers.
@@ -103,6 +116,7 @@ impl Judge {
             cases: BTreeMap::new(),
             owed: BTreeMap::new(),
             asides: Asides::default(),
+            cuts: BTreeMap::new(),
             digests: vec![BTreeMap::new(); shards],
             durable: vec![0; shards],
             proven: vec![0; shards],
@@ -111,21 +125,27 @@ impl Judge {
             busy: 0,
             too_long: 0,
             refunds: 0,
+            unroomed: 0,
         }
     }
 
-    /// A shard is about to execute `command`. `ledger` is only asked what it has forgotten.
+    /// A shard is about to execute `command`. `ledger` is only asked what it has forgotten or left undone.
     pub fn look(&mut self, ledger: &Ledger, command: &Command<'_>, now_ms: u64) -> Known {
         let holds_max = self.holds_max;
         let case = self.cases.entry(command.account.to_vec()).or_insert_with(|| Case::new(holds_max));
         let is_unknown = |id| ledger.lookup(ledger.key(command.account, id)) == Prior::Unknown;
         let may_be_forgotten = case.now.may_be_forgotten(command, now_ms, self.retention_ms);
+        let first = self.cuts.get(command.account).copied().unwrap_or(1);
         let wanted = match command.op {
             Op::Tx => Some(command.tx),
             Op::Refund { .. } => Some(command.of),
             _ => None,
         };
+        let account = case.now.model.accounts.get(command.account);
+        let took = account.and_then(|account| account.entries.iter().rfind(|entry| entry.tx == command.of));
         Known {
+            of_is_gone: took.is_some_and(|entry| entry.seq < first) && is_unknown(command.of),
+            is_due: ledger.settle(ledger.locate(command.account), now_ms).is_some(),
             forgotten: may_be_forgotten && is_unknown(command.tx),
             too_long: wanted
                 .is_some_and(|id| is_unknown(id) && case.now.distance(command.account, id, now_ms) > self.walk_max),
@@ -133,15 +153,32 @@ impl Judge {
     }
 
     /// A shard has decided `command`.
-    pub fn decided(&mut self, ticket: Ticket, command: &Command<'_>, now_ms: u64, known: &Known) {
+    pub fn decided(
+        &mut self,
+        ticket: Ticket,
+        command: &Command<'_>,
+        now_ms: u64,
+        known: &Known,
+        admission: Admission,
+    ) {
         let case = self.cases.get_mut(command.account).expect("it was looked at");
         let too_long = self.asides.take_back(ticket).unwrap_or(known.too_long);
         let mut step = Step { request: Request::copy(command), now_ms, forgotten: known.forgotten, seq: 0 };
-        let is_busy = self.asides.is_full(command.account);
-        let (answer, changed) = if is_busy {
+        let mut is_refused = self.asides.is_full(command.account);
+        let (answer, changed) = if is_refused {
             (Answer::refusal(Rejection::TryAgain(Busy::Refund)), false)
+        } else if known.is_due && admission == Admission::Nothing {
+            assert!(case.now.is_due(command.account, now_ms), "a hold is due too early");
+            is_refused = true;
+            (Answer::refusal(Rejection::DiskFull { reserve_is_used: true }), false)
+        } else if known.of_is_gone && case.now.walks(&step) {
+            (Answer::refusal(Rejection::NoTx), false)
         } else if too_long && case.now.walks(&step) {
             (Answer::refusal(Rejection::WalkTooLong { entries: self.walk_max }), false)
+        } else if let Some(rejection) = case.now.not_admitted(&step, admission) {
+            self.unroomed += 1;
+            is_refused = true;
+            (Answer::refusal(rejection), false)
         } else {
             case.now.take(&step)
         };
@@ -154,8 +191,11 @@ impl Judge {
             Op::History(_) => 2 * (step.seq + step.seq / 256) > self.walk_max,
             _ => false,
         };
-        let seq = if is_busy { 0 } else { step.seq };
-        let owed = Owed { account: command.account.to_vec(), answer, seq, may_be_too_long };
+        let first = self.cuts.get(command.account);
+        let account = case.now.model.accounts.get(command.account);
+        let cut = first.zip(account).map(|(first, account)| Cut::new(*first, command, account));
+        let seq = if is_refused { 0 } else { step.seq };
+        let owed = Owed { account: command.account.to_vec(), answer, seq, may_be_too_long, cut };
         if changed {
             case.history.push(step);
         }
@@ -180,6 +220,8 @@ impl Judge {
             (_, Outcome::Rejected(Rejection::WalkTooLong { entries })) if owed.may_be_too_long => {
                 assert_eq!(*entries, self.walk_max);
             }
+            (Answer::Outcome(outcome), told) if outcome == told => {}
+            (_, told) if owed.cut.as_ref().is_some_and(|cut| cut.explains(told)) => {}
             (Answer::Entries(entries), Outcome::History(told)) => {
                 let told: Vec<_> = told.iter().map(|event| Entry::of(&event)).collect();
                 assert_eq!(&told, entries, "the model has this trail; account {name}");
@@ -187,7 +229,7 @@ impl Judge {
             (Answer::Entries(_), told) => panic!("entries, not {told:?}; account {name}"),
             (Answer::Outcome(outcome), told) => assert_eq!(told, outcome, "the model answers so; account {name}"),
         }
-        self.busy += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::TryAgain(_))));
+        self.busy += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::TryAgain(Busy::Refund))));
         self.too_long += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::WalkTooLong { .. })));
         let case = self.cases.get_mut(&owed.account).expect("it was executed");
         case.shown_seq = case.shown_seq.max(owed.seq);
@@ -267,6 +309,14 @@ impl Judge {
         self.cases.keys().cloned().collect()
     }
 
+    /// An account's entries are kept from sequence `first` on; `None`: none of them is.
+    pub fn cut(&mut self, account: &[u8], first: Option<u64>) {
+        let first = first.unwrap_or_else(|| self.cases[account].now.seq(account) + 1);
+        if first > 1 {
+            self.cuts.insert(account.to_vec(), first);
+        }
+    }
+
     /// Compares a whole shard, settled at `now_ms`, with the model.
     pub fn audit(&mut self, ledger: &Ledger, now_ms: u64, mut is_here: impl FnMut(&[u8]) -> bool) {
         let mut sums = [0; 5];
@@ -330,6 +380,28 @@ impl Belief {
         (Answer::Outcome(outcome), changed)
     }
 
+    fn is_due(&self, account: &[u8], now_ms: u64) -> bool {
+        let is_due = |id: &Id| id.state == State::Active && id.expires <= now_ms;
+        self.model.accounts.get(account).is_some_and(|account| account.ids.values().any(is_due))
+    }
+
+    /// Why the command is not executed while the shard takes only some changes: if it would make one of the others.
+    fn not_admitted(&self, step: &Step, admission: Admission) -> Option<Rejection> {
+        let command = step.request.command();
+        if admission == Admission::All || matches!(command.op, Op::History(_)) {
+            return None;
+        }
+        let mut trial = self.clone();
+        let (_, changed) = trial.take(step);
+        let newest = trial.model.accounts.get(command.account).and_then(|account| account.entries.last());
+        match (newest.filter(|_| changed)?.entry_type, admission) {
+            (EntryType::Capture | EntryType::Release, Admission::Endings) => None,
+            (_, Admission::Endings) => Some(Rejection::DiskFull { reserve_is_used: false }),
+            (_, Admission::Nothing) => Some(Rejection::DiskFull { reserve_is_used: true }),
+            (_, Admission::Later | Admission::All) => Some(Rejection::TryAgain(Busy::Storage)),
+        }
+    }
+
     /// Whether the command looks for an id along the trail, if the index does not know that.
     fn walks(&self, step: &Step) -> bool {
         let command = step.request.command();
@@ -339,8 +411,8 @@ impl Belief {
     }
 
     /// How many entries a walk looks at, from the newest back to the newest that says what `id` means now.
-    fn distance(&mut self, account: &[u8], id: &[u8], now_ms: u64) -> u64 {
-        let Some(account) = self.model.accounts.get_mut(account) else { return 0 };
+    fn distance(&self, account: &[u8], id: &[u8], now_ms: u64) -> u64 {
+        let Some(mut account) = self.model.accounts.get(account).cloned() else { return 0 };
         account.settle(now_ms);
         let decides = |entry: &Entry| entry.tx == id || (entry.refund.is_some() && entry.of == id);
         let before = account.entries.iter().rposition(decides).unwrap_or(0);

@@ -1,16 +1,18 @@
 //! One world: its dice, its clock, its disks; and the order in which things happen in it.
 
 use super::boot::log_id;
+use super::chronicle::Chronicle;
 use super::clients::Clients;
 use super::counts::{Counts, Life};
 use super::judge::Judge;
 use super::knobs::{Action, Knobs};
+use super::saving::Saving;
 use super::trace::Trace;
 use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
 use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy, Window};
 use creditd::ledger::credits::TTL_MS_MAX;
-use creditd::shard::Shard;
+use creditd::shard::{Admission, Shard};
 use creditd::shard::batch::{Batch, Reply};
 use creditd::shard::errand::Errand;
 use std::collections::VecDeque;
@@ -28,6 +30,8 @@ pub struct World {
     pub knobs: Knobs,
     pub clock: ManualClock,
     pub disks: Vec<SimDisk>,
+    /// What each of their logs had.
+    pub chronicles: Vec<Chronicle>,
     pub clients: Clients,
     pub judge: Judge,
     pub trace: Trace,
@@ -57,6 +61,9 @@ pub struct Home {
     pub shard: Shard<SimStorage>,
     pub committer: Committer<SimStorage>,
     pub flight: Flight,
+    pub saving: Option<Saving>,
+    /// What each snapshot that this process knows of needs of the log, oldest first.
+    pub snapshots: Vec<Lsn>,
     pub away: Vec<Away>,
     /// The recalls that are away read through one window, as they do in the server.
     pub window: Window<SimStorage>,
@@ -120,6 +127,7 @@ pub fn live(seed: u64, loud: bool) -> Life {
         busy: world.judge.busy,
         too_long: world.judge.too_long,
         refunds: world.judge.refunds,
+        unroomed: world.judge.unroomed,
         lost: world.judge.lost,
         survived: world.judge.survived,
         ..world.counts
@@ -137,6 +145,7 @@ impl World {
         Self {
             clock: ManualClock::at(START_MS),
             disks: (0..knobs.shards).map(|shard| SimDisk::new(chance.number(), log_id(shard))).collect(),
+            chronicles: (0..knobs.shards).map(|_| Chronicle::default()).collect(),
             clients: Clients::new(&knobs),
             judge: Judge::new(&knobs),
             trace,
@@ -207,6 +216,12 @@ impl World {
             Action::Finish => self.finish(shard),
             Action::Inline => self.commit(shard)?,
             Action::Tick => self.tick(),
+            Action::Save => self.save(shard)?,
+            Action::Copy => self.copy(shard)?,
+            Action::Publish => self.publish(shard)?,
+            Action::Trim => self.trim(shard)?,
+            Action::Slow => self.slow(shard),
+            Action::Fill => self.disks[usize::from(shard)].set_full(self.chance.percent(40)),
             Action::Expire => self.expire(core),
             Action::Idle => self.idle(shard)?,
             Action::Spare => self.spare(shard)?,
@@ -242,12 +257,21 @@ impl World {
 
     /// Everything that was sent is executed, committed and answered, and the shards are what they must be.
     pub fn drain(&mut self) -> Result<(), Down> {
+        self.make_room();
+        self.quieten()?;
+        // Whoever was refused for want of room sends again.
+        for shard in 0..self.knobs.shards {
+            while self.process.homes[usize::from(shard)].shard.admission() != Admission::All {
+                self.slow(shard);
+                self.spare(shard)?;
+            }
+        }
         self.quieten()?;
         (0..self.knobs.shards).for_each(|shard| self.audit(shard));
         self.quieten()
     }
 
-    fn quieten(&mut self) -> Result<(), Down> {
+    pub fn quieten(&mut self) -> Result<(), Down> {
         for _ in 0..10_000 {
             (0..self.clients.connections.len()).for_each(|number| self.read(number, u64::MAX));
             (0..self.process.cores).for_each(|core| self.flush(core));
@@ -262,7 +286,7 @@ impl World {
                 }
             }
             (0..self.clients.connections.len()).for_each(|number| self.write(number));
-            let is_quiet = |home: &Home| matches!(home.flight, Flight::None) && home.shard.is_quiet();
+            let is_quiet = |home: &Home| home.is_at_home() && home.shard.is_quiet();
             if self.clients.is_quiet() && self.process.homes.iter().all(is_quiet) {
                 assert_eq!(self.judge.owed(), 0, "every command is answered");
                 return Ok(());
@@ -308,7 +332,7 @@ impl World {
     /// What a failing call means.
     pub fn down_of(&mut self, error: &JournalError) -> Down {
         self.trace.note(format_args!("{error}"));
-        if self.disks.iter().any(SimDisk::is_off) {
+        if self.is_off() {
             // Seen from the process, kill -9 in the middle of a change is the same; the page cache survives that one.
             let is_kill = self.knobs.policy == SyncPolicy::No || self.chance.percent(40);
             return if is_kill { Down::Exit } else { Down::Power };
@@ -316,6 +340,11 @@ impl World {
         assert!(self.endangered && !matches!(error, JournalError::Refused(_)), "nothing was broken here: {error}");
         self.counts.faults += 1;
         Down::Exit
+    }
+
+    /// Whether the power of some disk is gone.
+    pub fn is_off(&self) -> bool {
+        self.disks.iter().any(SimDisk::is_off)
     }
 
     /// The process is gone, and with the power what was not synced.
@@ -335,6 +364,23 @@ impl World {
         self.endangered = false;
         self.calm();
         self.clock.advance(self.chance.below(2 * self.knobs.tick_ms_max));
+    }
+}
+
+impl Home {
+    /// Whether the committer has nothing to do.
+    pub fn is_at_home(&self) -> bool {
+        matches!(self.flight, Flight::None)
+    }
+
+    /// Whether the disk was full when it was last tried.
+    pub fn is_full(&self) -> bool {
+        matches!(self.shard.admission(), Admission::Endings | Admission::Nothing)
+    }
+
+    /// Whether holds that nobody asks about expire.
+    pub fn expires(&self) -> bool {
+        matches!(self.shard.admission(), Admission::All | Admission::Endings)
     }
 }
 
