@@ -1,5 +1,5 @@
-//! Lines of commands, as a person would type them, to a ledger beside the naive model: the same answers, every invariant,
-//! a recovery that gives the same state, and replies that are exactly one frame.
+//! Lines of commands, as a person would type them, to a ledger beside the naive model: the same answers, every
+//! invariant, a recovery that gives the same state, and replies that are exactly one frame.
 //!
 //! ```text
 //! input   CREDIT.GRANT a t1 10 LF   tick 500 LF   CREDIT.CAPTURE a r1 LF   wake LF ...

@@ -8,7 +8,7 @@
 #![no_main]
 
 use creditd::journal::block::BLOCK_MAGIC;
-use creditd::journal::{BLOCK_HEADER_LEN, Entry, fuzzing};
+use creditd::journal::{BLOCK_HEADER_LEN, Entry, RECORD_LEN_MAX, fuzzing};
 use creditd::ledger::{Limits, Seeds, codec};
 use creditd::shard::Rebuild;
 use libfuzzer_sys::fuzz_target;
@@ -41,19 +41,24 @@ fn make_right(block: &mut [u8]) {
     block[4..8].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// The ledger reads the records as recovery has it do.
+/// The ledger reads the records as recovery has it do, if they can be told apart.
 fn replay(lsn: u64, now_ms: u64, records: &[u8]) {
     let mut rebuild = Rebuild::new(LIMITS, Seeds { index_key: [1, 2], map_seed: 3 });
-    let mut end = lsn + BLOCK_HEADER_LEN as u64;
+    let all: Vec<_> = codec::records(records).collect();
+    let whole = |record: &&[u8]| (8..=RECORD_LEN_MAX).contains(&record.len()) && record.len() % 8 == 0;
+    if !all.iter().all(whole) || all.iter().map(|record| record.len()).sum::<usize>() != records.len() {
+        return;
+    }
+    let mut at = lsn + BLOCK_HEADER_LEN as u64;
     let mut taken = rebuild.take(Entry::Block { lsn, now_ms, records });
-    for bytes in codec::records(records) {
+    for bytes in all {
         if let Ok(event) = codec::decode(bytes) {
             let mut again = Vec::new();
             codec::encode(&event, &mut again);
             assert_eq!(again, bytes, "one event has one encoding");
         }
-        taken = taken.and_then(|()| rebuild.take(Entry::Record { lsn: end, bytes }));
-        end += bytes.len() as u64;
+        taken = taken.and_then(|()| rebuild.take(Entry::Record { lsn: at, bytes }));
+        at += bytes.len() as u64;
     }
     if taken.is_ok() {
         let ledger = rebuild.into_ledger().unwrap_or_else(|what| panic!("what was judged adds up: {what}"));

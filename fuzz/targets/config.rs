@@ -1,5 +1,5 @@
-//! Configuration: no text panics, what is refused names who said it, what is accepted can be said again as it is shown, and
-//! the password is never shown.
+//! Configuration: no text panics, what is refused names who said it, what is accepted can be said again as it is
+//! shown, and the password is never shown.
 //!
 //! ```text
 //! input   TOML NUL name=value NUL name=value ...      a capital name is a variable, any other a flag

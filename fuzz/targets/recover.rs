@@ -1,10 +1,10 @@
-//! Recovery from damaged files: refused, or a prefix of what was appended, with everything in it that the files
-//! themselves prove to have been durable. It never panics and never invents a record.
+//! Recovery from damaged files: refused, or a snapshot as it was written and a prefix of what was appended since, with
+//! everything in it that the files themselves prove to have been durable. It never panics and never invents a record.
 //!
 //! ```text
-//! input   story u8   then (flags u8)?  changes of 6 bytes: kind, file, place u16, page u8, value u8
+//! input   story u8   flags u8   changes of 6 bytes: kind, file, place u16, page u8, value u8
 //!
-//! story -> log of opaque records on a SimDisk -> changes -> naive reader: proven lsn
+//! story -> log and snapshots of opaque bytes on a SimDisk -> changes -> naive reader: proven lsn
 //!                                                       '-> recover: what the sink gets, then refused or accepted
 //!                                                           accepted: recover for real, through power cuts, and go on
 //! ```
@@ -14,10 +14,11 @@
 #![no_main]
 
 use creditd::journal::block::{BlockHeader, padded_len};
+use creditd::journal::snapshot::SNAPSHOT_CONTENT;
 use creditd::journal::storage::SegmentName;
 use creditd::journal::{
     BLOCK_HEADER_LEN, BlockKind, Entry, JournalError, LogId, Lsn, Opened, PAGE, RecoveryOptions, SimDisk, SimStorage,
-    SyncPolicy, fuzzing, recover,
+    SnapshotEnd, SnapshotHead, SnapshotWriter, SyncPolicy, fuzzing, recover,
 };
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
@@ -33,12 +34,33 @@ const OPTIONS: RecoveryOptions = RecoveryOptions {
     recent_len: 1 << 16,
 };
 
-const STORIES: usize = 8;
+const STORIES: usize = 10;
 const CHANGE_LEN: usize = 6;
 const CHANGES_MAX: usize = 16;
 
 /// Records with their positions.
 type Records = Vec<(Lsn, Vec<u8>)>;
+
+/// What a start gave its sink.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// Of the snapshot: section, count, items.
+    parts: Vec<(u8, u32, Vec<u8>)>,
+    records: Records,
+    /// Where the last block ends.
+    end: Lsn,
+}
+
+impl Seen {
+    fn take(&mut self, entry: Entry<'_>) {
+        match entry {
+            Entry::Fresh => *self = Self::default(),
+            Entry::Part { section, count, bytes } => self.parts.push((section, count, bytes.to_vec())),
+            Entry::Block { lsn, records, .. } => self.end = lsn + padded_len(records.len()),
+            Entry::Record { lsn, bytes } => self.records.push((lsn, bytes.to_vec())),
+        }
+    }
+}
 
 thread_local! {
     static STORY: RefCell<[Option<Story>; STORIES]> = RefCell::default();
@@ -53,7 +75,7 @@ fuzz_target!(|input: &[u8]| {
         let proven = story.proven();
         let accepted = story.start_without_writing(proven);
         if let Some(seen) = accepted.filter(|_| flags & 7 == 0) {
-            story.start_for_real(seen, u64::from(flags >> 3));
+            story.start_for_real(&seen, u64::from(flags >> 3));
         } else if can_undo {
             story.undo();
             *slot = Some(story);
@@ -67,6 +89,8 @@ struct Story {
     options: RecoveryOptions,
     /// All records that the log may hold.
     history: Records,
+    /// Where each snapshot begins, and its parts.
+    snapshots: Vec<(Lsn, Vec<(u8, u32, Vec<u8>)>)>,
     /// What is in its files before any change, by name; segments as far as they were written, and a page.
     files: Vec<(String, Vec<u8>)>,
     /// What stood where a change was made.
@@ -81,7 +105,14 @@ impl Story {
             // A segment ends when less than 1 MiB is left: here with every block.
             options.segment_len = (1 << 20) + PAGE as u64;
         }
-        let mut story = Self { disk, options, history: Records::new(), files: Vec::new(), undone: Vec::new() };
+        let mut story = Self {
+            disk,
+            options,
+            history: Records::new(),
+            snapshots: Vec::new(),
+            files: Vec::new(),
+            undone: Vec::new(),
+        };
         let mut opened = story.open();
         story.blocks(&mut opened, 4);
         match no {
@@ -106,6 +137,17 @@ impl Story {
                 pump(&mut opened).expect("committed");
                 story.stop(&mut opened);
             }
+            // A snapshot and more blocks; two, the newer one after a second start.
+            6 | 7 => {
+                story.save(&mut opened);
+                story.blocks(&mut opened, 1);
+                if no == 7 {
+                    story.disk.kill();
+                    opened = story.open();
+                    story.blocks(&mut opened, 1);
+                    story.save(&mut opened);
+                }
+            }
             // The power goes with a block on its way; then the next epoch.
             _ => {
                 story.put(&mut opened, 4096);
@@ -113,7 +155,7 @@ impl Story {
                 story.disk.cut_power_after(1);
                 pump(&mut opened).expect_err("the power went");
                 story.disk.crash();
-                if no == 7 {
+                if no == 9 {
                     opened = story.open();
                     story.blocks(&mut opened, 2);
                 }
@@ -127,22 +169,54 @@ impl Story {
 
     fn open(&mut self) -> Opened<SimStorage> {
         let (opened, seen) = self.attempt().expect("nothing is wrong yet");
-        assert_eq!(seen, self.history[..seen.len()]);
-        self.history = seen;
+        let first = self.check(&seen);
+        self.history.truncate(first + seen.records.len());
         opened
     }
 
-    fn attempt(&self) -> Result<(Opened<SimStorage>, Records), JournalError> {
-        let mut seen = Records::new();
+    fn attempt(&self) -> Result<(Opened<SimStorage>, Seen), JournalError> {
+        let mut seen = Seen::default();
         let mut sink = |entry: Entry<'_>| {
-            if let Entry::Record { lsn, bytes } = entry {
-                seen.push((lsn, bytes.to_vec()));
-            }
+            seen.take(entry);
             Ok(())
         };
-        let opened = recover(self.disk.storage(), &self.options, &mut sink, &mut |_, _| {})?;
-        assert_eq!(opened.recovered.records, seen.len() as u64);
+        let opened = recover(self.disk.storage(), &self.options, &mut sink, &mut |done, all| assert!(done <= all))?;
+        assert_eq!(opened.recovered.records, seen.records.len() as u64);
         Ok((opened, seen))
+    }
+
+    /// Nothing was invented. Gives the place in the history of the first record that was seen.
+    fn check(&self, seen: &Seen) -> usize {
+        let first = self.history.partition_point(|(lsn, _)| *lsn < self.begin(seen));
+        let known = &self.history[first..];
+        assert!(seen.records.len() <= known.len() && seen.records == known[..seen.records.len()], "invented");
+        first
+    }
+
+    /// Where the snapshot begins that was seen.
+    fn begin(&self, seen: &Seen) -> Lsn {
+        if seen.parts.is_empty() {
+            return 0;
+        }
+        self.snapshots.iter().find(|(_, parts)| *parts == seen.parts).expect("it was written so").0
+    }
+
+    /// A snapshot that ends a block behind its begin.
+    fn save(&mut self, opened: &mut Opened<SimStorage>) {
+        let begin = opened.committer.position();
+        self.blocks(opened, 1);
+        let (no, end) = (self.snapshots.len() as u8, opened.log.durable_lsn());
+        let parts = [(1, 2, 40), (1, 1, 5_000), (2, 3, 100), (3, 1, 24)];
+        let parts: Vec<_> =
+            parts.into_iter().map(|(section, count, len)| (section, count, vec![no + 1; len])).collect();
+        let head = SnapshotHead { id: ID, created_ms: 2_000, begin, content: SNAPSHOT_CONTENT };
+        let mut writer = SnapshotWriter::begin(opened.committer.draft(), &head).expect("begun");
+        let (footer, others) = parts.split_last().expect("there are some");
+        others.iter().for_each(|(section, count, bytes)| writer.part(*section, *count, bytes).expect("written"));
+        writer.finish(SnapshotEnd { end, now_ms: 2_000, needed: 0 }, &footer.2).expect("written");
+        opened.committer.note().expect("noted");
+        writer.publish().expect("published");
+        self.snapshots.push((begin.lsn, parts));
     }
 
     /// Blocks of one page, with two records each.
@@ -168,14 +242,11 @@ impl Story {
         self.history.push((lsn, bytes));
     }
 
-    /// The whole of a small file, what was written of a segment, and a page more.
+    /// A small file as far as it was written, a segment and a page more.
     fn read(&self, name: &str) -> Vec<u8> {
-        if SegmentName::parse(name).is_none() {
-            return self.disk.contents(name, 0, PAGE);
-        }
         let all = self.disk.contents(name, 0, self.options.segment_len as usize);
         let used = all.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.next_multiple_of(PAGE));
-        all[..(used + PAGE).min(all.len())].to_vec()
+        all[..used + if SegmentName::parse(name).is_some() { PAGE } else { 0 }].to_vec()
     }
 
     /// Makes the changes; whether [`Self::undo`] can take them back.
@@ -261,23 +332,18 @@ impl Story {
     }
 
     /// What recovery accepts; `None`: refused.
-    fn start_without_writing(&self, proven: Lsn) -> Option<Records> {
+    fn start_without_writing(&self, proven: Lsn) -> Option<Seen> {
         self.disk.set_read_only(true);
-        let mut end = 0;
-        let mut seen = Records::new();
+        let mut seen = Seen::default();
         let mut sink = |entry: Entry<'_>| {
-            match entry {
-                Entry::Block { lsn, records, .. } => end = lsn + padded_len(records.len()),
-                Entry::Record { lsn, bytes } => seen.push((lsn, bytes.to_vec())),
-                Entry::Fresh | Entry::Part { .. } => panic!("there is no snapshot"),
-            }
+            seen.take(entry);
             Ok(())
         };
         let result = recover(self.disk.storage(), &self.options, &mut sink, &mut |done, all| assert!(done <= all));
-        let error = result.err().expect("a start writes, which this disk does not take");
-        assert!(seen.len() <= self.history.len() && seen == self.history[..seen.len()], "invented: {error}");
-        match error {
+        match result.err().expect("a start writes, which this disk does not take") {
             JournalError::ReadOnly { .. } => {
+                self.check(&seen);
+                let end = seen.end.max(self.begin(&seen));
                 assert!(end >= proven, "the log goes on at lsn {end}, but all below {proven} was on disk");
                 Some(seen)
             }
@@ -287,7 +353,7 @@ impl Story {
     }
 
     /// A start that was accepted is accepted again, also after a power cut in its middle, and goes on.
-    fn start_for_real(&mut self, mut seen: Records, cut_after: u64) {
+    fn start_for_real(&mut self, seen: &Seen, cut_after: u64) {
         self.disk.set_read_only(false);
         if cut_after > 0 {
             self.disk.cut_power_after(cut_after);
@@ -297,14 +363,13 @@ impl Story {
             self.disk.crash();
         }
         let (mut opened, again) = self.attempt().unwrap_or_else(|error| panic!("accepted before: {error}"));
-        assert_eq!(again, seen);
-        self.history = seen.clone();
+        assert_eq!(&again, seen);
         self.put(&mut opened, 64);
         pump(&mut opened).expect("committed");
-        seen.push(self.history.pop().expect("just put"));
         self.disk.crash();
-        let (_, again) = self.attempt().unwrap_or_else(|error| panic!("nothing is wrong with it: {error}"));
-        assert_eq!(again, seen);
+        let (_, mut again) = self.attempt().unwrap_or_else(|error| panic!("nothing is wrong with it: {error}"));
+        assert_eq!(again.records.pop(), self.history.pop(), "what was appended now is there");
+        assert_eq!((&again.parts, &again.records), (&seen.parts, &seen.records));
     }
 }
 

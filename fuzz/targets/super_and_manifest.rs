@@ -1,8 +1,8 @@
-//! The one-page files: what is accepted re-encodes to the same bytes; a start on any super or manifest is refused or goes
-//! on. Nothing panics.
+//! The one-page files: what is accepted re-encodes to the same bytes; a start on any super is refused or goes on.
+//! Nothing panics.
 //!
 //! ```text
-//! input   flags u8 (1 = make length and checksum right, 2 = a manifest, else a super)   page: magic, crc, format, len ...
+//! input   flags u8 (1 = make length and checksum right, 2 = a manifest, else a super)   page: magic, crc, format ...
 //! ```
 
 #![no_main]
