@@ -31,6 +31,7 @@ mod repair;
 mod replies;
 mod server;
 mod session;
+mod snapshots;
 mod steady;
 mod tools;
 mod trail;
