@@ -15,6 +15,7 @@ mod chance;
 mod clients;
 mod disk;
 mod files;
+mod frozen;
 mod full;
 mod hasty;
 mod hostile;
