@@ -100,8 +100,11 @@ impl World {
         let disk = self.disks[usize::from(shard)].copy();
         let snapshots = disk.storage().snapshots().expect("the names are read");
         let Some(newest) = snapshots.last() else { return };
-        let SnapshotFile { end, len } =
-            if self.chance.percent(70) { *newest } else { snapshots[self.chance.below(snapshots.len() as u64) as usize] };
+        let SnapshotFile { end, len } = if self.chance.percent(70) {
+            *newest
+        } else {
+            snapshots[self.chance.below(snapshots.len() as u64) as usize]
+        };
         let whole = disk.copy();
         let (name, offset) = (snapshot_name(end), self.chance.below(len));
         let offset = if self.chance.percent(30) { offset % 160 } else { offset };
