@@ -11,22 +11,30 @@
 //! segments, and beside a running server, of which it takes what is durable when it comes by. Absent on purpose: the
 //! command line (cli), rules (ledger), the form of blocks (journal).
 
+mod backup;
 mod entry;
 mod export;
+mod failure;
 mod head;
 mod inspect;
 mod notation;
+mod repair;
 mod report;
+mod restore;
 mod row;
 mod stories;
 mod verify;
 
+pub use backup::{Backup, Extent, backup};
 pub use export::{Exported, Filter, Format, export};
+pub use failure::Failure;
 pub use head::{Head, HeadError, Hex, head, parse_heads};
 pub use inspect::{Inspection, inspect};
 pub use notation::{escaped, moment, parse_moment, unescaped};
+pub use repair::{Cut, Diagnosis, Patient};
 pub use report::{Finding, Report, ShardReport};
-pub use verify::verify;
+pub use restore::{read_backup, restore};
+pub use verify::{Progress as Tell, verify};
 
 #[cfg(test)]
 mod tests;

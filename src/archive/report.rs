@@ -166,6 +166,7 @@ fn kind(case: Case) -> &'static str {
         Case::Altered => "altered",
         Case::Hole => "hole",
         Case::Lost => "lost",
+        Case::Snapshots => "snapshots",
         Case::Supers => "supers",
         Case::Unreadable => "unreadable",
         Case::Foreign => "foreign",
@@ -182,6 +183,7 @@ fn next_step(kind: &str) -> &'static str {
         "supers" | "manifest" => {
             "put the file back from a backup of the same directory; the segments are judged all the same"
         }
+        "backup" => "take another backup, or another copy of this one: nothing was made",
         "head" => "verify the directory that the head was taken from; compare it with a backup",
         "invariant" | "sums" => "copy the directory away, export the account, report this finding",
         _ => "copy the directory away before any start; inspect the segment; restore what is lost from a backup",

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::journal::files::FileSource;
 use crate::journal::reader::Window;
 use crate::journal::survey::{BlockSeen, Sight, Witness};
-use crate::journal::{BlockKind, JournalError, LogId, RestingDir, RestingLog};
+use crate::journal::{BlockKind, JournalError, LogId, RestingDir, RestingLog, repair};
 use crate::ledger::codec;
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
@@ -109,6 +109,13 @@ impl<'a> Proof<'a> {
         if self.report.first_lsn > 0 {
             notes.push("older segments are not here: accounts begin with their first entry that is".to_owned());
         }
+        notes.extend(repair::repairs(log.dir()).iter().map(|line| format!("repaired: {line}")));
+        if log.leftovers() > 0 {
+            notes.push(format!(
+                "{} segments that are not needed any more are still here: a trim was interrupted",
+                log.leftovers()
+            ));
+        }
         if found.last_kind.is_some_and(|kind| kind != BlockKind::CleanStop) {
             notes.push("no CLEAN_STOP at the end: the server runs, or was killed".to_owned());
         }
@@ -142,7 +149,7 @@ impl<'a> Proof<'a> {
 
     fn block(&mut self, block: &BlockSeen<'_>) {
         self.report.blocks += 1;
-        self.stories.seek(block.records().map(|(_, record)| codec::account_of(record)));
+        self.stories.seek(block.records().map(|(_, record)| codec::ids_of(record).0));
         for (i, (lsn, record)) in block.records().enumerate() {
             match codec::decode(record) {
                 Ok(event) => self.entry(block, i, lsn, &event),

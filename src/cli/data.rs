@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, value_parser};
 
+use crate::archive::{self, Backup, Failure};
 use crate::config::Exit;
 use crate::journal::{JournalError, RestingDir};
 
@@ -33,6 +34,30 @@ pub(super) fn open(matches: &ArgMatches) -> Result<RestingDir, Exit> {
         }
         Err(error) => Err(failed(&error)),
     }
+}
+
+/// Says why a tool did nothing, and how to end.
+pub(super) fn told(failure: &Failure) -> Exit {
+    match failure {
+        Failure::System(error) => failed(error),
+        Failure::Asked(how) => {
+            super::say(&format!("creditd: {how}\n"));
+            Exit::Usage
+        }
+        Failure::Found(findings) => {
+            findings.iter().for_each(|finding| super::say(&finding.to_string()));
+            Exit::Data
+        }
+    }
+}
+
+/// What a backup has of each shard, a line each.
+pub(super) fn extents(made: &Backup) -> String {
+    let line = |shard: &archive::Extent| {
+        let head = &shard.head;
+        format!("shard {}: lsn {}..{}, chain {}\n", head.shard, shard.from_lsn, head.lsn, head.chain)
+    };
+    made.shards.iter().map(line).collect()
 }
 
 /// Says what failed, and how to end.

@@ -6,11 +6,13 @@
 //! creditd config explain [FLAGS]   explain.rs
 //! creditd bench                  bench.rs: the load test
 //! creditd verify | inspect | export | head      a file each: the data directory at rest, without flags of the server
+//! creditd backup | restore | repair             the same; repair takes the directory's lock
 //! ```
 //!
 //! Standard output carries what was asked for (the banner, the explanation), standard error everything else. Absent on
 //! purpose: a flag that is no knob, so that whatever can be given here can stand in the file and the environment too.
 
+mod backup;
 mod bench;
 mod data;
 mod explain;
@@ -18,6 +20,8 @@ mod export;
 mod head;
 mod inspect;
 mod progress;
+mod repair;
+mod restore;
 mod serve;
 mod verify;
 
@@ -52,6 +56,9 @@ pub fn run(
         Some(("inspect", given)) => return inspect::run(given),
         Some(("export", given)) => return export::run(given),
         Some(("head", given)) => return head::run(given),
+        Some(("backup", given)) => return backup::run(given),
+        Some(("restore", given)) => return restore::run(given),
+        Some(("repair", given)) => return repair::run(given),
         _ => {}
     }
     let variables = match ours(variables) {
@@ -98,6 +105,7 @@ fn command() -> Command {
                 ),
         )
         .subcommands([bench::command(), verify::command(), inspect::command(), export::command(), head::command()])
+        .subcommands([backup::command(), restore::command(), repair::command()])
 }
 
 fn flag(knob: &'static Knob) -> Arg {

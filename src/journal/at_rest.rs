@@ -8,7 +8,8 @@
 //! ```
 //!
 //! The server may be running: supers are read before the segments are listed, so what a super proves stands in the
-//! segments of the list. Reads go through the page cache. A direct read would make the kernel write a running server's
+//! segments of the list; and once more after it, for which of them are needed: a server that trims its log says so in
+//! a super before it removes a file. Reads go through the page cache. A direct read would make the kernel write a running server's
 //! dirty pages first, and a warm cache is several times faster than any disk; what the disk holds after an I/O error
 //! is recovery's question.
 
@@ -21,12 +22,13 @@ use std::sync::{Arc, RwLock};
 use super::block::PAGE;
 use super::data_dir::shard_path;
 use super::error::{Case, JournalError, Refusal};
-use super::files::{FileSource, list_segments};
+use super::files::{FileSource, list_segments, list_snapshots};
 use super::manifest::Manifest;
 use super::reader::Reader;
 use super::segment_header::{HeaderFault, SEGMENT_FORMAT, SegmentHeader};
-use super::storage::{Page, Pages, SegmentFile, SegmentName};
+use super::storage::{Page, Pages, SegmentFile, SegmentName, SnapshotFile};
 use super::super_page::{self, Super};
+use super::survey::Head;
 use super::{LogId, Lsn};
 
 /// A live server may be writing the super that is read: so often it is read again before it counts as damaged.
@@ -44,13 +46,28 @@ pub struct RestingDir {
 }
 
 /// The log of one shard.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RestingLog {
     pub(super) dir: PathBuf,
     pub(super) id: LogId,
     pub(super) files: Vec<SegmentFile>,
     /// `None`: copied segments have none.
     pub(super) last_super: Option<Super>,
+    /// Its snapshots, the oldest first.
+    snapshots: Vec<SnapshotFile>,
+    /// Segments that are not needed any more, and still there.
+    leftovers: usize,
+}
+
+/// What a super knows of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Of the newest segment; 0 before the first start.
+    pub epoch: u64,
+    /// Where the first segment that is needed begins.
+    pub oldest_lsn: Lsn,
+    /// All below it is on disk, and the chain there.
+    pub durable: Head,
 }
 
 impl RestingDir {
@@ -97,9 +114,24 @@ impl RestingDir {
 
 impl RestingLog {
     /// The log of a shard whose identity is known.
-    fn of_shard(dir: &Path, id: LogId) -> Result<Self, JournalError> {
-        let last_super = read_super(dir, id)?;
-        Ok(Self { dir: dir.to_path_buf(), id, files: list_segments(dir)?, last_super: Some(last_super) })
+    ///
+    /// # Errors
+    /// [`JournalError`] if the directory cannot be listed, or no super is valid.
+    pub fn of_shard(dir: &Path, id: LogId) -> Result<Self, JournalError> {
+        let known = read_super(dir, id)?;
+        let log = Self::without_supers(dir, id)?;
+        let oldest_lsn = read_super(dir, id)?.oldest_lsn;
+        let (files, old): (Vec<_>, Vec<_>) = log.files.iter().partition(|file| file.name.base >= oldest_lsn);
+        Ok(Self { files, last_super: Some(Super { oldest_lsn, ..known }), leftovers: old.len(), ..log })
+    }
+
+    /// The same, with no look at the supers.
+    ///
+    /// # Errors
+    /// [`JournalError`] if the directory cannot be listed.
+    pub fn without_supers(dir: &Path, id: LogId) -> Result<Self, JournalError> {
+        let (files, snapshots) = (list_segments(dir)?, list_snapshots(dir)?);
+        Ok(Self { dir: dir.to_path_buf(), id, files, last_super: None, snapshots, leftovers: 0 })
     }
 
     /// The log of a directory that holds segments, and supers or not. `None` if there are no segments.
@@ -113,7 +145,7 @@ impl RestingLog {
         if super_path(dir, 0).exists() || super_path(dir, 1).exists() {
             return Self::of_shard(dir, header.id).map(Some);
         }
-        Ok(Some(Self { dir: dir.to_path_buf(), id: header.id, files, last_super: None }))
+        Self::without_supers(dir, header.id).map(Some)
     }
 
     /// The log that one segment is, whatever its file is called. `None` if the file cannot be one.
@@ -128,12 +160,46 @@ impl RestingLog {
         };
         let len = fs::metadata(path).map_err(|error| JournalError::io("open", path, error))?.len();
         let files = vec![SegmentFile { name: header.name, len }];
-        Ok(Some(Self { dir: path.to_path_buf(), id: header.id, files, last_super: None }))
+        let (dir, id, snapshots) = (path.to_path_buf(), header.id, Vec::new());
+        Ok(Some(Self { dir, id, files, last_super: None, snapshots, leftovers: 0 }))
     }
 
     /// Whose log.
     pub fn id(&self) -> LogId {
         self.id
+    }
+
+    /// The directory that it is in, or the one file that it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The segments that are needed, the oldest first.
+    pub fn segments(&self) -> impl DoubleEndedIterator<Item = SegmentName> + ExactSizeIterator {
+        self.files.iter().map(|file| file.name)
+    }
+
+    /// Its snapshots, the oldest first.
+    pub fn snapshots(&self) -> &[SnapshotFile] {
+        &self.snapshots
+    }
+
+    /// How many segments are there that the super does not need any more: a trim did not come to its end.
+    pub fn leftovers(&self) -> usize {
+        self.leftovers
+    }
+
+    /// What the newest super knows; `None` if there are no supers.
+    pub fn known(&self) -> Option<Known> {
+        let found = self.last_super.as_ref()?;
+        let durable = (found.durable_lsn, found.chain);
+        Some(Known { epoch: found.epoch, oldest_lsn: found.oldest_lsn, durable })
+    }
+
+    /// The same without what the supers know of it.
+    #[must_use]
+    pub fn alone(&self) -> Self {
+        Self { last_super: None, ..self.clone() }
     }
 
     /// The newest segment alone: what tells the log's head.
@@ -233,7 +299,7 @@ fn read_super(dir: &Path, id: LogId) -> Result<Super, JournalError> {
     }
 }
 
-fn read_header(path: &Path) -> Result<SegmentHeader, JournalError> {
+pub(super) fn read_header(path: &Path) -> Result<SegmentHeader, JournalError> {
     let name = SegmentName::parse(&file_name(path));
     let page = page(path)?.ok_or_else(|| damaged_header(name))?;
     SegmentHeader::from_page(&page[..]).map_err(|fault| match fault {

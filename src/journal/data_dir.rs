@@ -68,6 +68,18 @@ impl DataDir {
         Ok(Self { path: path.to_path_buf(), manifest, _lock: lock })
     }
 
+    /// Opens a directory that is there, for a tool that changes it: nothing is made but the lock.
+    ///
+    /// # Errors
+    /// [`JournalError::Locked`] (73), [`JournalError::Format`] and [`JournalError::Refused`] (65) for the manifest, or
+    /// another.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        // Before the lock: a directory that is none of ours gets no LOCK file.
+        let manifest = Manifest::read(path)?;
+        let manifest = manifest.ok_or_else(|| manifest::refusal(format!("{} holds no MANIFEST", path.display())))?;
+        Ok(Self { path: path.to_path_buf(), manifest, _lock: lock(path)? })
+    }
+
     /// Identity and shape of the directory.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -97,7 +109,8 @@ fn make_private(path: &Path) -> Result<bool, JournalError> {
     }
 }
 
-pub(super) fn shard_path(dir: &Path, shard: u16) -> PathBuf {
+/// Where the files of `shard` are in the data directory `dir`.
+pub fn shard_path(dir: &Path, shard: u16) -> PathBuf {
     dir.join(format!("shard-{shard:03}"))
 }
 

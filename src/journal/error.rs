@@ -69,7 +69,10 @@ pub enum JournalError {
     #[error(transparent)]
     Refused(#[from] Box<Refusal>),
     /// A checksum holds, but the format is not one that this version knows (case 11).
-    #[error("{what} is written by a newer version of creditd: format {found}, this version reads format {known}")]
+    #[error(
+        "{what} is written by a newer version of creditd: format {found}, this version reads format {known}; next: \
+        start the version that wrote it"
+    )]
     Format {
         /// The file, or the block in it.
         what: String,
@@ -130,8 +133,10 @@ pub enum Case {
     Altered,
     /// 6: segments do not follow each other.
     Hole,
-    /// 7: the log ends before what a super proves.
+    /// 7: the log ends before what a super or a snapshot proves.
     Lost,
+    /// 8: no snapshot is whole, and the log does not reach back to its start.
+    Snapshots,
     /// 9: no super is readable.
     Supers,
     /// 10: the device cannot read it.
@@ -152,6 +157,7 @@ impl Case {
             Self::Altered => "the log was edited or its blocks swapped",
             Self::Hole => "hole between segments",
             Self::Lost => "part of the log is missing, or an older backup was mixed in",
+            Self::Snapshots => "there is nothing to start from",
             Self::Supers => "both supers are bad",
             Self::Unreadable => "bad sector",
             Self::Foreign => "a file of another instance or shard",
@@ -193,14 +199,17 @@ impl std::fmt::Display for Refusal {
         if let Some(lost) = &self.lost {
             write!(f, "; lost lsn {}..{}", lost.start, lost.end)?;
         }
+        let repair = self.shard.map_or_else(String::new, |shard| format!("`creditd repair DATA_DIR --shard {shard}`"));
         let next = match self.case {
-            Case::Supers => {
-                "the `repair` tool will rebuild them from the segment headers, but it is not in this version yet; \
-                 copy the data directory away, then restore a backup"
-            }
-            Case::Invariant => "copy the data directory away and report this message",
-            Case::Foreign => "put the right file back, or start on the directory it came from",
-            _ => "nothing was changed: copy the data directory away, check the disk, then restore a backup",
+            Case::Supers => format!("nothing was changed: run {repair}, which can rebuild them from the segments"),
+            Case::Snapshots => "put copies of the archived segments back, or `creditd restore` a backup".to_owned(),
+            Case::Invariant => "copy the data directory away and report this message".to_owned(),
+            Case::Foreign => "put the right file back, or start on the directory it came from".to_owned(),
+            Case::Manifest => "nothing was changed: put MANIFEST back from a backup of this directory".to_owned(),
+            _ => format!(
+                "nothing was changed: copy the data directory away and check the disk; then `creditd restore` a backup, \
+                 or see with {repair} what a cut would cost"
+            ),
         };
         write!(f, "; next: {next}")
     }

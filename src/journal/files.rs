@@ -27,7 +27,7 @@ use super::storage::{
 pub(super) const DRAFT_NAME: &str = "snapshot.tmp";
 /// Of the spare and the reserve.
 const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
-const QUARANTINE_NAME: &str = "quarantine";
+pub(super) const QUARANTINE_NAME: &str = "quarantine";
 /// Bytes copied to the quarantine at a time.
 const COPY_LEN: usize = 1 << 20;
 
@@ -292,7 +292,10 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), JournalError> {
 }
 
 /// Makes the names in a directory durable.
-pub(super) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
+///
+/// # Errors
+/// [`JournalError`].
+pub fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     let synced = File::open(dir).and_then(|file| file.sync_all());
     synced.map_err(|error| JournalError::io("sync directory", dir, error))
 }

@@ -5,7 +5,8 @@
 //!            (Vec)   close       take()      committed()
 //! ```
 //!
-//! Invariants: positions are dense and known at append; at most one block is in flight; `durable_lsn` only grows.
+//! Invariants: positions are dense and known at append; at most one block is in flight; `durable_lsn` only grows; a FENCE
+//! is the first block of its epoch, made when the first record comes.
 //! No allocation per record in steady state: the buffers of durable blocks are filled again.
 //! Absent on purpose: disk, checksums, waiting.
 
@@ -35,6 +36,8 @@ pub struct Log {
     next_block_no: u32,
     next_first_lsn: Lsn,
     durable_lsn: Lsn,
+    /// The epoch has a block.
+    is_begun: bool,
     open: Option<Block>,
     waiting: VecDeque<Arc<Block>>,
     in_flight: Option<Arc<Block>>,
@@ -51,6 +54,7 @@ impl Log {
             next_block_no: 0,
             next_first_lsn: next_lsn,
             durable_lsn: next_lsn,
+            is_begun: false,
             open: None,
             waiting: VecDeque::new(),
             in_flight: None,
@@ -59,7 +63,8 @@ impl Log {
         }
     }
 
-    /// Appends the one record that `write` adds to the buffer, and returns its position. `now_ms`: shard time.
+    /// Appends the one record that `write` adds to the buffer, and returns its position. `now_ms`: shard time. The first
+    /// record of an epoch has a FENCE before it: not earlier, so that a start without traffic leaves no block.
     ///
     /// # Panics
     /// If `write` adds no record: 8..=4096 bytes, a multiple of 8, the first u16 (little-endian) saying how many.
@@ -68,6 +73,9 @@ impl Log {
             self.close();
         }
         if self.open.is_none() {
+            if !self.is_begun {
+                self.mark(BlockKind::Fence, now_ms);
+            }
             self.open = Some(self.new_block(BlockKind::Data, now_ms));
         }
         let block = self.open.as_mut().expect("opened above");
@@ -81,9 +89,14 @@ impl Log {
         block.first_lsn + (BLOCK_HEADER_LEN + offset) as u64
     }
 
-    /// Adds a block without records, after all that was appended. `kind`: FENCE or CLEAN_STOP.
+    /// Adds a block without records, after all that was appended. `kind`: FENCE, or CLEAN_STOP, which is nothing to an
+    /// epoch without a block.
     pub fn mark(&mut self, kind: BlockKind, now_ms: u64) {
         assert_ne!(kind, BlockKind::Data, "a data block comes from append");
+        if kind == BlockKind::CleanStop && !self.is_begun {
+            return;
+        }
+        self.is_begun = true;
         self.close();
         let block = self.new_block(kind, now_ms);
         self.queue(block);
@@ -203,8 +216,12 @@ fn has_room(block: &Block) -> bool {
 mod tests {
     use super::*;
 
+    /// A log that begins with a fence, which is on disk.
     fn log() -> Log {
-        Log::new(0, 1, 0, Recent::new(RECENT_LEN))
+        let mut log = Log::new(0, 1, 0, Recent::new(RECENT_LEN));
+        log.mark(BlockKind::Fence, 1);
+        assert!(commit(&mut log), "the fence");
+        log
     }
 
     /// Appends a record of `len` bytes, all `fill` after its length.
@@ -225,8 +242,7 @@ mod tests {
 
     #[test]
     fn positions_are_known_at_append_and_records_are_found_on_their_whole_way() {
-        let mut log = log();
-        log.mark(BlockKind::Fence, 1);
+        let mut log = Log::new(0, 1, 0, Recent::new(RECENT_LEN));
         let first = put(&mut log, 16, 1);
         let second = put(&mut log, 24, 2);
         assert_eq!((first, second), (4096 + 72, 4096 + 72 + 16));
@@ -256,6 +272,21 @@ mod tests {
     }
 
     #[test]
+    fn an_epoch_without_records_leaves_no_block() {
+        let mut log = Log::new(0, 1, 4096, Recent::new(RECENT_LEN));
+        log.mark(BlockKind::CleanStop, 1);
+        assert!(log.take().is_none() && log.next_lsn() == 4096, "nothing to end");
+        put(&mut log, 8, 1);
+        log.mark(BlockKind::CleanStop, 2);
+        let kinds = std::iter::from_fn(|| {
+            let block = log.take()?;
+            log.committed(block.end_lsn());
+            Some(block.kind())
+        });
+        assert_eq!(kinds.collect::<Vec<_>>(), [BlockKind::Fence, BlockKind::Data, BlockKind::CleanStop]);
+    }
+
+    #[test]
     fn a_block_is_closed_before_it_grows_too_long() {
         let mut log = log();
         for _ in 0..600 {
@@ -279,7 +310,7 @@ mod tests {
         put(&mut log, 8, 1);
         assert_eq!(log.open.as_ref().map(|block| block.body.as_ptr()), Some(buffer));
         let held = log.take();
-        log.committed(8192 + 4096);
+        log.committed(4 * 4096);
         assert!(log.free.is_empty(), "somebody still holds the block");
         drop(held);
     }

@@ -24,7 +24,8 @@ pub const SHARDS_MAX: u16 = 256;
 
 const MAGIC: u32 = 0x464d_7263; // "crMF"
 const FORMAT: u16 = 1;
-const NAME: &str = "MANIFEST";
+/// Name of its file in the data directory.
+pub const MANIFEST_NAME: &str = "MANIFEST";
 const NEW_NAME: &str = "MANIFEST.tmp";
 
 /// Identity and shape of a data directory.
@@ -78,8 +79,8 @@ impl Manifest {
     ///
     /// # Errors
     /// [`JournalError::Format`], or [`JournalError::Refused`] if both copies are bad.
-    pub(super) fn read(dir: &Path) -> Result<Option<Self>, JournalError> {
-        let path = dir.join(NAME);
+    pub fn read(dir: &Path) -> Result<Option<Self>, JournalError> {
+        let path = dir.join(MANIFEST_NAME);
         let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             result => result.map_err(|error| JournalError::io("open", &path, error))?,
@@ -106,7 +107,7 @@ impl Manifest {
     /// Writes the manifest of a new directory: from then on the directory is one.
     pub(super) fn write(&self, dir: &Path) -> Result<(), JournalError> {
         assert!(self.is_sound(), "a manifest is sound");
-        let (path, new_path) = (dir.join(NAME), dir.join(NEW_NAME));
+        let (path, new_path) = (dir.join(MANIFEST_NAME), dir.join(NEW_NAME));
         let page = cold::to_page(MAGIC, FORMAT, self);
         let written = OpenOptions::new()
             .write(true)
@@ -175,7 +176,7 @@ mod tests {
         assert_eq!(Manifest::read(dir.path()).expect("readable"), None);
         let manifest = Manifest::new([7; 16], 4, [1, 2]);
         manifest.write(dir.path()).expect("written");
-        let file = OpenOptions::new().write(true).open(dir.path().join(NAME)).expect("there");
+        let file = OpenOptions::new().write(true).open(dir.path().join(MANIFEST_NAME)).expect("there");
         file.write_all_at(b"x", 20).expect("damaged");
         assert_eq!(Manifest::read(dir.path()).expect("the second copy"), Some(manifest));
         file.write_all_at(b"x", 20 + PAGE as u64).expect("damaged");
@@ -188,7 +189,7 @@ mod tests {
     fn a_manifest_from_the_future_is_named() {
         let dir = tempfile::tempdir().expect("a directory");
         let page = cold::to_page(MAGIC, FORMAT + 1, &Manifest::new([7; 16], 4, [1, 2]));
-        fs::write(dir.path().join(NAME), [&page[..], &page[..]].concat()).expect("written");
+        fs::write(dir.path().join(MANIFEST_NAME), [&page[..], &page[..]].concat()).expect("written");
         let error = Manifest::read(dir.path()).expect_err("unknown");
         assert_eq!(error.exit_code(), 65);
         assert!(error.to_string().contains("written by a newer version of creditd: format 2"), "{error}");

@@ -13,12 +13,13 @@
 //! that holds acknowledged records is written again. After the first failed sync nothing is written any more.
 //! Recovery reads the platter, not the page cache, and never appends to an old segment.
 //!
-//! Absent on purpose: credits (records are bytes with a length first), clocks (time comes in), threads (the caller
-//! owns them), metrics and logging (results carry the figures), snapshots (not in this version).
+//! Absent on purpose: credits (records are bytes with a length first, snapshots are frames of bytes), clocks (time comes in), threads (the caller
+//! owns them), metrics and logging (results carry the figures).
 
 pub mod at_rest;
 pub mod block;
 pub mod chance;
+mod choice;
 mod cold;
 pub mod data_dir;
 mod draft;
@@ -30,6 +31,7 @@ mod place;
 pub mod reader;
 mod recent;
 pub mod recovery;
+pub mod repair;
 mod replay;
 mod scan;
 mod segment;
@@ -47,15 +49,15 @@ pub mod writer;
 #[cfg(test)]
 mod tests;
 
-pub use at_rest::{RestingDir, RestingLog};
+pub use at_rest::{Known, RestingDir, RestingLog};
 pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockHeader, BlockKind, PAGE, RECORD_LEN_MAX};
-pub use data_dir::{DataDir, NewDir};
+pub use data_dir::{DataDir, NewDir, shard_path};
 pub use error::{JournalError, Refusal};
 pub use files::FileStorage;
 pub use log::{Log, RECENT_LEN};
 pub use manifest::Manifest;
 pub use reader::{ReadError, Reader, Window};
-pub use recovery::{Cut, Entry, Opened, Recovered, RecoveryOptions, recover};
+pub use recovery::{BadSnapshot, Cut, Entry, Opened, Recovered, RecoveryOptions, SnapshotUsed, recover};
 pub use sim::{SimDisk, SimStorage};
 pub use snapshot::{Position, SnapshotEnd, SnapshotHead, SnapshotReader, SnapshotWriter};
 pub use storage::{Draft, SegmentName, Storage};

@@ -4,7 +4,7 @@ use super::Lsn;
 use super::block::Records;
 use super::error::Case;
 use super::scan::Found;
-use super::storage::SegmentName;
+use super::storage::{SegmentFile, SegmentName};
 use super::writer::Tip;
 
 /// What is wrong, and what was found.
@@ -55,11 +55,16 @@ impl Place {
 }
 
 /// What is wrong with a segment whose good blocks end at `end`, though segment `next` follows (cases 4, 6).
-pub(super) fn closing_fault(name: SegmentName, end: Lsn, sealed: bool, next: SegmentName) -> Option<Misfit> {
-    if end < next.base && !sealed {
+pub(super) fn closing_fault(file: SegmentFile, end: Lsn, sealed: bool, next: SegmentName) -> Option<Misfit> {
+    let name = file.name;
+    let is_cut_here = name.offset_of(end) == file.len;
+    if end < next.base && !sealed && !is_cut_here {
         Some((Case::Damaged, format!("no valid block here, but segment {next} proves that there was one")))
     } else if end != next.base {
-        Some((Case::Hole, format!("the log ends here, but segment {next} continues at lsn {}", next.base)))
+        let from = next.base;
+        let detail =
+            format!("the segment ends at lsn {end}, the next one that is here, {next}, continues at lsn {from}");
+        Some((Case::Hole, detail))
     } else if !sealed && next.epoch <= name.epoch {
         Some((Case::Hole, format!("not closed, though segment {next} of the same epoch follows")))
     } else {

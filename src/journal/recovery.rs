@@ -1,7 +1,7 @@
 //! From the files of a shard to a log that goes on: replay, judge the tail, begin a new segment (journal.md 6).
 //!
 //! ```text
-//!  supers -> headers -> replay every block: check, then hand its records to the sink
+//!  supers -> snapshot to the sink -> headers -> replay every block from its begin: check, then its records to the sink
 //!                         X = first place without a valid block
 //!                         anything says durable_lsn > lsn(X)?  yes: refuse, nothing is changed
 //!                                                              no: torn tail
@@ -10,19 +10,23 @@
 //!
 //! Every step can be interrupted and done again: the new segment's header closes the old one, and what was left to be
 //! truncated or removed is found by the next start. Nothing is written before the whole log has been accepted.
-//! Absent on purpose: what records mean (the sink knows), clocks, the FENCE (the caller marks it), snapshots.
+//! Segments before the snapshot's begin are not read, only their names are looked at. Those that the log has let go of,
+//! but whose removal was interrupted, are removed.
+//! Absent on purpose: what records and snapshots mean (the sink knows), clocks.
 
 use std::fmt;
 
 use super::block::{BlockKind, PAGE};
 use super::chance::Chance;
+use super::choice::{Choice, Loaded, start_of};
 use super::error::JournalError;
 use super::log::Log;
 use super::reader::Reader;
 use super::replay::{Ended, Replay, Replayed, Tail};
 use super::scan::{Scan, window};
 use super::segment_header::SegmentHeader;
-use super::storage::{PageBuf, SegmentFile, SegmentName, Storage};
+use super::snapshot::SnapshotHead;
+use super::storage::{PageBuf, SegmentFile, SegmentName, Storage, snapshot_name};
 use super::super_page::{self, Super};
 use super::writer::{Committer, CommitterStart, SyncPolicy, segment_len_min};
 use super::{LogId, Lsn};
@@ -111,6 +115,46 @@ impl fmt::Display for Cut {
     }
 }
 
+/// The snapshot that the replay started from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SnapshotUsed {
+    /// The log was replayed from here.
+    pub begin: Lsn,
+    /// The log had reached this position when it was ended. Also its name.
+    pub end: Lsn,
+    /// Oldest position that something in it refers to.
+    pub needed: Lsn,
+    /// Shard time when it was begun, in unix milliseconds.
+    pub created_ms: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+impl SnapshotUsed {
+    fn of(loaded: Loaded) -> Self {
+        let Loaded { file, head, end } = loaded;
+        let SnapshotHead { created_ms, begin, .. } = head;
+        Self { begin: begin.lsn, end: end.end, needed: end.needed, created_ms, bytes: file.len }
+    }
+}
+
+/// A snapshot that was no good (case 8): the one before, or the log alone, did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadSnapshot {
+    /// The end that its name says.
+    pub end: Lsn,
+    /// What was found.
+    pub why: String,
+    /// Its name in the quarantine directory.
+    pub quarantine: String,
+}
+
+impl fmt::Display for BadSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "snapshot {} is bad: {}", snapshot_name(self.end), self.why)
+    }
+}
+
 /// What recovery found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
@@ -124,15 +168,21 @@ pub struct Recovered {
     pub clean: bool,
     /// The tail that was cut off.
     pub cut: Option<Cut>,
+    /// The snapshot that the replay started from; without one it started at the log's beginning.
+    pub snapshot: Option<SnapshotUsed>,
+    /// Newer snapshots that were no good. They are in quarantine now.
+    pub bad_snapshots: Vec<BadSnapshot>,
     /// Records replayed.
     pub records: u64,
     /// Blocks replayed.
     pub blocks: u64,
+    /// Bytes of the log that were replayed.
+    pub tail_bytes: u64,
     /// The log was read past the page cache. False: warn that what was read may not be what is on the device.
     pub direct_io: bool,
 }
 
-/// A log ready to go. Mark a FENCE and commit it before anything else.
+/// A log ready to go.
 pub struct Opened<S: Storage> {
     /// Makes its blocks durable.
     pub committer: Committer<S>,
@@ -149,7 +199,7 @@ impl<S: Storage> Opened<S> {
     }
 }
 
-/// Receives the log; an error is an invariant broken (case 13).
+/// Receives the log; an error is an invariant broken (case 13), or, for a piece of a snapshot, one that is no good.
 pub type Sink<'a> = &'a mut dyn FnMut(Entry<'_>) -> Result<(), String>;
 
 /// Replays the log of one shard into `sink` and makes it ready for more. `progress` gets bytes done and bytes in all.
@@ -171,11 +221,15 @@ pub fn recover<S: Storage>(
         // What is read from here on must be what stays, also if the last process died before its sync.
         storage.settle(last.name)?;
     }
+    let choice = Choice::make(&mut storage, options, &last_super, &files, sink, progress)?;
+    // Without a snapshot every segment counts that is here, also one that the log had let go of.
+    let oldest = choice.loaded.map_or(0, |_| last_super.oldest_lsn);
+    let (leftovers, kept) = files.split_at(files.partition_point(|file| file.name.base < oldest));
+    let (before, files) = kept.split_at(start_of(kept, choice.begin()));
     let mut window = window();
-    let headers = read_headers(&mut storage, &mut window, &files, options.id)?;
-    let total = files.iter().map(|file| file.len).sum();
-    let mut replay = Replay::new(options, &last_super, sink, progress, total);
-    replay.check_extent(&headers)?;
+    let headers = read_headers(&mut storage, &mut window, files, options.id)?;
+    let mut replay = Replay::new(options, &last_super, choice.loaded, sink, progress);
+    replay.check_extent(oldest, before, files)?;
     let mut tail = None;
     for (i, file) in files.iter().enumerate() {
         let mut scan = Scan::open(&mut storage, &mut window, *file, options.id)?;
@@ -186,7 +240,15 @@ pub fn recover<S: Storage>(
     }
     replay.check_super()?;
     drop(window);
-    replay.ended().open(storage, options, last_super, tail)
+    let ended = replay.ended();
+    for bad in &choice.bad {
+        storage.set_snapshot_aside(bad.end)?;
+    }
+    for leftover in leftovers {
+        storage.remove(leftover.name)?;
+    }
+    let before = before.iter().map(|file| file.name).collect();
+    ended.open(storage, options, last_super, choice, before, tail)
 }
 
 fn read_headers<S: Storage>(
@@ -205,13 +267,15 @@ impl Ended {
         mut storage: S,
         options: &RecoveryOptions,
         last_super: Super,
+        choice: Choice,
+        mut kept: Vec<SegmentName>,
         tail: Option<Tail>,
     ) -> Result<Opened<S>, JournalError> {
         let cut = tail.map(|tail| self.cut(&mut storage, tail)).transpose()?;
         let epoch = self.last_epoch.max(last_super.epoch) + 1;
         let direct_io = storage.direct_io();
         let is_empty = |segment: &Replayed| !segment.sealed && segment.end == segment.file.name.base;
-        let kept = self.segments.iter().filter(|segment| !is_empty(segment)).map(|segment| segment.file.name);
+        kept.extend(self.segments.iter().filter(|segment| !is_empty(segment)).map(|segment| segment.file.name));
         let mut committer = Committer::new(CommitterStart {
             storage,
             id: options.id,
@@ -222,7 +286,7 @@ impl Ended {
             epoch,
             tip: self.tip,
             last_super,
-            segments: kept.collect(),
+            segments: kept,
         });
         committer.begin_segment(options.segment_len.min(FIRST_SEGMENT_LEN_MAX), options.now_ms)?;
         let storage = committer.storage_mut();
@@ -242,6 +306,9 @@ impl Ended {
             epoch,
             clean: self.last_kind.is_none_or(|kind| kind == BlockKind::CleanStop),
             cut,
+            snapshot: choice.loaded.map(SnapshotUsed::of),
+            tail_bytes: self.tip.lsn - choice.begin(),
+            bad_snapshots: choice.bad,
             records: self.records,
             blocks: self.blocks,
             direct_io,

@@ -3,13 +3,15 @@
 //! Decides what the log is: whole, torn at its end, or damaged (the table in journal.md 6). Changes nothing.
 
 use super::block::{BlockKind, Records, SEAL};
+use super::choice::Loaded;
 use super::error::{Case, JournalError, Refusal};
 use super::place::{self, Place};
 use super::recent::Recent;
 use super::recovery::{Entry, RecoveryOptions, Sink};
 use super::scan::{Found, Rest, Scan};
 use super::segment_header::SegmentHeader;
-use super::storage::{SegmentFile, SegmentName, Storage};
+use super::snapshot::Position;
+use super::storage::{SegmentFile, SegmentName, Storage, snapshot_name};
 use super::super_page::Super;
 use super::writer::Tip;
 use super::{LogId, Lsn};
@@ -36,9 +38,11 @@ pub(super) struct Replayed {
 pub(super) struct Replay<'a> {
     id: LogId,
     last_super: &'a Super,
+    /// What the sink was given before the log.
+    loaded: Option<Loaded>,
     sink: Sink<'a>,
     progress: &'a mut dyn FnMut(u64, u64),
-    /// Bytes of the segments before the one at hand, of which progress was told, and in all.
+    /// Bytes of the snapshot and the segments before the one at hand, of which progress was told, and in all.
     done: u64,
     told: u64,
     total: u64,
@@ -65,54 +69,70 @@ impl<'a> Replay<'a> {
     pub(super) fn new(
         options: &RecoveryOptions,
         last_super: &'a Super,
+        loaded: Option<Loaded>,
         sink: Sink<'a>,
         progress: &'a mut dyn FnMut(u64, u64),
-        total: u64,
     ) -> Self {
+        let begin = loaded.map_or(Position::default(), |loaded| loaded.head.begin);
+        let done = loaded.map_or(0, |loaded| loaded.file.len);
         Self {
             id: options.id,
             last_super,
+            loaded,
             sink,
             progress,
-            done: 0,
-            told: 0,
-            total,
+            done,
+            told: done,
+            total: done,
             state: Ended {
-                tip: Tip { lsn: 0, chain: [0; 16] },
+                tip: Tip { lsn: begin.lsn, chain: begin.chain },
                 last_epoch: last_super.epoch,
-                last_kind: None,
-                last_now_ms: 0,
+                // What stands before a snapshot's begin was not looked at.
+                last_kind: loaded.map(|_| BlockKind::Data),
+                last_now_ms: loaded.map_or(0, |loaded| loaded.end.now_ms),
                 records: 0,
                 blocks: 0,
                 segments: Vec::new(),
                 recent: Recent::new(options.recent_len),
             },
-            epoch: 0,
-            block_no: 0,
+            epoch: begin.epoch,
+            block_no: begin.block_no,
             super_met: false,
         }
     }
 
-    /// The log's two ends, as far as headers and the super can tell (cases 6, 7).
-    pub(super) fn check_extent(&mut self, headers: &[SegmentHeader]) -> Result<(), JournalError> {
+    /// The log's two ends, as far as names and the super can tell, and what lies before the begin of the replay, of
+    /// which nothing else is looked at (cases 6, 7). The first segment must begin at `oldest`.
+    pub(super) fn check_extent(
+        &mut self,
+        oldest: Lsn,
+        before: &[SegmentFile],
+        files: &[SegmentFile],
+    ) -> Result<(), JournalError> {
         let known = self.last_super;
-        let Some((first, last)) = headers.first().zip(headers.last()) else {
+        self.total += files.iter().map(|file| file.len).sum::<u64>();
+        let (Some(first), Some(last)) = (before.iter().chain(files).next(), files.last()) else {
             if known.epoch > 0 {
                 let detail = format!("there is no segment, but the super knows epoch {}", known.epoch);
                 return Err(self.refuse(Case::Lost, None, Some(known.durable_lsn), detail));
             }
             return Ok(());
         };
-        if first.name.base != known.oldest_lsn {
-            let detail =
-                format!("the oldest segment begins at lsn {}, needed is {}", first.name.base, known.oldest_lsn);
+        if first.name.base != oldest {
+            let detail = format!("the oldest segment begins at lsn {}, needed is {oldest}", first.name.base);
             return Err(self.refuse(Case::Hole, Some((first.name, 0)), None, detail));
+        }
+        for (file, next) in before.iter().zip(before.iter().chain(files).skip(1)) {
+            if file.name.offset_of(next.name.base) > file.len {
+                let (at, next) = (Some((file.name, file.len)), next.name);
+                let detail = format!("the file ends here, but segment {next} continues at lsn {}", next.base);
+                return Err(self.refuse(Case::Hole, at, None, detail));
+            }
         }
         if last.name.epoch < known.epoch {
             let detail = format!("the newest segment is of epoch {}, the super of {}", last.name.epoch, known.epoch);
             return Err(self.refuse(Case::Lost, Some((last.name, 0)), None, detail));
         }
-        self.state.tip = Tip { lsn: first.prev_end, chain: first.prev_chain };
         self.state.last_epoch = last.name.epoch;
         self.meet_super()
     }
@@ -125,7 +145,10 @@ impl<'a> Replay<'a> {
     ) -> Result<(), JournalError> {
         let (name, header, file) = (scan.file.name, scan.header, scan.file);
         let tip = self.state.tip;
-        if header.prev_end != header.name.base || header.prev_end != tip.lsn || header.prev_chain != tip.chain {
+        // Where a snapshot begins inside of it, the first segment starts before the replay does.
+        let is_entered = self.state.segments.is_empty() && tip.lsn > name.base;
+        let before = Tip { lsn: header.prev_end, chain: header.prev_chain };
+        if header.prev_end != name.base || (before != tip && !is_entered) {
             let detail = format!("it continues at lsn {}, the log before it ends at lsn {}", header.prev_end, tip.lsn);
             return Err(self.refuse(Case::Hole, Some((name, 0)), None, detail));
         }
@@ -137,6 +160,11 @@ impl<'a> Replay<'a> {
             (self.epoch, self.block_no) = (name.epoch, 0);
         }
         let mut sealed = false;
+        if is_entered {
+            // The last block was not looked at if the snapshot begins behind it: a successor of its epoch needs a seal.
+            sealed = next.is_some_and(|next| next.name.epoch == name.epoch && next.prev_end == tip.lsn);
+            self.confirm(scan, next)?;
+        }
         while !sealed && next.is_none_or(|next| self.state.tip.lsn < next.prev_end) {
             let offset = name.offset_of(self.state.tip.lsn);
             match scan.block(offset)? {
@@ -150,13 +178,42 @@ impl<'a> Replay<'a> {
         }
         self.state.segments.push(Replayed { file, end: self.state.tip.lsn, sealed });
         self.done += file.len;
-        next.map_or(Ok(()), |next| self.check_closed(name, sealed, next))
+        next.map_or(Ok(()), |next| self.check_closed(file, sealed, next))
+    }
+
+    /// Where a snapshot begins inside a segment, the log must be the one that it was copied from. The block that follows
+    /// or the next segment says so; if there is neither, the blocks before do (case 7).
+    fn confirm<S: Storage>(
+        &mut self,
+        scan: &mut Scan<'_, S>,
+        next: Option<&SegmentHeader>,
+    ) -> Result<(), JournalError> {
+        let (name, begin) = (scan.file.name, self.state.tip);
+        if next.is_some_and(|next| next.prev_end == begin.lsn) || scan.block(name.offset_of(begin.lsn))?.is_some() {
+            return Ok(());
+        }
+        let mut end = Tip { lsn: name.base, chain: scan.header.prev_chain };
+        while end.lsn < begin.lsn {
+            match scan.block(name.offset_of(end.lsn))? {
+                Some(found) if found.header.epoch == name.epoch && found.header.first_lsn == end.lsn => {
+                    end = Tip { lsn: found.header.end_lsn(), chain: found.chain };
+                }
+                _ => break,
+            }
+        }
+        if end == begin {
+            return Ok(());
+        }
+        self.state.tip = end;
+        let at = (name, name.offset_of(end.lsn));
+        let detail = format!("the log ends at lsn {}, {} begins at lsn {}", end.lsn, self.snapshot(), begin.lsn);
+        Err(self.refuse(Case::Lost, Some(at), Some(begin.lsn), detail))
     }
 
     /// A segment that another follows must be whole, up to where that one begins (cases 4, 6).
-    fn check_closed(&mut self, name: SegmentName, sealed: bool, next: &SegmentHeader) -> Result<(), JournalError> {
-        let end = self.state.tip.lsn;
-        let Some((case, detail)) = place::closing_fault(name, end, sealed, next.name) else { return Ok(()) };
+    fn check_closed(&mut self, file: SegmentFile, sealed: bool, next: &SegmentHeader) -> Result<(), JournalError> {
+        let (name, end) = (file.name, self.state.tip.lsn);
+        let Some((case, detail)) = place::closing_fault(file, end, sealed, next.name) else { return Ok(()) };
         let offset = name.offset_of(end);
         Err(self.refuse(case, Some((name, offset)), Some(next.prev_end), detail))
     }
@@ -188,6 +245,9 @@ impl<'a> Replay<'a> {
         let _ = write!(detail, " at lsn {lsn}; record: ");
         for byte in bytes {
             let _ = write!(detail, "{byte:02x}");
+        }
+        if self.loaded.is_some() {
+            let _ = write!(detail, "; replayed upon {}: moved away, it is done without", self.snapshot());
         }
         Err(self.refuse(Case::Invariant, Some((name, name.offset_of(lsn))), None, detail))
     }
@@ -236,6 +296,12 @@ impl<'a> Replay<'a> {
             format!("no block ends at lsn {known}, where the super says that one does")
         };
         Err(self.refuse(Case::Lost, None, (end < known).then_some(known), detail))
+    }
+
+    /// What to call the snapshot that was loaded.
+    fn snapshot(&self) -> String {
+        let name = self.loaded.map_or_else(String::new, |loaded| snapshot_name(loaded.file.end));
+        format!("snapshot {name}")
     }
 
     fn tell(&mut self, offset: u64) {

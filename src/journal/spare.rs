@@ -102,7 +102,15 @@ impl FileSpare {
 }
 
 impl Making {
+    /// Creates the file and allocates it, if there is room for all of it: what tries and fails takes the last bytes from
+    /// everybody else for a moment.
     fn begin(path: PathBuf, len: u64) -> io::Result<Self> {
+        let free = path.parent().map(rustix::fs::statvfs).transpose()?;
+        let free = free.filter(|fs| fs.f_blocks > 0).map_or(u64::MAX, |fs| fs.f_bavail.saturating_mul(fs.f_frsize));
+        if free < len {
+            let needed = format!("{len} bytes are needed and {free} are free");
+            return Err(io::Error::new(io::ErrorKind::StorageFull, needed));
+        }
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
         let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
         let direct = OpenOptions::new().write(true).custom_flags(flag).open(&path).ok();

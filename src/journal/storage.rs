@@ -134,7 +134,7 @@ pub trait Storage: Send + 'static {
     fn settle(&mut self, segment: SegmentName) -> Result<(), JournalError>;
 
     /// Turns the finished spare into the current segment: header, sync, name, directory sync. The segment that
-    /// was current is closed.
+    /// was current is closed. If there is no room for the name ([`JournalError::Full`]), it can be tried again.
     fn roll(&mut self, segment: SegmentName, header: &Page) -> Result<(), JournalError>;
 
     /// Writes a block's header and body to a page boundary of the current segment, and zeros behind them up to the next

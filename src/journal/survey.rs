@@ -247,7 +247,7 @@ impl Survey<'_> {
         }
         (self.sink)(Sight::Passed(file.len - told));
         if let Some((tip, next)) = self.tip.zip(next)
-            && let Some((case, detail)) = closing_fault(file.name, tip.lsn, sealed, next)
+            && let Some((case, detail)) = closing_fault(file, tip.lsn, sealed, next)
         {
             let lost = self.lose(tip.lsn, next.base);
             self.fault(case, Some((file.name, file.name.offset_of(tip.lsn))), Some(lost), detail);

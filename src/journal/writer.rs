@@ -144,6 +144,10 @@ impl<S: Storage> Committer<S> {
         }
         let result = self.write(block);
         result.map_err(|source| {
+            if matches!(source, JournalError::Full { .. }) && self.segment.as_ref().is_none_or(|current| current.sealed)
+            {
+                return source; // no room for the new segment's name: the block was not touched
+            }
             self.poisoned = true;
             let segment = self.segment.as_ref().map_or(SegmentName { base: 0, epoch: 0 }, |current| current.name);
             let offset = segment.offset_of(block.first_lsn);

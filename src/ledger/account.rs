@@ -19,6 +19,9 @@ use super::id::{Lsn, NO_LSN};
 use super::kept_id::KeptId;
 use super::reservation::HoldList;
 
+/// Accounts whose look-ups wait for main memory together.
+const NAMED_TOGETHER: usize = 32;
+
 /// One account. Only [`apply`](super::Ledger::apply) and replay change it.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -116,6 +119,13 @@ impl Accounts {
     /// Adds an account without credits and gives its number.
     pub(crate) fn open(&mut self, hash: u32, id: &[u8]) -> u32 {
         assert!(self.find(hash, id).is_none(), "an account opens once");
+        let number = self.open_unnamed(id);
+        self.names.insert(hash, number, Place::NOWHERE);
+        number
+    }
+
+    /// As [`Accounts::open`], but it is not found before [`Accounts::name_all`].
+    pub(crate) fn open_unnamed(&mut self, id: &[u8]) -> u32 {
         let number = self.slab.push(Account {
             balance: 0,
             reserved: 0,
@@ -125,8 +135,30 @@ impl Accounts {
             id: KeptId::new(id),
         });
         self.seldom.push(Seldom { anchor_lsn: NO_LSN, holds: HoldList::EMPTY });
-        self.names.insert(hash, number, Place::NOWHERE);
         number
+    }
+
+    /// Makes all accounts known by their names, when none is: many look-ups at a time, in tables that do not grow. Says
+    /// no if two have the same name.
+    pub(crate) fn name_all(&mut self) -> bool {
+        assert_eq!(self.names.len(), 0, "accounts are named once");
+        self.names = HashIndex::with_room(self.len() as usize);
+        for first in (0..self.len()).step_by(NAMED_TOGETHER) {
+            let last = self.len().min(first + NAMED_TOGETHER as u32);
+            let mut together = [(0, Place::NOWHERE); NAMED_TOGETHER];
+            for (number, (hash, home)) in (first..last).zip(&mut together) {
+                *hash = self.hash(self.get(number).id());
+                *home = self.home(*hash);
+            }
+            together.iter().for_each(|(_, home)| self.touch_keys(*home));
+            for (number, (hash, _)) in (first..last).zip(together) {
+                if self.find(hash, self.get(number).id()).is_some() {
+                    return false;
+                }
+                self.names.insert(hash, number, Place::NOWHERE);
+            }
+        }
+        true
     }
 
     /// How many accounts there are; they are numbered below this.

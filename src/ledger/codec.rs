@@ -161,12 +161,14 @@ pub fn decode(record: &[u8]) -> Result<Event<'_>, DecodeError> {
     Ok(Event { account, tx, reason, meta, time_ms, seq, amount, balance, reserved, prev_lsn, skip_lsn, change })
 }
 
-/// The account of a record, without a look at the rest; of other bytes any slice or none. For whoever looks accounts up
-/// before it decodes.
-pub fn account_of(record: &[u8]) -> &[u8] {
-    let Some(&[_, _, kind, flags, account_len, ..]) = record.first_chunk::<8>() else { return &[] };
+/// The account and the tx of a record, without a look at the rest; of other bytes any short slices or none. For whoever
+/// looks them up before it decodes.
+pub fn ids_of(record: &[u8]) -> (&[u8], &[u8]) {
+    let Some(&[_, _, kind, flags, account_len, tx_len, ..]) = record.first_chunk::<8>() else { return (&[], &[]) };
     let at = CHANGE_AT + 8 * change_words(kind).unwrap_or(0) + if flags & HAS_SKIP == 0 { 0 } else { 8 };
-    record.get(at..at + usize::from(account_len)).unwrap_or_default()
+    let (account_len, tx_len) = (ACCOUNT_LEN_MAX.min(account_len.into()), TX_LEN_MAX.min(tx_len.into()));
+    let account = record.get(at..at + account_len).unwrap_or_default();
+    (account, record.get(at + account_len..at + account_len + tx_len).unwrap_or_default())
 }
 
 fn type_of(change: &Change<'_>) -> u8 {

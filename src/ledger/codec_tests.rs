@@ -66,7 +66,7 @@ proptest! {
         let mut record = vec![9; 3];
         encode(&event, &mut record);
         prop_assert_eq!(decode(&record[3..]), Ok(event));
-        prop_assert_eq!(account_of(&record[3..]), account);
+        prop_assert_eq!(ids_of(&record[3..]), (event.account, event.tx));
         // A byte less, a byte more, a word more that the length knows of: not this record.
         let mut record = record.split_off(3);
         prop_assert!(decode(&record[..record.len() - 1]).is_err());
@@ -103,7 +103,7 @@ proptest! {
             junk[3] %= 4;
         }
         let _ = decode(&junk);
-        account_of(&junk);
+        ids_of(&junk);
     }
 }
 

@@ -17,17 +17,12 @@
 //! Invariant: a bucket with a free lane ends the search. Absent on purpose: removal of one entry ([`HashIndex::retain`]
 //! spreads a table anew), uniqueness of keys (the owner of the values knows what is equal).
 
-use std::fmt::Debug;
+mod table;
+
 use std::hint::black_box;
+use table::{Bucket, PAGE_BUCKETS, PAGE_LEN, Page, Table, first_bits, pages_for};
 
-/// Entries of a bucket.
-const LANES: usize = 8;
-
-/// Buckets of a page.
-const PAGE_BUCKETS: usize = 128;
-
-/// Entries for which a page has room.
-const PAGE_LEN: usize = LANES * PAGE_BUCKETS;
+pub(crate) use table::Key;
 
 /// Pages of the largest table. So many that what a look-up reads of tables and directory stays in the nearest caches
 /// with millions of entries.
@@ -38,24 +33,6 @@ const UNUSED_SHARE: usize = 8;
 
 /// In how many sizes tables split, each a page below the one before.
 const SPLIT_SIZES: usize = 4;
-
-/// A key, evenly spread. The default one stands for a free lane and is never inserted.
-pub(crate) trait Key: Copy + Eq + Default + Debug {
-    /// The key's bits, the highest first.
-    fn spread(self) -> u64;
-}
-
-impl Key for u64 {
-    fn spread(self) -> u64 {
-        self
-    }
-}
-
-impl Key for u32 {
-    fn spread(self) -> u64 {
-        u64::from(self) << 32
-    }
-}
 
 /// Where an entry stands, or one would stand. Good until entries move; [`HashIndex::glance`] knows.
 #[derive(Clone, Copy, Debug)]
@@ -81,51 +58,6 @@ pub(crate) enum Glance<'a, V> {
     Value(&'a V),
 }
 
-type Page<K, V> = Box<[Bucket<K, V>]>;
-
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Bucket<K, V> {
-    keys: [K; LANES],
-    values: [V; LANES],
-}
-
-impl<K: Key, V: Copy + Default> Bucket<K, V> {
-    fn free() -> Self {
-        Self { keys: [K::default(); LANES], values: [V::default(); LANES] }
-    }
-
-    fn entries(self) -> impl Iterator<Item = (K, V)> {
-        self.keys.into_iter().zip(self.values).take_while(|(key, _)| *key != K::default())
-    }
-
-    /// Whether it has the key. No branch: what a search meets cannot be foreseen.
-    fn has(&self, key: K) -> bool {
-        self.keys.iter().fold(false, |has, other| has | (*other == key))
-    }
-
-    /// How many lanes of a bucket that is not full are used: the first free one. Without a branch too.
-    fn used(&self) -> usize {
-        let is_used = |lane: usize| usize::from(self.keys[lane] != K::default());
-        let lane = is_used(3) * 4;
-        let lane = lane + is_used(lane + 1) * 2;
-        lane + is_used(lane)
-    }
-
-    /// Whether a search goes on in the next bucket.
-    fn is_full(&self) -> bool {
-        self.keys[LANES - 1] != K::default()
-    }
-}
-
-/// The entries whose keys share their first `depth` bits.
-#[derive(Debug)]
-struct Table<K, V> {
-    pages: Vec<Page<K, V>>,
-    len: usize,
-    depth: u32,
-}
-
 /// Values by key.
 #[derive(Debug)]
 pub(crate) struct HashIndex<K, V> {
@@ -148,10 +80,19 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
 
     /// No entries.
     pub(crate) fn new() -> Self {
-        let first = Table { pages: Vec::new(), len: 0, depth: 0 };
-        let (tables, directory, unused) = (vec![first], vec![0], Vec::new());
-        let mut index = Self { tables, directory, depth: 0, unused, pages: 0, len: 0, moves: 1 };
-        index.respread(0, 1, 0, |_, _| true);
+        Self::with_room(0)
+    }
+
+    /// No entries, and room for `len` of evenly spread keys.
+    pub(crate) fn with_room(len: usize) -> Self {
+        let pages = |depth: u32| pages_for(len >> depth);
+        let depth = (0..).find(|depth| pages(*depth) <= PAGES_MAX - SPLIT_SIZES).expect("a half is less");
+        let (tables, directory, unused) = (Vec::new(), (0..1 << depth).collect(), Vec::new());
+        let mut index = Self { tables, directory, depth, unused, pages: 0, len: 0, moves: 1 };
+        for _ in 0..1 << depth {
+            let pages = index.take_pages(pages(depth));
+            index.tables.push(Table { pages, len: 0, depth });
+        }
         index
     }
 
@@ -332,139 +273,6 @@ impl<K: Key, V: Copy + Default> HashIndex<K, V> {
         pages.resize_with(count, || vec![Bucket::free(); PAGE_BUCKETS].into_boxed_slice());
         pages
     }
-}
-
-impl<K: Key, V: Copy + Default> Table<K, V> {
-    /// Takes `more` pages for `pages` in all, or gives some back; spreads the entries that stay over them.
-    ///
-    /// In place, from the last bucket to the first: if the table does not shrink, a key's home does not move forward, so
-    /// what is put behind the bucket at hand stands for good. What must stand before it waits: it is little, unless the
-    /// table shrinks.
-    fn respread(
-        &mut self,
-        more: Vec<Page<K, V>>,
-        pages: usize,
-        depth: u32,
-        mut stays: impl FnMut(K, V) -> bool,
-    ) -> Vec<Page<K, V>> {
-        let old = self.pages.len();
-        self.pages.extend(more);
-        let (buckets, mut waiting) = (pages * PAGE_BUCKETS, Vec::new());
-        let mut filled = vec![0u8; buckets]; // spares a look at the keys
-        (self.len, self.depth) = (0, depth);
-        for page in (0..old).rev() {
-            for at in (0..PAGE_BUCKETS).rev() {
-                let bucket = self.pages[page][at];
-                self.pages[page][at].keys = [K::default(); LANES];
-                for (key, value) in bucket.entries().filter(|(key, value)| stays(*key, *value)) {
-                    let home = home_among(buckets, depth, key);
-                    let is_behind = home >= page * PAGE_BUCKETS + at;
-                    let full = filled.iter().skip(home).take_while(|used| usize::from(**used) == LANES).count();
-                    if is_behind && home + full < buckets {
-                        self.put((home + full, filled[home + full].into()), key, value);
-                        filled[home + full] += 1;
-                    } else {
-                        waiting.push((key, value));
-                    }
-                }
-            }
-        }
-        let left = self.pages.split_off(pages);
-        for (key, value) in waiting {
-            self.put(self.free(key), key, value);
-        }
-        left
-    }
-
-    fn buckets(&self) -> usize {
-        self.pages.len() * PAGE_BUCKETS
-    }
-
-    fn bucket(&self, at: usize) -> &Bucket<K, V> {
-        &self.pages[at / PAGE_BUCKETS][at % PAGE_BUCKETS]
-    }
-
-    fn bucket_mut(&mut self, at: usize) -> &mut Bucket<K, V> {
-        &mut self.pages[at / PAGE_BUCKETS][at % PAGE_BUCKETS]
-    }
-
-    fn is_crowded(&self) -> bool {
-        self.len >= self.pages.len() * (PAGE_LEN / 8 * 7)
-    }
-
-    fn entries(&self) -> impl Iterator<Item = (K, V)> {
-        self.pages.iter().flatten().flat_map(|bucket| bucket.entries())
-    }
-
-    fn home(&self, key: K) -> usize {
-        home_among(self.buckets(), self.depth, key)
-    }
-
-    fn find(&self, key: K, is_it: impl Fn(&V) -> bool) -> Option<(usize, usize)> {
-        let mut at = self.home(key);
-        loop {
-            let bucket = self.bucket(at);
-            if bucket.has(key) {
-                let mut lanes = bucket.keys.iter().zip(&bucket.values);
-                if let Some(lane) = lanes.position(|(other, value)| *other == key && is_it(value)) {
-                    return Some((at, lane));
-                }
-            }
-            if !bucket.is_full() {
-                return None;
-            }
-            at = self.after(at);
-        }
-    }
-
-    /// Where an entry of the key stands, or else the free lane that ends the search for it.
-    fn spot(&self, home: usize, key: K) -> (usize, usize) {
-        let mut at = home;
-        loop {
-            let bucket = self.bucket(at);
-            if bucket.has(key) {
-                return (at, bucket.keys.iter().position(|other| *other == key).expect("it was just seen"));
-            }
-            if !bucket.is_full() {
-                return (at, bucket.used());
-            }
-            at = self.after(at);
-        }
-    }
-
-    /// The free lane that ends the search for the key.
-    fn free(&self, key: K) -> (usize, usize) {
-        let mut at = self.home(key);
-        while self.bucket(at).is_full() {
-            at = self.after(at);
-        }
-        (at, self.bucket(at).used())
-    }
-
-    fn put(&mut self, (bucket, lane): (usize, usize), key: K, value: V) {
-        let bucket = self.bucket_mut(bucket);
-        (bucket.keys[lane], bucket.values[lane]) = (key, value);
-        self.len += 1;
-    }
-
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.buckets() { 0 } else { at + 1 }
-    }
-}
-
-/// The first `bits` bits, as a number.
-fn first_bits(key: impl Key, bits: u32) -> usize {
-    key.spread().checked_shr(u64::BITS - bits).unwrap_or(0) as usize
-}
-
-/// The bucket in which the key stands if it is not full: proportional to the key.
-fn home_among(buckets: usize, depth: u32, key: impl Key) -> usize {
-    ((key.spread() << depth >> 32) as usize).wrapping_mul(buckets) >> 32
-}
-
-/// Pages for `len` entries and a quarter more before the table is crowded.
-fn pages_for(len: usize) -> usize {
-    (len * 10 / 7).div_ceil(PAGE_LEN).max(1)
 }
 
 #[cfg(test)]

@@ -139,8 +139,12 @@ impl Ledger {
 
     /// Starts to look for an account, and for a transaction id if there is one: hashes them.
     pub fn seek(&self, account: &[u8], tx: Option<&[u8]>) -> Sought {
-        let hash = self.accounts.hash(account);
-        let key = tx.map(|tx| self.index.home(self.key(account, tx)));
+        self.seek_hashed(self.accounts.hash(account), tx.map(|tx| self.key(account, tx)))
+    }
+
+    /// As [`Ledger::seek`], of what was hashed before.
+    fn seek_hashed(&self, hash: u32, key: Option<TxKey>) -> Sought {
+        let key = key.map(|key| self.index.home(key));
         Sought { hash, name: self.accounts.home(hash), key, guess: u32::MAX }
     }
 

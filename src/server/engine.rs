@@ -185,7 +185,7 @@ impl Engine {
         let home = &mut self.homes[place];
         // What is set aside comes back with its errand.
         let _ = home.shard.execute(self.now_ms, ticket, command, sought, &mut self.released);
-        self.congested |= home.shard.undurable_bytes() > self.shared.config.undurable_bytes_max;
+        self.congested |= home.is_behind(self.shared.config.undurable_bytes_max);
     }
 
     /// Takes back the commands for which old records were read, before any that came later.
@@ -239,7 +239,7 @@ impl Engine {
     pub(super) fn review_congestion(&mut self) -> bool {
         let bytes_max = self.shared.config.undurable_bytes_max;
         let was = self.congested;
-        self.congested = self.homes.iter().any(|home| home.shard.undurable_bytes() > bytes_max)
+        self.congested = self.homes.iter().any(|home| home.is_behind(bytes_max))
             || self.outboxes.iter().any(|outbox| outbox.batch.len() > OUTBOX_COMMANDS_MAX);
         was && !self.congested
     }
@@ -302,13 +302,13 @@ impl Engine {
         true
     }
 
-    /// Writes the supers of shards that have gone quiet. Returns when to look again, if some has not yet.
+    /// Writes the supers of shards that have gone quiet. Returns when some shard has work again by itself.
     pub(super) fn idle(&mut self) -> Option<u64> {
         let now_ms = self.now_ms;
         for (place, home) in self.homes.iter_mut().enumerate() {
             home.idle(place, &self.journal, now_ms);
         }
-        self.homes.iter().filter_map(Home::idle_due_ms).min()
+        self.homes.iter().filter_map(Home::due_ms).min()
     }
 
     /// Keeps replies for connections of this core, sends off the others'.

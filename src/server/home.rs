@@ -6,17 +6,21 @@
 
 use super::fatal;
 use super::mailbox::Mailbox;
-use super::room::Room;
+use super::room::{Room, Supply};
+use super::watch::Post;
 use crate::clock::Clock;
 use crate::journal::Block;
 use crate::journal::storage::Spare;
 use crate::journal::{JournalError, Lsn, SegmentName};
 use crate::server::{Committer, HomeShard};
+use crate::shard::Admission;
 use crate::shard::batch::Reply;
-use crate::telemetry::{CreditTotals, ShardFacts};
+use crate::telemetry::{CreditTotals, DiskState, ShardFacts};
 use crossbeam_channel::{Sender, bounded};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+
+/// When a change has waited this long for the disk, no more are taken (journal.md 7).
+const SLOW_AFTER_MS: u64 = 1_000;
 
 /// After this long without a commit the super is told what is durable (journal.md 2).
 pub(super) const IDLE_AFTER_MS: u64 = 20;
@@ -29,7 +33,17 @@ pub(super) struct Home {
     sync_ns_mean: u64,
     /// When the newest commit ended, until the super knows of it.
     committed_at_ms: Option<u64>,
-    making_spare: Arc<AtomicBool>,
+    /// Shard time of the newest turn.
+    now_ms: u64,
+    supply: Supply,
+    /// When the committer was sent away last.
+    sent_at_ms: u64,
+    /// Not after the moment since which the oldest change waits for the disk.
+    undurable_since_ms: Option<u64>,
+    /// What waits for room.
+    held: Option<Held>,
+    /// Where the watch looks how long the committer has been away.
+    post: Post,
     /// What a lent committer came back with.
     lent: Option<Lent>,
     stats: CommitStats,
@@ -42,6 +56,12 @@ struct CommitStats {
     records: u64,
     bytes: u64,
     inline: u64,
+}
+
+/// A block that was not touched, because there was no room for its segment.
+struct Held {
+    block: Arc<Block>,
+    error: JournalError,
 }
 
 /// Work for a journal thread.
@@ -80,34 +100,54 @@ pub(super) struct Committed {
 }
 
 enum Output {
-    /// The log is durable up to here: the block's end.
-    Durable(Lsn, Arc<Block>),
+    /// The log is durable up to the block's end. `from_reserve`: its segment is the reserve.
+    Durable {
+        durable: Lsn,
+        block: Arc<Block>,
+        from_reserve: bool,
+    },
+    NoRoom(Held),
     Idle,
     Lent(Lent),
 }
 
 impl Home {
-    pub(super) fn new(shard: HomeShard, committer: Box<Committer>) -> Self {
+    pub(super) fn new(shard: HomeShard, committer: Box<Committer>, post: Post) -> Self {
         Self {
+            supply: Supply::new(shard.id()),
             shard,
             committer: Some(committer),
             sync_ns_mean: 0,
             committed_at_ms: None,
-            making_spare: Arc::default(),
+            now_ms: 0,
+            sent_at_ms: 0,
+            undurable_since_ms: None,
+            held: None,
+            post,
             lent: None,
             stats: CommitStats::default(),
         }
     }
 
     /// Commits what is open, unless a commit is under way: inline if the disk has been faster than `inline_ns_max`, else
-    /// on the journal thread.
+    /// on the journal thread. Looks how the disk does, and admits changes accordingly.
     pub(super) fn commit(&mut self, place: usize, journal: &JournalThread, inline_ns_max: u64, done: &mut Done<'_>) {
-        if self.committer.is_none() {
+        self.now_ms = done.now_ms;
+        if self.held.is_none() && self.shard.is_dirty() {
+            self.undurable_since_ms.get_or_insert(self.now_ms);
+        }
+        if let Some(committer) = &self.committer {
+            self.supply.look(committer, self.now_ms);
+        }
+        self.admit();
+        let Some(committer) = &self.committer else { return };
+        if self.held.is_some() && !self.supply.may_go_on(committer) {
             return;
         }
-        let Some(block) = self.shard.take_block() else { return };
-        let committer = self.committer.take().expect("just seen");
-        let job = Job { place, committer, task: Task::Commit(block) };
+        let held = self.held.take().map(|held| held.block);
+        let Some(block) = held.or_else(|| self.shard.take_block()) else { return };
+        self.undurable_since_ms.get_or_insert(self.now_ms);
+        let job = self.job(place, Task::Commit(block));
         if self.sync_ns_mean < inline_ns_max {
             self.stats.inline += 1;
             let committed = job.run(done.clock);
@@ -117,22 +157,33 @@ impl Home {
         }
     }
 
-    /// Takes the committer back, and releases what its block made durable. A failed sync ends the process here.
+    /// Takes the committer back, and releases what its block made durable. A failed sync ends the process here; a block
+    /// for which there is no room waits.
     pub(super) fn finish(&mut self, committed: Committed, done: &mut Done<'_>) {
         let Committed { committer, result, sync_ns, .. } = committed;
-        let output = result.unwrap_or_else(|error| fatal::journal(self.shard.id(), self.shard.log(), &error));
-        if committer.wants_spare() && !self.making_spare.swap(true, Ordering::Relaxed) {
-            make_spare(&committer, self.making_spare.clone());
-        }
+        self.post.over();
         self.committer = Some(committer);
-        let (durable, block) = match output {
-            Output::Durable(durable, block) => (durable, block),
-            Output::Idle => return,
-            Output::Lent(lent) => {
-                self.lent = Some(lent);
-                return;
+        match result {
+            Ok(Output::Durable { durable, block, from_reserve }) => {
+                if from_reserve {
+                    self.supply.reserve_taken(done.now_ms);
+                }
+                self.supply.went_on();
+                self.durable(durable, block, sync_ns, done);
             }
-        };
+            Ok(Output::NoRoom(held)) => {
+                self.supply.spent(&held.error, done.now_ms);
+                self.held = Some(held);
+                self.undurable_since_ms = None; // the disk is full, not slow
+            }
+            Ok(Output::Idle) => {}
+            Ok(Output::Lent(lent)) => self.lent = Some(lent),
+            Err(error) => fatal::journal(self.shard.id(), self.shard.log(), &error),
+        }
+        self.admit();
+    }
+
+    fn durable(&mut self, durable: Lsn, block: Arc<Block>, sync_ns: u64, done: &mut Done<'_>) {
         self.sync_ns_mean = (self.sync_ns_mean * 7 + sync_ns) / 8;
         self.committed_at_ms = Some(done.now_ms);
         self.stats.commits += 1;
@@ -142,16 +193,48 @@ impl Home {
         let before = done.released.len();
         self.shard.committed(durable, done.released);
         done.syncs.push((sync_ns, (done.released.len() - before) as u64));
+        // What was executed meanwhile is not older than this commit.
+        self.undurable_since_ms = self.shard.is_dirty().then_some(self.sent_at_ms);
+    }
+
+    /// Says to the shard which changes it may take, as the disk is.
+    fn admit(&mut self) {
+        let is_slow = self.undurable_since_ms.is_some_and(|since_ms| self.now_ms > since_ms + SLOW_AFTER_MS);
+        let admission = match self.supply.room() {
+            Room::Spent => Admission::Nothing,
+            _ if is_slow => Admission::Later,
+            Room::Full => Admission::Endings,
+            Room::Ample => Admission::All,
+        };
+        let before = self.shard.admission();
+        if admission == before {
+            return;
+        }
+        let shard = self.shard.id();
+        if admission == Admission::Later {
+            tracing::warn!(
+                shard,
+                slow_after_ms = SLOW_AFTER_MS,
+                "disk slow: no changes are taken until it has answered"
+            );
+        } else if before == Admission::Later {
+            tracing::info!(shard, "the disk has answered");
+        }
+        self.shard.set_admission(admission);
+    }
+
+    /// Whether so much waits for the disk that no more work should be taken. Not while changes are refused anyway: then
+    /// whoever asks shall hear so.
+    pub(super) fn is_behind(&self, undurable_bytes_max: u64) -> bool {
+        self.shard.undurable_bytes() > undurable_bytes_max
+            && matches!(self.shard.admission(), Admission::All | Admission::Endings)
     }
 
     /// Tells the super what is durable, once traffic has stopped for [`IDLE_AFTER_MS`].
     pub(super) fn idle(&mut self, place: usize, journal: &JournalThread, now_ms: u64) {
-        if self.idle_due_ms().is_none_or(|due_ms| now_ms < due_ms) || self.shard.is_dirty() {
-            return;
-        }
-        if let Some(committer) = self.committer.take() {
+        if self.idle_due_ms().is_some_and(|due_ms| now_ms >= due_ms) {
             self.committed_at_ms = None;
-            journal.send(Job { place, committer, task: Task::Idle });
+            journal.send(self.job(place, Task::Idle));
         }
     }
 
@@ -166,8 +249,13 @@ impl Home {
     /// # Panics
     /// If the committer is not here.
     pub(super) fn lend(&mut self, place: usize, journal: &JournalThread, task: Task) {
-        let committer = self.committer.take().expect("the caller saw it here");
-        journal.send(Job { place, committer, task });
+        journal.send(self.job(place, task));
+    }
+
+    fn job(&mut self, place: usize, task: Task) -> Job {
+        self.sent_at_ms = self.now_ms;
+        self.post.begun(self.now_ms);
+        Job { place, committer: self.committer.take().expect("the caller saw it here"), task }
     }
 
     /// What the committer did when it was lent last, once.
@@ -177,12 +265,22 @@ impl Home {
 
     /// How much room the disk has for the shard's log.
     pub(super) fn room(&self) -> Room {
-        Room::Ample
+        self.supply.room()
+    }
+
+    /// When the next turn has work here although nothing else happens.
+    pub(super) fn due_ms(&self) -> Option<u64> {
+        let slow_at_ms = match self.shard.admission() {
+            Admission::Later => None, // the end of the commit wakes the core
+            _ => self.undurable_since_ms.map(|since_ms| since_ms + SLOW_AFTER_MS + 1),
+        };
+        [self.idle_due_ms(), self.supply.due_ms(), slow_at_ms].into_iter().flatten().min()
     }
 
     /// When [`Home::idle`] has work.
-    pub(super) fn idle_due_ms(&self) -> Option<u64> {
-        self.committed_at_ms.map(|at_ms| at_ms + IDLE_AFTER_MS)
+    fn idle_due_ms(&self) -> Option<u64> {
+        let is_still = self.committer.is_some() && !self.shard.is_dirty();
+        self.committed_at_ms.filter(|_| is_still).map(|at_ms| at_ms + IDLE_AFTER_MS)
     }
 
     /// The shard's figures, for INFO.
@@ -210,16 +308,28 @@ impl Home {
             records: self.stats.records,
             commit_bytes: self.stats.bytes,
             inline_commits: self.stats.inline,
+            disk: match (self.supply.room(), self.shard.admission()) {
+                (Room::Spent, _) => DiskState::Spent,
+                (_, Admission::Later) => DiskState::Slow,
+                (Room::Full, _) => DiskState::Full,
+                (Room::Ample, _) => DiskState::Ok,
+            },
+            disk_full_ms: self.supply.full_ms(self.now_ms),
+            refused_disk_full: self.shard.refused(),
         }
     }
 
     /// Whether a block waits that the next turn can commit: more than one was filled since the last commit.
     pub(super) fn has_waiting_block(&self) -> bool {
-        self.committer.is_some() && self.shard.is_dirty()
+        self.committer.is_some() && self.held.is_none() && self.shard.is_dirty()
     }
 
-    /// Whether nothing is in flight and nothing waits.
+    /// Whether nothing is in flight and nothing waits, at the end of the server's life. If a block waits for room then,
+    /// the process ends here: nobody was told of what is in it.
     pub(super) fn is_quiet(&self) -> bool {
+        if let Some(Held { error, .. }) = &self.held {
+            fatal::journal(self.shard.id(), self.shard.log(), error);
+        }
         self.committer.is_some() && self.shard.is_quiet()
     }
 }
@@ -237,7 +347,7 @@ impl Job {
     fn run(mut self, clock: &dyn Clock) -> Committed {
         let start_ns = clock.boot_ns();
         let result = match self.task {
-            Task::Commit(block) => self.committer.commit(&block).map(|durable| Output::Durable(durable, block)),
+            Task::Commit(block) => commit(&mut self.committer, block),
             Task::Idle => self.committer.idle().map(|()| Output::Idle),
             Task::Note => self.committer.note().map(|()| Output::Lent(Lent::Noted)),
             Task::LetGo(below) => self.committer.let_go(below).map(|gone| Output::Lent(Lent::LetGo(gone))),
@@ -281,23 +391,16 @@ impl JournalThread {
     }
 }
 
-/// Prepares the next segment beside the traffic; if that fails, the roll tries itself and says so.
-fn make_spare(committer: &Committer, making: Arc<AtomicBool>) {
-    let (spare, segment_len) = (committer.spare(), committer.segment_len());
-    let make = move || {
-        loop {
-            match spare.step(segment_len) {
-                Ok(None) => {}
-                Ok(Some(_)) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "the next log segment could not be prepared");
-                    break;
-                }
-            }
-        }
-        making.store(false, Ordering::Relaxed);
-    };
-    if let Err(error) = std::thread::Builder::new().name("spare".to_owned()).spawn(make) {
-        tracing::warn!(%error, "no thread to prepare the next log segment");
+/// Commits a block, in the reserve if there is room nowhere else.
+fn commit(committer: &mut Committer, block: Arc<Block>) -> Result<Output, JournalError> {
+    let mut result = committer.commit(&block);
+    let from_reserve = matches!(result, Err(JournalError::Full { .. })) && committer.spare().take_reserve();
+    if from_reserve {
+        result = committer.commit(&block);
+    }
+    match result {
+        Ok(durable) => Ok(Output::Durable { durable, block, from_reserve }),
+        Err(error @ JournalError::Full { .. }) => Ok(Output::NoRoom(Held { block, error })),
+        Err(error) => Err(error),
     }
 }

@@ -31,6 +31,7 @@ mod shared;
 mod sockets;
 mod start;
 mod ulid;
+mod watch;
 
 use crate::journal::{self, FileStorage, Storage};
 use crate::shard::Shard;

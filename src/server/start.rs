@@ -8,6 +8,7 @@ use super::quota;
 use super::readers::Readers;
 use super::router::Router;
 use super::shared::{Shared, Signals};
+use super::watch::{self, Post};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Appendfsync, Config, Exit};
 use crate::journal::files::FileStorage;
@@ -325,7 +326,11 @@ fn default_index_bytes(shards: u16) -> u64 {
 }
 
 /// Starts the shard clock and brings every shard home, in order; then commands are taken.
-async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &mut Signals) -> Result<(), StartError> {
+async fn install(
+    shared: &Arc<Shared>,
+    mut recovered: Vec<RecoveredShard>,
+    signals: &mut Signals,
+) -> Result<(), StartError> {
     recovered.sort_unstable_by_key(|shard| shard.number);
     let last_ms = recovered.iter().map(|shard| shard.opened.recovered.last_now_ms).max().unwrap_or(0);
     if !shared.config.accept_clock_jump {
@@ -333,6 +338,7 @@ async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &
     }
     shared.start_shard_clock(last_ms);
     let clean = recovered.iter().all(|shard| shard.opened.recovered.clean);
+    let mut posts = Vec::new();
     for RecoveredShard { number, opened, rebuild } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
@@ -345,11 +351,14 @@ async fn install(shared: &Shared, mut recovered: Vec<RecoveredShard>, signals: &
             shared.config.history_walk_max,
         );
         shard.mark(BlockKind::Fence, shared.now_ms());
-        let home = Home::new(shard, Box::new(committer));
+        let post = Post::default();
+        posts.push((number, post.clone()));
+        let home = Home::new(shard, Box::new(committer), post);
         let core = usize::from(shared.router.core(number));
         shared.mailboxes[core].request_blocking(Request::Install(Box::new(home)));
         signals.steps.recv().await;
     }
+    watch::start(posts, Arc::downgrade(shared))?;
     shared.loading_over(clean);
     tell_all(shared, signals, Phase::Serving).await;
     Ok(())

@@ -28,7 +28,7 @@ impl Rebuild {
             Entry::Part { section, count, bytes } => {
                 self.restore.part(section, count, bytes).map_err(|e| e.to_string())?;
             }
-            Entry::Block { lsn, now_ms, .. } => self.restore.block(lsn, now_ms),
+            Entry::Block { lsn, now_ms, records } => self.restore.block(lsn, now_ms, records),
             Entry::Record { lsn, bytes } => {
                 let event = codec::decode(bytes).map_err(|e| e.to_string())?;
                 self.restore.record(&event, lsn).map_err(|e| e.to_string())?;

@@ -87,6 +87,12 @@ pub struct ShardFacts {
     pub next_lsn: u64,
     /// Everything below is on disk.
     pub durable_lsn: u64,
+    /// How its disk does.
+    pub disk: DiskState,
+    /// Milliseconds of this run during which the disk was full.
+    pub disk_full_ms: u64,
+    /// Commands refused because the disk was full.
+    pub refused_disk_full: u64,
     /// Commit blocks stored in this run.
     pub commits: u64,
     /// Records in them.
@@ -95,6 +101,32 @@ pub struct ShardFacts {
     pub commit_bytes: u64,
     /// Blocks that this shard's core synced itself rather than hand over.
     pub inline_commits: u64,
+}
+
+/// How a shard's disk does; the worse, the greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DiskState {
+    /// It takes everything.
+    #[default]
+    Ok,
+    /// The oldest change has waited for more than a second: no more are taken.
+    Slow,
+    /// No new work is taken, reservations end in the reserve.
+    Full,
+    /// The reserve is used up too.
+    Spent,
+}
+
+impl DiskState {
+    /// The word in INFO.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Slow => "slow",
+            Self::Full => "full",
+            Self::Spent => "spent",
+        }
+    }
 }
 
 /// Credits summed over accounts. 128 bits: 2^53 credits in each of 2^31 accounts do not fit 64.

@@ -6,7 +6,7 @@
 use std::fmt::{Display, Write};
 
 use super::counters::CoreCounters;
-use super::facts::{CoreFacts, CreditTotals, ServerFacts, ShardFacts};
+use super::facts::{CoreFacts, CreditTotals, DiskState, ServerFacts, ShardFacts};
 use super::latency::STAGES;
 
 /// A section: its name in requests, its title, whether it is shown unasked, and its lines.
@@ -183,9 +183,13 @@ fn persistence_section(view: &View<'_>, out: &mut Lines) {
     out.put("rdb_last_bgsave_status", "ok");
     out.put("aof_enabled", 1);
     out.put("aof_rewrite_in_progress", 0);
-    out.put("aof_last_write_status", "ok");
+    let disk = view.shards.iter().map(|(_, shard)| shard.disk).max().unwrap_or_default();
+    out.put("aof_last_write_status", if disk < DiskState::Full { "ok" } else { "err" });
     out.put("aof_last_bgrewrite_status", "ok");
     out.put("appendfsync", server.appendfsync);
+    out.put("disk_state", disk.word());
+    let full_ms = view.shards.iter().map(|(_, shard)| shard.disk_full_ms).max().unwrap_or(0);
+    out.put("disk_full_seconds", full_ms / 1_000);
     out.put("log_clean_start", u8::from(server.clean_start));
     let commits = view.shard_sum(|shard| shard.commits);
     let device_bytes = server.process.device_write_bytes.saturating_sub(server.device_write_bytes_at_ready);
@@ -207,6 +211,7 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("total_net_output_bytes", view.count(|core| core.bytes_out));
     out.put("rejected_connections", view.count(|core| core.connections_rejected));
     out.put("client_output_buffer_limit_disconnections", view.count(|core| core.connections_overflowed));
+    out.put("rejected_misconf", view.shard_sum(|shard| shard.refused_disk_full));
     out.put("expired_keys", view.totals.expired);
     out.put("evicted_keys", 0);
     out.put("keyspace_hits", view.count(|core| core.read_hits));

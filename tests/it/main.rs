@@ -9,21 +9,25 @@
 //! process; all waits are bounded. Absent on purpose: anything that looks into the server past its replies, its exit
 //! code and its standard error.
 
+mod backup;
 mod bench;
 mod chance;
 mod clients;
 mod disk;
 mod files;
+mod full;
 mod hasty;
 mod hostile;
 mod kill;
 mod lifecycle;
 mod load;
 mod messages;
+mod mount;
 mod nested;
 mod past;
 mod pipelines;
 mod recovery;
+mod repair;
 mod replies;
 mod server;
 mod session;

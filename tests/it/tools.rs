@@ -10,13 +10,17 @@ use crate::server::{Server, Site};
 use crate::wire::Wire;
 
 /// What a tool said and how it ended.
-struct Told {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Told {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
 }
 
-fn tool(words: &[&str]) -> Told {
+/// Runs a subcommand to its end.
+pub fn tool(words: &[&str]) -> Told {
     let output = Command::new(env!("CARGO_BIN_EXE_creditd")).args(words).env_clear().output().expect("it runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Told { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
@@ -56,7 +60,7 @@ fn loaded(site: &Site) -> Server {
 }
 
 /// Every file with its content: what no tool may change.
-fn image(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+pub fn image(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     let mut dirs = vec![dir.to_path_buf()];
     while let Some(dir) = dirs.pop() {
@@ -232,10 +236,11 @@ fn wrong_words_are_usage_and_say_what_is_wrong() {
         assert_eq!(told.code, Some(64), "{words:?}: {}", told.err);
         assert!(told.err.contains(saying), "{words:?}: {}", told.err);
     }
-    for tool_name in ["verify", "inspect", "export", "head"] {
+    for tool_name in ["verify", "inspect", "export", "head", "backup", "restore", "repair"] {
         let told = tool(&[tool_name, "--help"]);
         assert_eq!(told.code, Some(0));
-        for words in ["Exit codes:", &format!("docs/operate/{tool_name}.md")] {
+        let page = if tool_name == "restore" { "backup" } else { tool_name };
+        for words in ["Exit codes:", &format!("docs/operate/{page}.md")] {
             assert!(told.out.contains(words), "{tool_name}: {}", told.out);
         }
     }

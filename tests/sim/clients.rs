@@ -232,7 +232,7 @@ impl Clients {
             );
             *seen = seq;
         }
-        if matches!(outcome, Outcome::Rejected(Rejection::TryAgain(_))) {
+        if matches!(outcome, Outcome::Rejected(Rejection::TryAgain(_) | Rejection::DiskFull { .. })) {
             self.again[connection.client].push_back(request.clone());
         }
         self.witness.hears(request, outcome, self.forgets);

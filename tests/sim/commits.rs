@@ -2,8 +2,7 @@
 //! goes on while its block is stored and synced, the process dies between the sync and the news of it.
 
 use super::world::{Down, Flight, World};
-use creditd::journal::SimDisk;
-use creditd::journal::storage::Spare;
+use creditd::journal::JournalError;
 
 impl World {
     /// The shard closes its block and lends it to the committer.
@@ -16,6 +15,7 @@ impl World {
         if home.shard.log().next_lsn() == block.end_lsn() {
             self.judge.block_ends(shard, block.end_lsn(), home.shard.ledger());
         }
+        self.chronicles[usize::from(shard)].block(&block);
         self.trace.note(format_args!("start {shard} {}..{}", block.first_lsn(), block.end_lsn()));
         home.flight = Flight::Handed(block);
     }
@@ -30,6 +30,12 @@ impl World {
                 self.trace.note(format_args!("synced {shard} to {durable}"));
                 self.counts.commits += 1;
                 home.flight = Flight::Synced(durable);
+                Ok(())
+            }
+            Err(error @ JournalError::Full { .. }) => {
+                // Nothing of the block is stored: it waits.
+                self.trace.note(format_args!("{error}"));
+                self.make_do(shard);
                 Ok(())
             }
             Err(error) => Err(self.down_of(&error)),
@@ -63,19 +69,6 @@ impl World {
             && let Err(error) = home.committer.idle()
         {
             return Err(self.down_of(&error));
-        }
-        Ok(())
-    }
-
-    /// A step at the next segment's file. A failure is not the end: the committer tries again when it needs the file.
-    pub fn spare(&mut self, shard: u16) -> Result<(), Down> {
-        let home = &mut self.process.homes[usize::from(shard)];
-        let (spare, len) = (home.committer.spare(), home.committer.segment_len());
-        if home.committer.wants_spare()
-            && let Err(error) = spare.step(len)
-        {
-            let down = self.down_of(&error);
-            return if self.disks.iter().any(SimDisk::is_off) { Err(down) } else { Ok(()) };
         }
         Ok(())
     }

@@ -35,6 +35,9 @@ pub struct Counts {
     /// Ends by an error that the process met.
     pub faults: u64,
     pub clean_stops: u64,
+    /// Blocks that had to wait for room, and commands refused for a full or slow disk.
+    pub full: u64,
+    pub unroomed: u64,
     /// Unacknowledged effects that a crash took back, and that survived one.
     pub lost: u64,
     pub survived: u64,
@@ -62,6 +65,8 @@ impl Counts {
         self.kills += other.kills;
         self.faults += other.faults;
         self.clean_stops += other.clean_stops;
+        self.full += other.full;
+        self.unroomed += other.unroomed;
         self.lost += other.lost;
         self.survived += other.survived;
     }
@@ -80,6 +85,8 @@ impl Counts {
             self.kills,
             self.faults,
             self.clean_stops,
+            self.full,
+            self.unroomed,
             self.rot_refused,
         ];
         assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");

@@ -8,12 +8,14 @@
 use super::asides::Asides;
 use super::clients::Request;
 use super::knobs::Knobs;
-use super::model::{Entry, Model, State};
+use super::model::{Entry, Id, Model, State};
 use creditd::journal::Lsn;
 use creditd::ledger::command::{Command, Op};
+use creditd::ledger::event::EntryType;
 use creditd::ledger::outcome::Outcome;
 use creditd::ledger::rejection::{Busy, Rejection};
 use creditd::ledger::{Decision, Ledger, Past, Prior};
+use creditd::shard::Admission;
 use creditd::shard::batch::{Batch, Reply, Ticket};
 use std::collections::BTreeMap;
 
@@ -39,12 +41,16 @@ pub struct Judge {
     pub busy: u64,
     pub too_long: u64,
     pub refunds: u64,
+    /// Commands refused because a disk is full or slow.
+    pub unroomed: u64,
 }
 
 /// What is known of a command's ids before it is executed.
 pub struct Known {
     /// Its id may be forgotten, and is.
     forgotten: bool,
+    /// A hold of the account is past its deadline, and nobody has expired it yet.
+    is_due: bool,
     /// The id that a TX or a REFUND asks for is not in the index, and too far back in the trail.
     too_long: bool,
 }
@@ -111,10 +117,11 @@ impl Judge {
             busy: 0,
             too_long: 0,
             refunds: 0,
+            unroomed: 0,
         }
     }
 
-    /// A shard is about to execute `command`. `ledger` is only asked what it has forgotten.
+    /// A shard is about to execute `command`. `ledger` is only asked what it has forgotten or left undone.
     pub fn look(&mut self, ledger: &Ledger, command: &Command<'_>, now_ms: u64) -> Known {
         let holds_max = self.holds_max;
         let case = self.cases.entry(command.account.to_vec()).or_insert_with(|| Case::new(holds_max));
@@ -126,6 +133,7 @@ impl Judge {
             _ => None,
         };
         Known {
+            is_due: ledger.settle(ledger.locate(command.account), now_ms).is_some(),
             forgotten: may_be_forgotten && is_unknown(command.tx),
             too_long: wanted
                 .is_some_and(|id| is_unknown(id) && case.now.distance(command.account, id, now_ms) > self.walk_max),
@@ -133,15 +141,30 @@ impl Judge {
     }
 
     /// A shard has decided `command`.
-    pub fn decided(&mut self, ticket: Ticket, command: &Command<'_>, now_ms: u64, known: &Known) {
+    pub fn decided(
+        &mut self,
+        ticket: Ticket,
+        command: &Command<'_>,
+        now_ms: u64,
+        known: &Known,
+        admission: Admission,
+    ) {
         let case = self.cases.get_mut(command.account).expect("it was looked at");
         let too_long = self.asides.take_back(ticket).unwrap_or(known.too_long);
         let mut step = Step { request: Request::copy(command), now_ms, forgotten: known.forgotten, seq: 0 };
-        let is_busy = self.asides.is_full(command.account);
-        let (answer, changed) = if is_busy {
+        let mut is_refused = self.asides.is_full(command.account);
+        let (answer, changed) = if is_refused {
             (Answer::refusal(Rejection::TryAgain(Busy::Refund)), false)
+        } else if known.is_due && admission == Admission::Nothing {
+            assert!(case.now.is_due(command.account, now_ms), "a hold is due too early");
+            is_refused = true;
+            (Answer::refusal(Rejection::DiskFull { reserve_is_used: true }), false)
         } else if too_long && case.now.walks(&step) {
             (Answer::refusal(Rejection::WalkTooLong { entries: self.walk_max }), false)
+        } else if let Some(rejection) = case.now.not_admitted(&step, admission) {
+            self.unroomed += 1;
+            is_refused = true;
+            (Answer::refusal(rejection), false)
         } else {
             case.now.take(&step)
         };
@@ -154,7 +177,7 @@ impl Judge {
             Op::History(_) => 2 * (step.seq + step.seq / 256) > self.walk_max,
             _ => false,
         };
-        let seq = if is_busy { 0 } else { step.seq };
+        let seq = if is_refused { 0 } else { step.seq };
         let owed = Owed { account: command.account.to_vec(), answer, seq, may_be_too_long };
         if changed {
             case.history.push(step);
@@ -187,7 +210,7 @@ impl Judge {
             (Answer::Entries(_), told) => panic!("entries, not {told:?}; account {name}"),
             (Answer::Outcome(outcome), told) => assert_eq!(told, outcome, "the model answers so; account {name}"),
         }
-        self.busy += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::TryAgain(_))));
+        self.busy += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::TryAgain(Busy::Refund))));
         self.too_long += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::WalkTooLong { .. })));
         let case = self.cases.get_mut(&owed.account).expect("it was executed");
         case.shown_seq = case.shown_seq.max(owed.seq);
@@ -330,6 +353,28 @@ impl Belief {
         (Answer::Outcome(outcome), changed)
     }
 
+    fn is_due(&self, account: &[u8], now_ms: u64) -> bool {
+        let is_due = |id: &Id| id.state == State::Active && id.expires <= now_ms;
+        self.model.accounts.get(account).is_some_and(|account| account.ids.values().any(is_due))
+    }
+
+    /// Why the command is not executed while the shard takes only some changes: if it would make one of the others.
+    fn not_admitted(&self, step: &Step, admission: Admission) -> Option<Rejection> {
+        let command = step.request.command();
+        if admission == Admission::All || matches!(command.op, Op::History(_)) {
+            return None;
+        }
+        let mut trial = self.clone();
+        let (_, changed) = trial.take(step);
+        let newest = trial.model.accounts.get(command.account).and_then(|account| account.entries.last());
+        match (newest.filter(|_| changed)?.entry_type, admission) {
+            (EntryType::Capture | EntryType::Release, Admission::Endings) => None,
+            (_, Admission::Endings) => Some(Rejection::DiskFull { reserve_is_used: false }),
+            (_, Admission::Nothing) => Some(Rejection::DiskFull { reserve_is_used: true }),
+            (_, Admission::Later | Admission::All) => Some(Rejection::TryAgain(Busy::Storage)),
+        }
+    }
+
     /// Whether the command looks for an id along the trail, if the index does not know that.
     fn walks(&self, step: &Step) -> bool {
         let command = step.request.command();
@@ -339,8 +384,8 @@ impl Belief {
     }
 
     /// How many entries a walk looks at, from the newest back to the newest that says what `id` means now.
-    fn distance(&mut self, account: &[u8], id: &[u8], now_ms: u64) -> u64 {
-        let Some(account) = self.model.accounts.get_mut(account) else { return 0 };
+    fn distance(&self, account: &[u8], id: &[u8], now_ms: u64) -> u64 {
+        let Some(mut account) = self.model.accounts.get(account).cloned() else { return 0 };
         account.settle(now_ms);
         let decides = |entry: &Entry| entry.tx == id || (entry.refund.is_some() && entry.of == id);
         let before = account.entries.iter().rposition(decides).unwrap_or(0);

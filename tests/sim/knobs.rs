@@ -35,6 +35,10 @@ pub enum Action {
     Spare,
     /// Somebody sets the wall clock.
     StepWall,
+    /// A commit takes longer than a second, or is over.
+    Slow,
+    /// Somebody else fills a disk, or frees space on it.
+    Fill,
     /// A core sends for the records behind old ids.
     Recall,
     /// A core sends somebody along a trail.
@@ -45,7 +49,7 @@ pub enum Action {
     Return,
 }
 
-const ACTIONS: [(Action, u64); 18] = [
+const ACTIONS: [(Action, u64); 20] = [
     (Action::Send, 24),
     (Action::Read, 12),
     (Action::Flush, 6),
@@ -58,8 +62,10 @@ const ACTIONS: [(Action, u64); 18] = [
     (Action::Tick, 4),
     (Action::Expire, 2),
     (Action::Idle, 1),
-    (Action::Spare, 1),
+    (Action::Spare, 3),
     (Action::StepWall, 1),
+    (Action::Slow, 1),
+    (Action::Fill, 2),
     (Action::Recall, 4),
     (Action::Walk, 6),
     (Action::Run, 8),

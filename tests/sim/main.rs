@@ -4,7 +4,7 @@
 //!  clients ─▶ connections ─▶ core ──────────────▶ shard ─▶ block ─▶ committer ─▶ simulated disk
 //!     ▲  (retries, duplicates) │  mail per pair ▲   │                                │
 //!     └──── replies in order ◀─┴────────────────┴───┘ released when durable          ▼
-//!                                                              power cut, kill, EIO, full disk, also in recovery
+//!                                                              power cut, kill, EIO, also in recovery; full, slow
 //!  judge: a naive model is asked every command in the order of execution, and taken back after a crash to what survived
 //!  witness: believes only what clients were told
 //! ```
@@ -20,6 +20,7 @@ mod model;
 
 mod asides;
 mod boot;
+mod chronicle;
 mod clients;
 mod commits;
 mod counts;
@@ -28,6 +29,7 @@ mod desk;
 mod errands;
 mod judge;
 mod knobs;
+mod room;
 mod sector;
 mod trace;
 mod traffic;

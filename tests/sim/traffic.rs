@@ -94,11 +94,12 @@ impl World {
     fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, sought: Sought) {
         let now_ms = self.now_ms();
         let home = &mut self.process.homes[usize::from(shard)];
-        let known = self.judge.look(home.shard.ledger(), command, now_ms);
+        let (known, admission) =
+            (self.judge.look(home.shard.ledger(), command, now_ms), home.shard.admission());
         let mut released = Vec::new();
         let executed = home.shard.execute(now_ms, ticket, command, sought, &mut released);
         match executed {
-            Executed::Decided => self.judge.decided(ticket, command, now_ms, &known),
+            Executed::Decided => self.judge.decided(ticket, command, now_ms, &known, admission),
             Executed::Aside => self.judge.aside(ticket, command, &known),
         }
         let (account, tx, next) =
@@ -140,7 +141,7 @@ impl World {
                 assert!(slices < 100_000, "expiry comes to an end");
             }
             self.trace.note(format_args!("expire {shard} in {slices} to {}", home.shard.log().next_lsn()));
-            if all {
+            if all && home.expires() {
                 self.judge.audit(home.shard.ledger(), now_ms, |account| self.knobs.shard(account) == shard);
             }
         }

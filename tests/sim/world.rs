@@ -1,6 +1,7 @@
 //! One world: its dice, its clock, its disks; and the order in which things happen in it.
 
 use super::boot::log_id;
+use super::chronicle::Chronicle;
 use super::clients::Clients;
 use super::counts::{Counts, Life};
 use super::judge::Judge;
@@ -10,7 +11,7 @@ use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
 use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy, Window};
 use creditd::ledger::credits::TTL_MS_MAX;
-use creditd::shard::Shard;
+use creditd::shard::{Admission, Shard};
 use creditd::shard::batch::{Batch, Reply};
 use creditd::shard::errand::Errand;
 use std::collections::VecDeque;
@@ -28,6 +29,8 @@ pub struct World {
     pub knobs: Knobs,
     pub clock: ManualClock,
     pub disks: Vec<SimDisk>,
+    /// What each of their logs had.
+    pub chronicles: Vec<Chronicle>,
     pub clients: Clients,
     pub judge: Judge,
     pub trace: Trace,
@@ -120,6 +123,7 @@ pub fn live(seed: u64, loud: bool) -> Life {
         busy: world.judge.busy,
         too_long: world.judge.too_long,
         refunds: world.judge.refunds,
+        unroomed: world.judge.unroomed,
         lost: world.judge.lost,
         survived: world.judge.survived,
         ..world.counts
@@ -137,6 +141,7 @@ impl World {
         Self {
             clock: ManualClock::at(START_MS),
             disks: (0..knobs.shards).map(|shard| SimDisk::new(chance.number(), log_id(shard))).collect(),
+            chronicles: (0..knobs.shards).map(|_| Chronicle::default()).collect(),
             clients: Clients::new(&knobs),
             judge: Judge::new(&knobs),
             trace,
@@ -207,6 +212,8 @@ impl World {
             Action::Finish => self.finish(shard),
             Action::Inline => self.commit(shard)?,
             Action::Tick => self.tick(),
+            Action::Slow => self.slow(shard),
+            Action::Fill => self.disks[usize::from(shard)].set_full(self.chance.percent(40)),
             Action::Expire => self.expire(core),
             Action::Idle => self.idle(shard)?,
             Action::Spare => self.spare(shard)?,
@@ -242,6 +249,15 @@ impl World {
 
     /// Everything that was sent is executed, committed and answered, and the shards are what they must be.
     pub fn drain(&mut self) -> Result<(), Down> {
+        self.make_room();
+        self.quieten()?;
+        // Whoever was refused for want of room sends again.
+        for shard in 0..self.knobs.shards {
+            while self.process.homes[usize::from(shard)].shard.admission() != Admission::All {
+                self.slow(shard);
+                self.spare(shard)?;
+            }
+        }
         self.quieten()?;
         (0..self.knobs.shards).for_each(|shard| self.audit(shard));
         self.quieten()
@@ -308,7 +324,7 @@ impl World {
     /// What a failing call means.
     pub fn down_of(&mut self, error: &JournalError) -> Down {
         self.trace.note(format_args!("{error}"));
-        if self.disks.iter().any(SimDisk::is_off) {
+        if self.is_off() {
             // Seen from the process, kill -9 in the middle of a change is the same; the page cache survives that one.
             let is_kill = self.knobs.policy == SyncPolicy::No || self.chance.percent(40);
             return if is_kill { Down::Exit } else { Down::Power };
@@ -316,6 +332,11 @@ impl World {
         assert!(self.endangered && !matches!(error, JournalError::Refused(_)), "nothing was broken here: {error}");
         self.counts.faults += 1;
         Down::Exit
+    }
+
+    /// Whether the power of some disk is gone.
+    pub fn is_off(&self) -> bool {
+        self.disks.iter().any(SimDisk::is_off)
     }
 
     /// The process is gone, and with the power what was not synced.
@@ -335,6 +356,18 @@ impl World {
         self.endangered = false;
         self.calm();
         self.clock.advance(self.chance.below(2 * self.knobs.tick_ms_max));
+    }
+}
+
+impl Home {
+    /// Whether the disk was full when it was last tried.
+    pub fn is_full(&self) -> bool {
+        matches!(self.shard.admission(), Admission::Endings | Admission::Nothing)
+    }
+
+    /// Whether holds that nobody asks about expire.
+    pub fn expires(&self) -> bool {
+        matches!(self.shard.admission(), Admission::All | Admission::Endings)
     }
 }
 

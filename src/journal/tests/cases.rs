@@ -339,7 +339,7 @@ fn case_9_both_supers_bad_names_the_missing_tool() {
     for which in ["super.0", "super.1"] {
         disk.patch(which, 20, b"xxxxxxxx");
     }
-    check_refused(&disk, Case::Supers, &["both supers are bad", "`repair` tool", "not in this version yet"]);
+    check_refused(&disk, Case::Supers, &["both supers are bad", "creditd repair DATA_DIR --shard 3"]);
     disk.delete("super.0");
     disk.delete("super.1");
     check_refused(&disk, Case::Supers, &["neither super.0 nor super.1"]);
@@ -498,9 +498,9 @@ fn without_syncs_a_block_claims_only_what_is_on_disk() {
         put(&mut opened.log, &record(64, serial));
         pump(&mut opened).expect("stored");
     }
-    assert_eq!((opened.log.durable_lsn(), opened.committer.counters().syncs), (3 * 4096, 0));
+    assert_eq!((opened.log.durable_lsn(), opened.committer.counters().syncs), (4 * 4096, 1), "the fence");
     disk.kill();
-    disk.patch(&first_segment(), PAGE_LEN + 4096, b"lost by a power cut");
+    disk.patch(&first_segment(), PAGE_LEN + 2 * 4096, b"lost by a power cut");
     let (opened, seen) = open(disk.storage(), &no_sync).expect("a later block proves nothing here");
     assert_eq!((seen.len(), opened.recovered.cut.as_ref().map(Cut::bytes)), (1, Some(2 * 4096)));
 }

@@ -45,12 +45,17 @@ impl Ledger {
 
     /// Appends a step to `out`: a table of the index (390 KB at most), or some hundred accounts with their holds.
     pub fn copy(&self, copying: &mut Copying, out: &mut Vec<u8>) -> Copied {
+        self.copy_some(copying, STEP_ITEMS, out)
+    }
+
+    /// As [`Ledger::copy`], with steps of so many accounts and holds.
+    pub(in crate::ledger) fn copy_some(&self, copying: &mut Copying, items: u64, out: &mut Vec<u8>) -> Copied {
         if copying.table < self.index.tables() {
             let count = self.copy_table(copying, out);
             return Copied::Items { section: Section::Transactions, count };
         }
         let first = copying.account;
-        let items_max = u64::from(first) + copying.holds + STEP_ITEMS;
+        let items_max = u64::from(first) + copying.holds + items;
         while copying.account < copying.accounts && u64::from(copying.account) + copying.holds < items_max {
             self.copy_account(copying, out);
         }

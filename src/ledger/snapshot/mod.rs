@@ -24,9 +24,6 @@ mod restore;
 pub use copy::{Copied, Copying};
 pub use restore::Restore;
 
-#[cfg(test)]
-mod tests;
-
 /// Version of what the parts of a snapshot hold.
 pub const CONTENT: u16 = 1;
 

@@ -10,7 +10,7 @@ use crate::ledger::reservation::Opening;
 use crate::ledger::retention::Retention;
 use crate::ledger::totals::Sums;
 use crate::ledger::transactions::TxKey;
-use crate::ledger::{Ledger, Limits, Seeds};
+use crate::ledger::{Ledger, Limits, Seeds, Sought, codec};
 
 /// A ledger on its way back: from a snapshot and the log behind it, or from a whole log.
 #[derive(Debug)]
@@ -26,13 +26,20 @@ pub struct Restore {
     end: Lsn,
     /// Time of the block that is being read.
     block_ms: Option<u64>,
+    /// What its records name, hashed, the next one last; and what is on its way into the CPU's caches, likewise.
+    ahead: Vec<(u32, TxKey)>,
+    near: Vec<Sought>,
 }
+
+/// Records that are looked up together.
+const TOGETHER: usize = 32;
 
 impl Restore {
     /// Starts from nothing.
     pub fn new(limits: Limits, seeds: Seeds) -> Self {
         let (section, ledger) = (Section::Transactions, Ledger::new(limits, seeds));
-        Self { ledger, section, transactions: 0, accounts: 0, holds: 0, end: NO_LSN, block_ms: None }
+        let (ahead, near) = (Vec::new(), Vec::new());
+        Self { ledger, section, transactions: 0, accounts: 0, holds: 0, end: NO_LSN, block_ms: None, ahead, near }
     }
 
     /// Takes the next part of a snapshot. Footers, too, are parts: of one item.
@@ -51,19 +58,32 @@ impl Restore {
         if items.0.is_empty() { Ok(()) } else { Err(PartError::Length { section }) }
     }
 
-    /// A block of the log begins at `lsn`; its time is `now_ms`, unix milliseconds.
-    pub fn block(&mut self, lsn: Lsn, now_ms: u64) {
+    /// A block of the log begins at `lsn`; its time is `now_ms`, unix milliseconds, and these are the `records` that come
+    /// next, one after the other.
+    pub fn block(&mut self, lsn: Lsn, now_ms: u64, records: &[u8]) {
         if let Some(before_ms) = self.block_ms.replace(now_ms) {
             self.ledger.mark_block(lsn, before_ms);
         }
+        let ledger = &self.ledger;
+        let hashed = |(account, tx)| (ledger.accounts.hash(account), ledger.key(account, tx));
+        self.near.clear();
+        self.ahead.clear();
+        self.ahead.extend(codec::records(records).map(codec::ids_of).map(hashed));
+        self.ahead.reverse();
     }
 
-    /// Takes the next record of the log: the first one behind the snapshot's begin, or behind the one before.
+    /// Takes the next record of the block.
     ///
     /// # Errors
     /// If it does not follow from those before it (case 13 of journal.md 6). The ledger is unchanged then.
     pub fn record(&mut self, event: &Event<'_>, lsn: Lsn) -> Result<(), Violation> {
-        let (at, key) = (self.ledger.locate(event.account), self.ledger.key(event.account, event.tx));
+        if self.near.is_empty() {
+            self.bring_near();
+        }
+        let sought = self.near.pop().expect("a block has the records that come");
+        let (at, key) = self.ledger.find(&sought, event.account);
+        let key = key.expect("every record has a tx");
+        debug_assert_eq!(key, self.ledger.key(event.account, event.tx), "records come as the block has them");
         if lsn < self.end && lsn <= self.ledger.last_lsn(at) {
             self.ledger.recall(key, event, lsn);
             return Ok(());
@@ -80,6 +100,16 @@ impl Restore {
         Ok(self.ledger)
     }
 
+    /// Looks the next records' accounts and ids up together, as a core does for commands.
+    fn bring_near(&mut self) {
+        let (ledger, near) = (&self.ledger, &mut self.near);
+        let rest = self.ahead.len().saturating_sub(TOGETHER);
+        near.extend(self.ahead.drain(rest..).map(|(hash, key)| ledger.seek_hashed(hash, Some(key))));
+        near.iter().for_each(|sought| ledger.approach(sought));
+        near.iter_mut().for_each(|sought| ledger.sight(sought));
+        near.iter().for_each(|sought| ledger.reach(sought));
+    }
+
     fn take_transactions(&mut self, count: u32, items: &mut Items<'_>) -> Result<(), PartError> {
         let section = Section::Transactions as u8;
         if items.0.len() != count as usize * TRANSACTION_LEN {
@@ -89,6 +119,7 @@ impl Restore {
             let key = TxKey::of_words([hi, lo]);
             let key = key.filter(|_| lsn != NO_LSN && lsn >> 63 == 0);
             let key = key.ok_or(PartError::Item { section, item: self.transactions, rule: "an id has a record" })?;
+            let key = self.ledger.index.sight(self.ledger.index.home(key));
             self.ledger.index.record(key, lsn);
             self.transactions += 1;
         }
@@ -108,7 +139,7 @@ impl Restore {
         check(reserved <= balance && balance <= CREDITS_MAX, "0 <= reserved <= balance <= max (I1)")?;
         let is_placed = seq > 0 && anchor_lsn <= last_lsn && last_lsn > NO_LSN && last_lsn >> 63 == 0;
         check(is_placed, "an account has a newest entry")?;
-        let number = self.ledger.accounts.open(self.ledger.accounts.hash(id), id);
+        let number = self.ledger.accounts.open_unnamed(id);
         let (account, seldom) = self.ledger.accounts.get_mut(number);
         (account.balance, account.reserved) = (balance, reserved);
         (account.seq, account.last_lsn, seldom.anchor_lsn) = (seq, last_lsn, anchor_lsn);
@@ -159,6 +190,8 @@ impl Restore {
         let retention = retention.filter(|_| end != NO_LSN && end >> 63 == 0);
         let rule = "blocks stand in order below the end";
         self.ledger.retention = retention.ok_or(PartError::Item { section, item: 0, rule })?;
+        let is_named = self.ledger.accounts.name_all();
+        is_named.then_some(()).ok_or(PartError::Item { section, item: 0, rule: "accounts have names of their own" })?;
         self.ledger.index.forget_below(rows[0][0]);
         self.ledger.sums = Sums::from_parts(counts, sums, end);
         self.end = end;

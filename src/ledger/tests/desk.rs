@@ -6,6 +6,7 @@ use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
 use crate::ledger::invariants::{Story, check_trail};
 use crate::ledger::outcome::{Outcome, TxView};
+use crate::ledger::snapshot::{Restore, Section};
 use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Recorded, Seeds, outcome_of, tx_view};
 use std::collections::BTreeMap;
 
@@ -17,6 +18,9 @@ pub(super) const LIMITS: Limits =
 /// Unix milliseconds at which every story starts.
 pub(super) const START_MS: u64 = 1_790_000_000_000;
 
+/// A part of a snapshot.
+pub(super) type Part = (Section, u32, Vec<u8>);
+
 pub(super) struct Desk {
     pub(super) ledger: Ledger,
     pub(super) now_ms: u64,
@@ -24,14 +28,24 @@ pub(super) struct Desk {
     /// When the ledger forgot last.
     forgot_ms: u64,
     log: Vec<Vec<u8>>,
-    /// End and time of every block: here, of every command.
+    /// End and time of every block.
     blocks: Vec<(Lsn, u64)>,
+    /// Records of a block, at least: mostly every command has its own.
+    pub(super) block_len: usize,
 }
 
 impl Desk {
     pub(super) fn new(limits: Limits) -> Self {
         let ledger = Ledger::new(limits, SEEDS);
-        Self { ledger, now_ms: START_MS, limits, forgot_ms: START_MS, log: Vec::new(), blocks: Vec::new() }
+        Self {
+            ledger,
+            now_ms: START_MS,
+            limits,
+            forgot_ms: START_MS,
+            log: Vec::new(),
+            blocks: Vec::new(),
+            block_len: 1,
+        }
     }
 
     pub(super) fn execute(&mut self, command: &Command<'_>) -> Outcome {
@@ -71,6 +85,46 @@ impl Desk {
                 return;
             }
         }
+    }
+
+    /// Where the next record will stand.
+    pub(super) fn next_lsn(&self) -> Lsn {
+        lsn_of(self.log.len())
+    }
+
+    /// Where the newest block ends, or one of so many before it.
+    pub(super) fn closed_lsn(&self, back: usize) -> Lsn {
+        self.blocks.iter().rev().nth(back).map_or(lsn_of(0), |(end_lsn, _)| *end_lsn)
+    }
+
+    /// The record at `lsn`.
+    pub(super) fn record(&self, lsn: Lsn) -> Event<'_> {
+        record(&self.log, lsn)
+    }
+
+    /// What a start makes of a snapshot's parts, if there is one, and the log from `begin` on.
+    pub(super) fn restore(&self, parts: &[Part], begin: Lsn) -> Ledger {
+        let mut restore = Restore::new(self.limits, SEEDS);
+        for (section, count, bytes) in parts {
+            restore.part(*section as u8, *count, bytes).unwrap_or_else(|error| panic!("{error}"));
+        }
+        let first = (begin.max(lsn_of(0)) as usize - 4096) / 8;
+        let mut blocks = self.blocks.iter().filter(|(end_lsn, _)| *end_lsn > begin).peekable();
+        for n in first..self.log.len() {
+            let lsn = lsn_of(n);
+            let is_first = n == first || blocks.next_if(|(end_lsn, _)| *end_lsn == lsn).is_some();
+            if is_first {
+                let (end_lsn, now_ms) = blocks.peek().map_or((self.next_lsn(), self.now_ms), |block| **block);
+                restore.block(lsn, now_ms, &self.log[n..(end_lsn as usize - 4096) / 8].concat());
+            }
+            restore.record(&self.record(lsn), lsn).unwrap_or_else(|violation| panic!("{violation}"));
+        }
+        let mut ledger = restore.into_ledger().unwrap_or_else(|violation| panic!("{violation}"));
+        if let Some(&(end_lsn, now_ms)) = self.blocks.last() {
+            ledger.mark_block(end_lsn, now_ms); // as the next block would
+        }
+        ledger.forget(self.forgot_ms, 0);
+        ledger
     }
 
     pub(super) fn records(&self) -> usize {
@@ -156,7 +210,10 @@ impl Desk {
     }
 
     fn close_block(&mut self) {
-        let end_lsn = lsn_of(self.log.len());
+        let end_lsn = self.next_lsn();
+        if end_lsn < self.closed_lsn(0) + 8 * self.block_len as u64 {
+            return;
+        }
         self.blocks.push((end_lsn, self.now_ms));
         self.ledger.mark_block(end_lsn, self.now_ms);
     }

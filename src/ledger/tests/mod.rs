@@ -9,4 +9,5 @@ mod model;
 mod random;
 mod refunds;
 mod script;
+mod snapshots;
 mod tables;

@@ -1,0 +1,322 @@
+//! A backup of a data directory, made while a server may be running on it.
+//!
+//! ```text
+//!  shard-nnn/  closed segments, snapshots ── hard link, or copy ──▶  DEST.tmp/shard-nnn/ ─ verify ─▶ BACKUP ─▶ DEST
+//!              newest segment ── copy, cut behind its last block ─▶
+//!              what its supers know ── proven by verify              supers of its own: all up to the cut
+//! ```
+//!
+//! A hard link is safe because nobody writes to these files again: a segment that another of its epoch follows is
+//! sealed, and a snapshot is whole when it gets its name. (The last segment of an epoch may be shortened by the start
+//! that follows: it is copied.) The newest segment is copied while it is written to; what stands in it
+//! before its last whole block is in the backup, so everything that was acknowledged before the backup began is.
+//!
+//! Invariant: what bears the name DEST was verified and holds the list `BACKUP`; anything less is called `DEST.tmp`.
+//! Absent on purpose: a lock (the server goes on), one moment for all shards (accounts of different shards share
+//! nothing).
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::journal::files::sync_dir;
+use crate::journal::manifest::{MANIFEST_NAME, Manifest};
+use crate::journal::repair::{clear_behind, write_supers};
+use crate::journal::storage::snapshot_name;
+use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, Sight, shard_path};
+
+use super::failure::Failure;
+use super::head::{Head, Hex};
+use super::report::Finding;
+use super::verify::{Progress, verify};
+
+/// Name of the list in a backup.
+pub(super) const LIST_NAME: &str = "BACKUP";
+
+/// A server that trims or saves takes files away, and what is copied while it is written may be torn: so often a shard
+/// is begun anew.
+const TRIES: usize = 3;
+
+const PIECE_LEN: usize = 1 << 20;
+
+/// What is in a backup: the content of its file `BACKUP`.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Backup {
+    /// When it was begun, RFC 3339.
+    pub created: String,
+    /// By shard.
+    pub shards: Vec<Extent>,
+    /// All other files, in the order in which they are to be restored.
+    pub(super) files: Vec<Kept>,
+}
+
+/// What a backup has of one shard's log.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Extent {
+    /// Where it begins; later than 0 if a snapshot stands for what was before.
+    pub from_lsn: u64,
+    /// Where it ends.
+    #[serde(flatten)]
+    pub head: Head,
+}
+
+/// A file of a backup.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept {
+    /// Below the backup's directory.
+    pub path: PathBuf,
+    pub len: u64,
+    /// Of its content: 64 hexadecimal digits.
+    pub blake3: String,
+}
+
+impl Backup {
+    /// Length of all files in bytes.
+    pub fn len(&self) -> u64 {
+        self.files.iter().map(|file| file.len).sum()
+    }
+
+    /// Whether there is no file, which is never so.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// How many files.
+    pub fn file_count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Where each shard ends.
+    pub(super) fn heads(&self) -> Vec<Head> {
+        self.shards.iter().map(|shard| shard.head.clone()).collect()
+    }
+}
+
+/// Makes a backup of the data directory `source`, which a server may be using, as the new directory `dest`.
+/// `progress` is told every byte of the log twice: when it is kept, and when it is proved.
+///
+/// # Errors
+/// [`Failure`].
+pub fn backup(source: &Path, dest: &Path, created: String, progress: Progress<'_>) -> Result<Backup, Failure> {
+    let half = half_of(dest)?;
+    let Some(manifest) = Manifest::read(source)? else {
+        return Err(Failure::Asked(format!("{} is no data directory: it holds no MANIFEST", source.display())));
+    };
+    make_private(&half)?;
+    let made = Making { source, half: &half, manifest: &manifest, progress }.run(created).and_then(|made| {
+        fs::rename(&half, dest).map_err(Failure::io("rename", &half))?;
+        sync_parent(dest)?;
+        Ok(made)
+    });
+    if made.is_err() {
+        // Of what failed nothing is left, if that can be; its name says what it is.
+        let _ = fs::remove_dir_all(&half);
+    }
+    made
+}
+
+/// The name that a backup has until it is one.
+fn half_of(dest: &Path) -> Result<PathBuf, Failure> {
+    let Some(name) = dest.file_name() else {
+        return Err(Failure::Asked(format!("{} is no name for a new directory", dest.display())));
+    };
+    let mut name = name.to_owned();
+    name.push(".tmp");
+    let half = dest.with_file_name(name);
+    if dest.symlink_metadata().is_ok() {
+        return Err(Failure::Asked(format!(
+            "{} exists: a backup is a new directory, choose another name",
+            dest.display()
+        )));
+    }
+    if half.symlink_metadata().is_ok() {
+        let half = half.display();
+        let what = format!("{half} is what an interrupted backup left: remove it (rm -r {half}) and try again");
+        return Err(Failure::Asked(what));
+    }
+    Ok(half)
+}
+
+/// A backup being made.
+struct Making<'a> {
+    source: &'a Path,
+    half: &'a Path,
+    manifest: &'a Manifest,
+    progress: Progress<'a>,
+}
+
+impl Making<'_> {
+    fn run(&self, created: String) -> Result<Backup, Failure> {
+        let mut made = Backup { created, shards: Vec::new(), files: Vec::new() };
+        // What the supers knew before anything was copied must be in the copy.
+        let mut proofs = Vec::new();
+        for shard in 0..self.manifest.shards {
+            let (extent, known) = self.shard(self.manifest.log_id(shard))?;
+            proofs.extend([extent.head.clone(), known].into_iter().filter(|head| head.lsn > 0));
+            made.shards.push(extent);
+        }
+        let manifest = self.half.join(MANIFEST_NAME);
+        copy(&self.source.join(MANIFEST_NAME), &manifest)?;
+        self.list(&mut made)?;
+        prove(self.half, &proofs, self.progress)?;
+        let list = serde_json::to_vec_pretty(&made).expect("a list is JSON");
+        let path = self.half.join(LIST_NAME);
+        let written = new_file(&path).and_then(|mut file| {
+            file.write_all(&list)?;
+            file.sync_all()
+        });
+        written.map_err(Failure::io("write", &path))?;
+        sync_dir(self.half)?;
+        Ok(made)
+    }
+
+    /// Keeps one shard. Gives also what its super knew before.
+    fn shard(&self, id: LogId) -> Result<(Extent, Head), Failure> {
+        let (source, dest) = (shard_path(self.source, id.shard), shard_path(self.half, id.shard));
+        let mut tries = 1;
+        loop {
+            make_private(&dest)?;
+            let log = RestingLog::of_shard(&source, id)?;
+            match keep(&log, &dest) {
+                Err(failure) if tries < TRIES && may_pass(&failure) => {
+                    fs::remove_dir_all(&dest).map_err(Failure::io("remove", &dest))?;
+                    tries += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Lists the files in the order in which a restore makes them: segments first, so that a server never takes a half
+    /// of it for a directory that it may make anew; the manifest last.
+    fn list(&self, made: &mut Backup) -> Result<(), Failure> {
+        let mut paths = Vec::new();
+        for shard in 0..self.manifest.shards {
+            let dir = shard_path(self.half, shard);
+            let entries = fs::read_dir(&dir).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+            paths.extend(entries.map_err(Failure::io("list", &dir))?.iter().map(fs::DirEntry::path));
+        }
+        paths.sort_by_key(|path| (path.extension().is_none_or(|end| end != "wal"), path.clone()));
+        paths.push(self.half.join(MANIFEST_NAME));
+        for path in paths {
+            let file = File::open(&path).map_err(Failure::io("open", &path))?;
+            let (len, blake3) =
+                copy_and_hash(file, &mut io::sink(), self.progress).map_err(Failure::io("read", &path))?;
+            let path = path.strip_prefix(self.half).expect("it is below").to_path_buf();
+            made.files.push(Kept { path, len, blake3 });
+        }
+        Ok(())
+    }
+}
+
+/// Whether a running server may be the reason.
+fn may_pass(failure: &Failure) -> bool {
+    match failure {
+        Failure::System(JournalError::Io { source, .. }) => source.kind() == io::ErrorKind::NotFound,
+        failure => matches!(failure, Failure::Found(_)),
+    }
+}
+
+/// Links and copies the files of a log to `dest`, and gives them supers.
+fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
+    let (id, known) = (log.id(), log.known().expect("the log of a shard has supers"));
+    let newest = log.segments().next_back();
+    for (segment, next) in log.segments().zip(log.segments().skip(1)) {
+        let name = segment.to_string();
+        if segment.epoch == next.epoch {
+            link_or_copy(log.dir(), dest, &name)?;
+        } else {
+            copy(&log.dir().join(&name), &dest.join(&name))?;
+        }
+    }
+    for snapshot in log.snapshots() {
+        link_or_copy(log.dir(), dest, &snapshot_name(snapshot.end))?;
+    }
+    let (mut end, mut epoch) = (known.durable, known.epoch);
+    if let Some(newest) = newest {
+        let path = dest.join(newest.to_string());
+        copy(&log.dir().join(newest.to_string()), &path)?;
+        let mut findings = Vec::new();
+        let found = RestingLog::without_supers(dest, id)?.newest().survey(&[], &mut |sight| {
+            if let Sight::Fault(fault) = sight {
+                findings.push(Finding::of(&fault, Some(id.shard)));
+            }
+        });
+        if !findings.is_empty() {
+            return Err(Failure::Found(findings));
+        }
+        (end, epoch) = (found.end, newest.epoch);
+        clear_behind(&path, newest, end.0)?;
+    }
+    // A snapshot that was made while the list was read may end behind the newest segment of the list.
+    for late in log.snapshots().iter().filter(|snapshot| snapshot.end > end.0) {
+        let path = dest.join(snapshot_name(late.end));
+        fs::remove_file(&path).map_err(Failure::io("remove", &path))?;
+    }
+    write_supers(dest, id, Known { epoch, oldest_lsn: known.oldest_lsn, durable: end })?;
+    let head = |(lsn, chain)| Head { instance: Hex(id.instance), shard: id.shard, lsn, chain: Hex(chain) };
+    Ok((Extent { from_lsn: log.first_lsn(), head: head(end) }, head(known.durable)))
+}
+
+/// Proves a directory that was made, and that `heads` are in it.
+pub(super) fn prove(dir: &Path, heads: &[Head], progress: Progress<'_>) -> Result<(), Failure> {
+    let Some(found) = RestingDir::open(dir)? else {
+        return Err(Failure::file("manifest", dir, "no data directory"));
+    };
+    let report = verify(dir.display().to_string(), &found, heads, progress);
+    if report.ok { Ok(()) } else { Err(Failure::Found(report.all_findings().cloned().collect())) }
+}
+
+/// Gives a file that nobody writes to any more a name in the backup, or copies it where that cannot be.
+fn link_or_copy(from: &Path, to: &Path, name: &str) -> Result<(), Failure> {
+    let (from, to) = (from.join(name), to.join(name));
+    match fs::hard_link(&from, &to) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::io("link", from)(error)),
+        // Another file system, one without links, or too many: the copy fails by itself if it has to.
+        Err(_) => copy(&from, &to),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
+    let mut file = File::open(from).map_err(Failure::io("open", from))?;
+    let copied = new_file(to).and_then(|mut copy| {
+        io::copy(&mut file, &mut copy)?;
+        copy.sync_all()
+    });
+    copied.map_err(Failure::io("write", to))
+}
+
+/// Copies `from` to its end; its length and the BLAKE3 of it.
+pub(super) fn copy_and_hash(mut from: File, to: &mut dyn Write, progress: Progress<'_>) -> io::Result<(u64, String)> {
+    let (mut hasher, mut piece, mut len) = (blake3::Hasher::new(), vec![0; PIECE_LEN], 0);
+    loop {
+        let filled = match from.read(&mut piece) {
+            Ok(0) => return Ok((len, hasher.finalize().to_hex().to_string())),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            filled => filled?,
+        };
+        hasher.update(&piece[..filled]);
+        to.write_all(&piece[..filled])?;
+        len += filled as u64;
+        progress(filled as u64);
+    }
+}
+
+/// A file that is not there yet, for the owner alone.
+pub(super) fn new_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+pub(super) fn make_private(path: &Path) -> Result<(), Failure> {
+    DirBuilder::new().mode(0o700).create(path).map_err(Failure::io("create directory", path))
+}
+
+/// Makes the name of `path` durable.
+pub(super) fn sync_parent(path: &Path) -> Result<(), Failure> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    Ok(sync_dir(parent.unwrap_or(Path::new(".")))?)
+}

@@ -1,0 +1,268 @@
+//! Copies begun, stepped and ended anywhere in a story: read back, with the log behind them, they give the living state.
+
+use super::desk::{Desk, LIMITS, Part, SEEDS};
+use crate::ledger::command::{Command, Op};
+use crate::ledger::id::Lsn;
+use crate::ledger::snapshot::{Copied, Copying, Restore, Section};
+use crate::ledger::{Ledger, Limits, Prior, Totals};
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Do {
+        account: u8,
+        tx: u8,
+        of: u8,
+        op: Op,
+    },
+    /// So many new ids, of ever more accounts.
+    Crowd(u32),
+    Tick(u64),
+    Wake,
+    /// Begins a copy, so many blocks before the newest one's end.
+    Copy {
+        back: usize,
+    },
+    CopyStep {
+        items: u64,
+    },
+    /// Restores from a copy that was finished, and goes on from there.
+    Restart {
+        back: usize,
+    },
+}
+
+/// A finished copy.
+struct Copy {
+    begin: Lsn,
+    needed: Lsn,
+    parts: Vec<Part>,
+}
+
+struct Teller {
+    desk: Desk,
+    copying: Option<(Copying, Copy)>,
+    copies: Vec<Copy>,
+    crowd: u32,
+}
+
+impl Teller {
+    fn new(limits: Limits, block_len: usize) -> Self {
+        let mut desk = Desk::new(limits);
+        desk.block_len = block_len;
+        Self { desk, copying: None, copies: Vec::new(), crowd: 0 }
+    }
+
+    fn tell(&mut self, step: Step) {
+        match step {
+            Step::Do { account, tx, of, op } => {
+                let (account, tx, of) = ([b'a' + account; 30], [b'0' + tx; 3], [b'0' + of; 3]);
+                let of = if matches!(op, Op::Refund { .. }) { &of[..] } else { b"" };
+                self.desk.execute(&Command { of, ..Command::new(&account, &tx, op) });
+            }
+            Step::Crowd(count) => {
+                for _ in 0..count {
+                    self.crowd += 1;
+                    // Of ten commands five are of new accounts, four of older ones, one is of the first.
+                    let account = match self.crowd % 10 {
+                        0 => 1,
+                        1..5 => self.crowd / 2,
+                        _ => self.crowd,
+                    };
+                    let op = Op::Grant { amount: 3 };
+                    self.desk.execute(&Command::new(&account.to_le_bytes(), &self.crowd.to_le_bytes(), op));
+                }
+            }
+            Step::Tick(ms) => self.desk.now_ms += ms,
+            Step::Wake => self.desk.wake(),
+            Step::Copy { back } => {
+                let begin = self.desk.closed_lsn(back);
+                let copy = Copy { begin, needed: begin, parts: Vec::new() };
+                self.copying = Some((self.desk.ledger.copying(begin), copy));
+            }
+            Step::CopyStep { items } => self.copy_step(items),
+            Step::Restart { back } => {
+                self.copying = None;
+                let copy = self.copies.iter().rev().nth(back);
+                self.desk.ledger =
+                    self.desk.restore(copy.map_or(&[], |copy| &copy.parts), copy.map_or(0, |copy| copy.begin));
+            }
+        }
+    }
+
+    fn copy_step(&mut self, items: u64) {
+        let Some((copying, copy)) = &mut self.copying else { return };
+        let mut out = Vec::new();
+        match self.desk.ledger.copy_some(copying, items, &mut out) {
+            Copied::Items { section, count } => copy.parts.push((section, count, out)),
+            Copied::Done => {
+                copy.needed = self.desk.ledger.footer(copying, self.desk.next_lsn(), &mut out);
+                copy.parts.push((Section::Footer, 1, out));
+                let (_, copy) = self.copying.take().expect("it is there");
+                self.check_needed(&copy);
+                self.copies.push(copy);
+                self.check();
+            }
+        }
+    }
+
+    /// What remembered ids and holds point to stands above what is needed.
+    fn check_needed(&self, copy: &Copy) {
+        for (_, prior) in self.desk.ledger.index.kept() {
+            let lsn = match prior {
+                Prior::Unknown => continue,
+                Prior::Active(slot) => self.desk.ledger.opened_lsn(slot),
+                Prior::Recorded(lsn) => self.desk.record(lsn).opened_lsn().unwrap_or(lsn).min(lsn),
+            };
+            assert!(lsn >= copy.needed, "an id needs lsn {lsn}, the log may end at {}", copy.needed);
+        }
+    }
+
+    /// Every copy gives the living state.
+    fn check(&self) {
+        self.desk.check();
+        let living = &self.desk.ledger;
+        let sizes = |ledger: &Ledger| Totals { account_bytes: 0, index_bytes: 0, index_entries: 0, ..ledger.totals() };
+        for copy in &self.copies {
+            let restored = self.desk.restore(&copy.parts, copy.begin);
+            restored.check().unwrap_or_else(|violation| panic!("{violation}"));
+            assert_eq!(sizes(&restored), sizes(living));
+            assert_eq!(restored.digest(), living.digest(), "a snapshot from {} gives the living state", copy.begin);
+            assert!(restored.retention.needed() <= living.retention.needed());
+        }
+    }
+}
+
+/// Few accounts and ids, so that an id is used, forgotten and used again, with everything a hold can come to.
+fn step() -> impl Strategy<Value = Step> {
+    let op = prop_oneof![
+        3 => (1..8u64).prop_map(|amount| Op::Grant { amount }),
+        2 => (1..8u64).prop_map(|amount| Op::Debit { amount }),
+        6 => ((1..4u64), (1..60u64)).prop_map(|(amount, ttl_ms)| Op::Reserve { amount, ttl_ms }),
+        3 => prop::option::of(1..4u64).prop_map(|amount| Op::Capture { amount }),
+        2 => Just(Op::Release),
+        3 => prop::option::of(1..4u64).prop_map(|amount| Op::Refund { amount }),
+    ];
+    prop_oneof![
+        16 => (0..6u8, 0..5u8, 0..5u8, op).prop_map(|(account, tx, of, op)| Step::Do { account, tx, of, op }),
+        1 => (1..8u32).prop_map(Step::Crowd),
+        3 => prop_oneof![9 => 0..25u64, 1 => 25..400u64].prop_map(Step::Tick),
+        1 => Just(Step::Wake),
+        1 => (0..4usize).prop_map(|back| Step::Copy { back }),
+        6 => (1..4u64).prop_map(|items| Step::CopyStep { items }),
+        1 => (0..3usize).prop_map(|back| Step::Restart { back }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #[test]
+    fn a_copy_and_the_log_behind_it_give_the_living_state(
+        steps in prop::collection::vec(step(), 1..250),
+        retention_ms in prop_oneof![Just(u64::MAX), Just(300), Just(40)],
+        block_len in 1..6usize,
+    ) {
+        let mut teller = Teller::new(Limits { tx_retention_ms: retention_ms, ..LIMITS }, block_len);
+        for step in steps {
+            teller.tell(step);
+        }
+        teller.check();
+    }
+}
+
+/// So many ids that the index has several tables, which split between the steps; so many entries of one account that it
+/// has anchors.
+fn crowded_step() -> impl Strategy<Value = Step> {
+    let many = prop_oneof![2 => 0..600u32, 1 => 2_000..9_000u32];
+    prop_oneof![
+        3 => many.prop_map(Step::Crowd),
+        1 => (0..300usize).prop_map(|back| Step::Copy { back }),
+        4 => Just(Step::CopyStep { items: 4_000 }),
+        1 => Just(Step::Tick(9)),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn tables_split_and_accounts_open_while_they_are_copied(
+        crowd in 12_000..60_000u32, steps in prop::collection::vec(crowded_step(), 1..30)
+    ) {
+        let limits = Limits { accounts_max: u32::MAX, tx_index_bytes_max: u64::MAX, tx_retention_ms: 30, ..LIMITS };
+        let mut teller = Teller::new(limits, 100);
+        for step in [Step::Crowd(crowd), Step::Copy { back: 2 }].into_iter().chain(steps) {
+            teller.tell(step);
+        }
+        while teller.copying.is_some() {
+            teller.tell(Step::CopyStep { items: 4_000 });
+        }
+        teller.tell(Step::Crowd(500));
+        teller.check();
+    }
+}
+
+/// A finished copy with every kind of item, in small parts.
+fn small_copy() -> (Desk, Copy) {
+    let mut teller = Teller::new(Limits { tx_retention_ms: 1_000, ..LIMITS }, 1);
+    let reserve = |ttl_ms| Op::Reserve { amount: 2, ttl_ms };
+    let steps = [
+        (0, Op::Grant { amount: 50 }),
+        (1, Op::Debit { amount: 4 }),
+        (2, reserve(500)),
+        (3, reserve(400)),
+        (4, Op::Refund { amount: Some(1) }),
+        (5, reserve(300)),
+        (5, Op::Capture { amount: None }),
+    ];
+    for account in 0..2 {
+        for (tx, op) in steps {
+            teller.tell(Step::Do { account, tx, of: 1, op });
+            teller.tell(Step::Tick(1));
+        }
+    }
+    teller.tell(Step::Copy { back: 0 });
+    while teller.copying.is_some() {
+        teller.tell(Step::CopyStep { items: 1 });
+    }
+    let copy = teller.copies.pop().expect("it is finished");
+    (teller.desk, copy)
+}
+
+/// Loads parts to the end; whether that is a ledger.
+fn load<'a>(parts: impl IntoIterator<Item = (u8, u32, &'a [u8])>) -> bool {
+    let mut restore = Restore::new(LIMITS, SEEDS);
+    parts.into_iter().all(|(section, count, bytes)| restore.part(section, count, bytes).is_ok())
+        && restore.into_ledger().is_ok()
+}
+
+/// As [`load`], with another part in place of one.
+fn load_with<'a>(parts: &[(u8, u32, &'a [u8])], at: usize, part: (u8, u32, &'a [u8])) -> bool {
+    load(parts[..at].iter().copied().chain([part]).chain(parts[at + 1..].iter().copied()))
+}
+
+#[test]
+fn what_is_no_snapshot_is_refused_and_nothing_panics() {
+    let (_, copy) = small_copy();
+    let parts: Vec<_> = copy.parts.iter().map(|(section, count, bytes)| (*section as u8, *count, &bytes[..])).collect();
+    assert!(parts.len() == 4 && load(parts.iter().copied()));
+    for (at, &(section, count, bytes)) in parts.iter().enumerate() {
+        for len in 0..bytes.len() {
+            assert!(!load_with(&parts, at, (section, count, &bytes[..len])), "part {at} cut at {len}");
+        }
+        let longer = [bytes, &[0]].concat();
+        assert!(!load_with(&parts, at, (section, count, &longer)), "part {at} with a byte more");
+        for section in (0..=u8::MAX).filter(|other| *other != section) {
+            assert!(!load_with(&parts, at, (section, count, bytes)), "part {at} as section {section}");
+        }
+        for bit in 0..bytes.len() * 8 {
+            let mut bytes = bytes.to_vec();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            load_with(&parts, at, (section, count, &bytes)); // a figure that could be is found by checksums, not here
+        }
+        let without = parts.iter().copied().enumerate().filter(|(other, _)| *other != at).map(|(_, part)| part);
+        assert!(!load(without), "part {at} is missing");
+        let twice =
+            parts.iter().copied().enumerate().flat_map(|(other, part)| vec![part; 1 + usize::from(other == at)]);
+        assert!(!load(twice), "part {at} is there twice");
+    }
+}
