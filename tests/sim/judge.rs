@@ -141,14 +141,7 @@ impl Judge {
     }
 
     /// A shard has decided `command`.
-    pub fn decided(
-        &mut self,
-        ticket: Ticket,
-        command: &Command<'_>,
-        now_ms: u64,
-        known: &Known,
-        admission: Admission,
-    ) {
+    pub fn decided(&mut self, ticket: Ticket, command: &Command<'_>, now_ms: u64, known: &Known, admission: Admission) {
         let case = self.cases.get_mut(command.account).expect("it was looked at");
         let too_long = self.asides.take_back(ticket).unwrap_or(known.too_long);
         let mut step = Step { request: Request::copy(command), now_ms, forgotten: known.forgotten, seq: 0 };

@@ -94,8 +94,7 @@ impl World {
     fn execute(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>, sought: Sought) {
         let now_ms = self.now_ms();
         let home = &mut self.process.homes[usize::from(shard)];
-        let (known, admission) =
-            (self.judge.look(home.shard.ledger(), command, now_ms), home.shard.admission());
+        let (known, admission) = (self.judge.look(home.shard.ledger(), command, now_ms), home.shard.admission());
         let mut released = Vec::new();
         let executed = home.shard.execute(now_ms, ticket, command, sought, &mut released);
         match executed {

@@ -11,9 +11,9 @@ use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
 use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy, Window};
 use creditd::ledger::credits::TTL_MS_MAX;
-use creditd::shard::{Admission, Shard};
 use creditd::shard::batch::{Batch, Reply};
 use creditd::shard::errand::Errand;
+use creditd::shard::{Admission, Shard};
 use std::collections::VecDeque;
 use std::sync::Arc;
 

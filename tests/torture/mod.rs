@@ -22,7 +22,6 @@
 mod faults;
 mod kills;
 mod memory;
-mod mount;
 mod power;
 mod tally;
 mod thin;

@@ -1,9 +1,12 @@
 //! A device that promised more room than it has: the file system believes that it can write, and then cannot.
 
-use super::mount::{Mount, run};
+use std::path::Path;
+
 use super::settings;
 use super::tally::Tally;
+use crate::mount::{Mount, run};
 use crate::server::Site;
+use crate::wire::request;
 
 /// What the device says it has.
 const PROMISED_MIB: u64 = 256;
@@ -13,39 +16,44 @@ const PROMISED_MIB: u64 = 256;
 fn a_device_with_less_room_than_it_says() {
     let (cycles, mut chance) = settings();
     for cycle in 0..cycles {
-        let store = tempfile::tempdir().expect("a directory to mount at");
-        let at = store.path().to_str().expect("names are text");
+        let store = tempfile::tempdir().expect("a directory to mount on");
         let size = format!("size={}k", 30_000 + chance.below(20_000));
-        let Some(()) = run(&["mount", "-t", "tmpfs", "-o", &size, "thin", at]) else {
-            eprintln!("SKIPPED: nothing can be mounted here, no device was overfull");
+        if let Err(error) = run("mount", &["-t", "tmpfs", "-o", &size, "thin"], &[store.path()]) {
+            eprintln!("SKIPPED: no device was overfull: {error}");
             return;
-        };
+        }
         let told = overfull(store.path());
-        run(&["umount", at]).expect("nobody uses it");
+        run("umount", &["-l"], &[store.path()]).expect("it is mounted");
         eprintln!("cycle {cycle}: {size}, {told}");
     }
 }
 
-/// Fills the store until the server ends, gives it room, and starts again.
-fn overfull(store: &std::path::Path) -> String {
-    let Some(mount) = Mount::new("ext4", PROMISED_MIB, store) else {
-        return "SKIPPED: ext4 cannot be mounted here, no device was overfull".to_owned();
-    };
-    let site = Site::within(mount.path());
+/// Grants until the server ends or refuses, then gives the store room and starts again.
+fn overfull(store: &Path) -> String {
+    let Some(mount) = Mount::of("ext4", PROMISED_MIB, store) else { return "nothing".to_owned() };
+    let site = Site::within(mount.dir());
     let mut tally = Tally::new(10, 1000);
     let server = match site.begin(&[], &["--shards", "1"]).ready() {
         Ok(server) => server,
         Err((status, log)) => return format!("no start: {status}, {}", log.lines().last().unwrap_or_default()),
     };
-    let goes_on = tally.grant(&mut server.connect(), 60_000);
-    assert!(!goes_on, "all was written where there is no room");
-    let code = server.exit_code();
-    assert!(matches!(code, Some(28 | 70)), "{code:?}");
-    let more = ["mount", "-o", "remount,size=1g", store.to_str().expect("names are text")];
-    run(&more).expect("it is mounted");
+    let mut wire = server.connect();
+    assert!(!tally.grant(&mut wire, 60_000), "all was written where there is no room");
+    let end = match wire.try_send(&request("PING")).ok().and_then(|()| wire.next()) {
+        Some(_) => {
+            server.kill9();
+            "refuses".to_owned()
+        }
+        None => {
+            let code = server.exit_code();
+            assert!(matches!(code, Some(28 | 70)), "{code:?}");
+            format!("ends with {code:?}")
+        }
+    };
+    run("mount", &["-o", "remount,size=1g"], &[store]).expect("it is mounted");
     mount.again();
+    let told = format!("{end} after {} grants", tally.acknowledged());
     let server = site.start(&[]);
-    let told = format!("ended with {code:?} after {} grants", tally.acknowledged());
     tally.check(&server);
     assert_eq!(server.terminate(), Some(0));
     told
