@@ -31,7 +31,7 @@ use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, Sight, 
 use super::failure::Failure;
 use super::head::{Head, Hex};
 use super::report::Finding;
-use super::verify::{Progress, verify};
+use super::verify::{Depth, Progress, verify};
 
 /// Name of the list in a backup.
 pub(super) const LIST_NAME: &str = "BACKUP";
@@ -161,7 +161,7 @@ impl Making<'_> {
         let manifest = self.half.join(MANIFEST_NAME);
         copy(&self.source.join(MANIFEST_NAME), &manifest)?;
         self.list(&mut made)?;
-        prove(self.half, &proofs, self.progress)?;
+        prove(self.half, &proofs, Depth::Files, self.progress)?;
         let list = serde_json::to_vec_pretty(&made).expect("a list is JSON");
         let path = self.half.join(LIST_NAME);
         let written = new_file(&path).and_then(|mut file| {
@@ -262,11 +262,11 @@ fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
 }
 
 /// Proves a directory that was made, and that `heads` are in it.
-pub(super) fn prove(dir: &Path, heads: &[Head], progress: Progress<'_>) -> Result<(), Failure> {
+pub(super) fn prove(dir: &Path, heads: &[Head], depth: Depth, progress: Progress<'_>) -> Result<(), Failure> {
     let Some(found) = RestingDir::open(dir)? else {
         return Err(Failure::file("manifest", dir, "no data directory"));
     };
-    let report = verify(dir.display().to_string(), &found, heads, progress);
+    let report = verify(dir.display().to_string(), &found, heads, depth, progress);
     if report.ok { Ok(()) } else { Err(Failure::Found(report.all_findings().cloned().collect())) }
 }
 

@@ -22,6 +22,7 @@ mod repair;
 mod report;
 mod restore;
 mod row;
+mod snapshots;
 mod stories;
 mod verify;
 
@@ -34,7 +35,7 @@ pub use notation::{escaped, moment, parse_moment, unescaped};
 pub use repair::{Cut, Diagnosis, Patient};
 pub use report::{Finding, Report, ShardReport};
 pub use restore::{read_backup, restore};
-pub use verify::{Progress as Tell, verify};
+pub use verify::{Depth, Progress as Tell, verify};
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ use crate::ledger::id::Lsn;
 use super::failure::Failure;
 use super::notation::escaped;
 use super::report::{ACCOUNTS_NAMED_MAX, Finding, Report};
-use super::verify::{Progress, verify};
+use super::verify::{Depth, Progress, verify};
 
 /// What is wrong with a shard, and what a repair would do.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl<'a> Patient<'a> {
     /// Finds out what is wrong and what to do about it.
     pub fn diagnose(self, path: String, progress: Progress<'_>) -> Diagnosis {
         let dir = RestingDir { manifest: None, manifest_fault: None, logs: vec![Ok(self.log.clone())] };
-        let report = verify(path, &dir, &[], progress);
+        let report = verify(path, &dir, &[], Depth::Files, progress);
         let wrong = report.all_findings().filter_map(first_wrong).min();
         let to = report.all_findings().filter_map(|finding| Some(finding.lost?[1])).max();
         let cut = wrong.map(|wrong| Walk::over(&self.log, wrong, progress)).and_then(|walk| {

@@ -51,6 +51,8 @@ pub struct ShardReport {
     pub accounts: u64,
     /// Reservations that are active at its end.
     pub holds: u64,
+    /// Snapshots.
+    pub snapshots: usize,
     /// Credits.
     pub sums: Sums,
     /// What is worth knowing and not wrong.
@@ -183,6 +185,8 @@ fn next_step(kind: &str) -> &'static str {
         "supers" | "manifest" => {
             "put the file back from a backup of the same directory; the segments are judged all the same"
         }
+        "snapshot" => "nothing is lost: a start takes the one before, or the log; BGSAVE makes a new one",
+        "state" => "copy the directory away, do not start from this snapshot (move it away), report this finding",
         "backup" => "take another backup, or another copy of this one: nothing was made",
         "head" => "verify the directory that the head was taken from; compare it with a backup",
         "invariant" | "sums" => "copy the directory away, export the account, report this finding",

@@ -17,7 +17,7 @@ use crate::journal::manifest::MANIFEST_NAME;
 
 use super::backup::{Backup, Kept, LIST_NAME, copy_and_hash, make_private, new_file, prove, sync_parent};
 use super::failure::Failure;
-use super::verify::Progress;
+use super::verify::{Depth, Progress};
 
 /// What is in the backup at `path`.
 ///
@@ -95,7 +95,7 @@ fn fill(path: &Path, made: &Backup, dir: &Path, progress: Progress<'_>) -> Resul
     }
     sync_dir(dir)?;
     sync_parent(dir)?;
-    prove(dir, &made.heads().into_iter().filter(|head| head.lsn > 0).collect::<Vec<_>>(), progress)
+    prove(dir, &made.heads().into_iter().filter(|head| head.lsn > 0).collect::<Vec<_>>(), Depth::Replay, progress)
 }
 
 /// Copies one file; it must be the one that was listed.

@@ -140,7 +140,7 @@ fn open(path: &Path) -> RestingDir {
 }
 
 fn proved(path: &Path, heads: &[Head]) -> Report {
-    verify("here".to_owned(), &open(path), heads, &|_| {})
+    verify("here".to_owned(), &open(path), heads, Depth::Replay, &|_| {})
 }
 
 fn segments(path: &Path) -> Vec<PathBuf> {

@@ -1,4 +1,4 @@
-//! The proof of a directory: every block by the journal's rules, every entry by the ledger's.
+//! The proof of a directory: every block by the journal's rules, every entry by the ledger's, and the snapshots by both.
 //!
 //! ```text
 //!  shard ─▶ survey ─ block ─▶ find all its accounts ─▶ decode each entry, tell its story ─▶ sums
@@ -23,13 +23,24 @@ use crate::ledger::invariants::{Story, Violation};
 use super::head::Head;
 use super::notation::escaped;
 use super::report::{FINDINGS_MAX, Finding, Report, ShardReport};
+use super::snapshots;
 use super::stories::Stories;
 
 /// Told how many more bytes are done. Called from several threads, about once a MiB.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);
 
+/// How far snapshots are proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// That they are whole.
+    Files,
+    /// That they are what the log says, too: takes the memory of a shard's ledger, for as many shards as there are cores.
+    Replay,
+}
+
 /// Proves all logs of a directory, and that `heads` are in them.
-pub fn verify(path: String, dir: &RestingDir, heads: &[Head], progress: Progress<'_>) -> Report {
+pub fn verify(path: String, dir: &RestingDir, heads: &[Head], depth: Depth, progress: Progress<'_>) -> Report {
+    let index_key = dir.manifest.as_ref().map(|manifest| manifest.hash_keys).filter(|_| depth == Depth::Replay);
     let mut findings: Vec<Finding> = dir.manifest_fault.iter().map(|fault| Finding::of(fault, None)).collect();
     let is_here = |head: &&Head| dir.logs.iter().flatten().any(|log| is_of(head, log.id()));
     for head in heads.iter().filter(|head| !is_here(head)) {
@@ -37,7 +48,7 @@ pub fn verify(path: String, dir: &RestingDir, heads: &[Head], progress: Progress
         findings.push(Finding { shard: Some(head.shard), ..Finding::new("head", what) });
     }
     let mut shards = on_all_cores(dir.logs.len(), |i| match &dir.logs[i] {
-        Ok(log) => Proof::new(log, progress).run(heads),
+        Ok(log) => Proof::new(log, progress).run(heads, index_key),
         Err(fault) => {
             let shard = i as u16;
             ShardReport { shard, findings: vec![Finding::of(fault, Some(shard))], ..ShardReport::default() }
@@ -92,7 +103,7 @@ impl<'a> Proof<'a> {
         Self { log, progress, window: log.reader().window(), stories, lost, report }
     }
 
-    fn run(mut self, heads: &[Head]) -> ShardReport {
+    fn run(mut self, heads: &[Head], index_key: Option<[u64; 2]>) -> ShardReport {
         let log = self.log;
         let ours = heads.iter().filter(|head| is_of(head, log.id()));
         let witnesses: Vec<Witness> =
@@ -126,6 +137,10 @@ impl<'a> Proof<'a> {
             ));
         }
         self.check_sums();
+        let (findings, notes) = snapshots::prove(log, found.end.0, index_key, self.progress);
+        self.report.notes.extend(notes);
+        findings.into_iter().for_each(|finding| drop(self.find(finding)));
+        self.report.snapshots = log.snapshots().len();
         self.report
     }
 

@@ -33,14 +33,19 @@ impl Progress {
     /// So many more bytes are done.
     pub fn add(&self, bytes: u64) {
         let done = self.done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.set(done, self.total);
+    }
+
+    /// So many bytes are done of what is now known to be `total`.
+    pub fn set(&self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
-            return bar.inc(bytes);
+            bar.set_length(total);
+            return bar.set_position(done);
         }
         let (now_ns, told_ns) = (SystemClock.boot_ns(), self.told_ns.load(Ordering::Relaxed));
         let is_time = now_ns.saturating_sub(told_ns) >= LINE_EVERY_NS;
         if is_time && self.told_ns.compare_exchange(told_ns, now_ns, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            let (total, per_second) =
-                (self.total, u128::from(done) * 1_000_000_000 / u128::from(now_ns - self.started_ns));
+            let per_second = u128::from(done) * 1_000_000_000 / u128::from(now_ns - self.started_ns);
             let percent = done * 100 / total.max(1);
             let mib = |bytes: u128| bytes >> 20;
             super::say(&format!(

@@ -5,20 +5,27 @@ use tracing::{error, info};
 
 use crate::config::{Appendfsync, Config, Exit, LogFormat};
 use crate::server::{self, Ready};
+use crate::telemetry::Loading;
+
+use super::progress::Progress;
 
 /// Serves until the server is told to stop, or cannot start.
 pub(super) fn serve(config: Config) -> Exit {
     start_log(&config);
     let shown = config.clone();
-    let on_ready = move |ready: &Ready| {
+    let reading = Progress::new("reading snapshots and log", 0);
+    let on_loading = |loading: &Loading| reading.set(loading.loaded_bytes, loading.total_bytes);
+    let on_ready = |ready: &Ready| {
+        reading.finish();
         super::print(&banner(&shown, ready));
     };
-    match server::run(config, on_ready) {
+    match server::run(config, on_loading, on_ready) {
         Ok(()) => {
             info!("stopped, everything is on disk");
             Exit::Ok
         }
         Err(err) => {
+            reading.finish();
             error!(%err, "cannot serve");
             err.exit()
         }

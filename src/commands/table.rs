@@ -12,7 +12,7 @@ use super::{Defaults, Request, connection, credit, server};
 /// Every command, in the order in which COMMAND lists them.
 pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
 
-const COMMANDS: [&CommandSpec; 34] = [
+const COMMANDS: [&CommandSpec; 36] = [
     &credit::grant::SPEC,
     &credit::debit::SPEC,
     &credit::reserve::SPEC,
@@ -43,6 +43,8 @@ const COMMANDS: [&CommandSpec; 34] = [
     &server::dbsize::SPEC,
     &server::time::SPEC,
     &server::lastsave::SPEC,
+    &server::save::SAVE,
+    &server::save::BGSAVE,
     &server::shutdown::SPEC,
     &server::cluster::CLUSTER,
     &server::cluster::READONLY,

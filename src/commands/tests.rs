@@ -316,6 +316,11 @@ fn commands_of_the_server() {
     accepted("SHUTDOWN nosave NOW force", Request::Server(ServerRequest::Shutdown));
     refused("SHUTDOWN SAVE NOSAVE", SYNTAX);
     refused("SHUTDOWN foo", SYNTAX);
+    accepted("save", Request::Server(ServerRequest::Save));
+    accepted("BGSAVE", Request::Server(ServerRequest::BgSave { schedule: false }));
+    accepted("BGSAVE schedule", Request::Server(ServerRequest::BgSave { schedule: true }));
+    refused("BGSAVE now", SYNTAX);
+    refused("SAVE now", "ERR wrong number of arguments for 'save' command");
     with_line("INFO Server all", |request| {
         let Ok(Request::Server(ServerRequest::Info(sections))) = request else { panic!("{request:?}") };
         assert_eq!(sections.words().collect::<Vec<_>>(), [&b"Server"[..], b"all"]);

@@ -106,6 +106,11 @@ impl RestingDir {
         self.logs.iter().flatten().map(RestingLog::len).sum()
     }
 
+    /// The same, and what has to be read again, or nearly so, to compare snapshots with the log.
+    pub fn replayed_len(&self) -> u64 {
+        self.logs.iter().flatten().map(|log| log.len() * if log.snapshots.is_empty() { 1 } else { 2 }).sum()
+    }
+
     /// Whether there is no segment.
     pub fn is_empty(&self) -> bool {
         self.logs.iter().flatten().all(RestingLog::is_empty)
@@ -130,7 +135,8 @@ impl RestingLog {
     /// # Errors
     /// [`JournalError`] if the directory cannot be listed.
     pub fn without_supers(dir: &Path, id: LogId) -> Result<Self, JournalError> {
-        let (files, snapshots) = (list_segments(dir)?, list_snapshots(dir)?);
+        // In this order: the log of a snapshot on the list is then in the segments of the list.
+        let (snapshots, files) = (list_snapshots(dir)?, list_segments(dir)?);
         Ok(Self { dir: dir.to_path_buf(), id, files, last_super: None, snapshots, leftovers: 0 })
     }
 
@@ -200,6 +206,15 @@ impl RestingLog {
     #[must_use]
     pub fn alone(&self) -> Self {
         Self { last_super: None, ..self.clone() }
+    }
+
+    /// The segments that hold what is between two positions, without what the supers know.
+    #[must_use]
+    pub fn between(&self, from: Lsn, to: Lsn) -> Self {
+        let mut part = self.alone();
+        part.files.truncate(part.files.partition_point(|file| file.name.base < to));
+        part.files.drain(..part.files.partition_point(|file| file.name.base <= from).saturating_sub(1));
+        part
     }
 
     /// The newest segment alone: what tells the log's head.

@@ -186,6 +186,25 @@ impl SimDisk {
         file.sync();
     }
 
+    /// Length of a file in bytes.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn len(&self, name: &str) -> u64 {
+        self.locked().named(name).expect("there is such a file").len()
+    }
+
+    /// Makes a file of these bytes, durably, as an operator who copies it there does.
+    pub fn put(&self, name: &str, bytes: &[u8]) {
+        let mut disk = self.locked();
+        let id = disk.create(name);
+        let file = disk.file(id);
+        file.set_len(bytes.len() as u64);
+        file.write(0, bytes);
+        file.sync();
+        disk.names.sync();
+    }
+
     /// Sets the length of a file, durably.
     ///
     /// # Panics

@@ -63,6 +63,11 @@ impl<'a> BlockSeen<'a> {
         Box::new(Refusal { case: Case::Invariant, shard, segment, offset, lost: None, detail }).into()
     }
 
+    /// Its records, one behind the other.
+    pub fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Its records with their positions, in order.
     pub fn records(&self) -> impl Iterator<Item = (Lsn, &'a [u8])> + use<'a> {
         Records::new(self.body, self.header.first_lsn)

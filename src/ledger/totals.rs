@@ -55,10 +55,21 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// Sums as a snapshot has them: what records below `end` gave.
-    pub(crate) fn from_parts([entries, declined, expired]: [u64; 3], sums: [u128; 5], end: Lsn) -> Self {
+    /// Sums as a snapshot has them: what records below `end` gave. `None`: no records give these.
+    pub(crate) fn from_parts([entries, declined, expired]: [u64; 3], sums: [u128; 5], end: Lsn) -> Option<Self> {
         let [granted, debited, captured, refunded, reserved] = sums;
-        Self { entries, granted, debited, captured, refunded, reserved, declined, expired, counted: end }
+        let balance = granted.checked_add(refunded)?.checked_sub(debited)?;
+        (captured <= debited && reserved <= balance).then_some(Self {
+            entries,
+            granted,
+            debited,
+            captured,
+            refunded,
+            reserved,
+            declined,
+            expired,
+            counted: end,
+        })
     }
 
     /// Entries, declined, expired; granted, debited, captured, refunded, reserved.

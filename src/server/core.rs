@@ -4,6 +4,7 @@
 //!   sockets' tasks (read, parse)    the turn (one task, woken by them, by the mailbox, by its timer)
 //!   ────────────────────────────    ───────────────────────────────────────────────────────────────────────────
 //!   c1 ── c2 ── c3 ── ... ────────▶ run own and others' batches ▸ expire ▸ commit ▸ fill rings ▸ send ▸ write sockets
+//!                                                 ▸ copy a step of a snapshot
 //! ```
 //!
 //! The turn stands behind the tasks that were ready with it, so one commit covers them all: group commit without a timer.
@@ -12,6 +13,7 @@ use super::engine::Engine;
 use super::inquiry;
 use super::mailbox::{Answer, Phase, Request};
 use super::readers::Readers;
+use super::saving::Saver;
 use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
 use crate::ledger::outcome::Outcome;
@@ -35,6 +37,9 @@ const SWEEP_EVERY_MS: u64 = 1000;
 
 /// When to try again after a mailbox was full.
 const RETRY_MS: u64 = 1;
+
+/// When to look again whether another core has ended its save.
+const SAVE_RETRY_MS: u64 = 5;
 
 /// How long the last replies may take to leave at the end.
 const CLOSE_WITHIN_MS: u64 = 1000;
@@ -60,6 +65,7 @@ pub(super) fn start(
     id: u16,
     cpu: Option<core_affinity::CoreId>,
     readers: Readers,
+    saver: Saver,
 ) -> std::io::Result<JoinHandle<std::io::Result<()>>> {
     std::thread::Builder::new().name(format!("core-{id}")).spawn(move || {
         if let Some(cpu) = cpu
@@ -74,7 +80,7 @@ pub(super) fn start(
             .on_thread_park(move || before.before_park())
             .on_thread_unpark(move || after.after_unpark())
             .build_local(tokio::runtime::LocalOptions::default())?;
-        runtime.block_on(run(shared, id, readers))
+        runtime.block_on(run(shared, id, readers, saver))
     })
 }
 
@@ -83,9 +89,9 @@ pub(super) fn cpus() -> Vec<core_affinity::CoreId> {
     core_affinity::get_core_ids().unwrap_or_default()
 }
 
-async fn run(shared: Arc<Shared>, id: u16, readers: Readers) -> std::io::Result<()> {
+async fn run(shared: Arc<Shared>, id: u16, readers: Readers, saver: Saver) -> std::io::Result<()> {
     let output_bytes_max = shared.config.output_bytes_max;
-    let engine = Engine::new(shared, id, readers)?;
+    let engine = Engine::new(shared, id, readers, saver)?;
     let core = Rc::new(RefCell::new(Core {
         swept_at_ms: engine.now_ms(),
         engine,
@@ -123,11 +129,12 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     }
     let holding = core.engine.is_congested();
     core.engine.mailbox().hold_requests(holding);
+    let more_saving = core.engine.save();
     core.sweep();
     if core.step_phase() {
         return Poll::Ready(());
     }
-    if more_due || more_blocks || (more_mail && !holding) {
+    if more_due || more_blocks || more_saving || (more_mail && !holding) {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
@@ -160,8 +167,9 @@ impl Core {
             match request {
                 Request::Commands(batch) => self.engine.run(&batch),
                 Request::Ask { from, inquiry, question } => {
-                    let part = inquiry::part(question, &self.engine, &self.sockets);
-                    self.engine.answer(from, Answer::Part { inquiry, part });
+                    if let Some(part) = inquiry::part(question, (from, inquiry), &mut self.engine, &self.sockets) {
+                        self.engine.answer(from, Answer::Part { inquiry, part });
+                    }
                 }
                 Request::Connection(accepted) => {
                     let shared_core = shared_core.clone();
@@ -172,8 +180,9 @@ impl Core {
                         }
                     });
                 }
-                Request::Install(home) => {
+                Request::Install(home, newest) => {
                     self.engine.homes.push(*home);
+                    self.engine.saving.add(newest);
                     self.engine.shared.step_done();
                 }
                 Request::Phase(phase) => self.enter(phase),
@@ -187,7 +196,8 @@ impl Core {
         self.engine.phase = phase;
         match phase {
             Phase::Loading | Phase::Serving => self.engine.shared.step_done(),
-            Phase::Quiescing | Phase::Finishing => {}
+            Phase::Quiescing => self.engine.give_up_saves(),
+            Phase::Finishing => {}
             Phase::Closing => self.close_at_ms = Some(self.engine.now_ms() + CLOSE_WITHIN_MS),
         }
         self.sockets.wake_all();
@@ -264,6 +274,7 @@ impl Core {
         if now_ms.saturating_sub(self.swept_at_ms) >= SWEEP_EVERY_MS {
             self.swept_at_ms = now_ms;
             self.sockets.sweep(now_ms, &self.engine.shared.connection_limits);
+            self.engine.review_saves();
         }
     }
 
@@ -272,8 +283,10 @@ impl Core {
         let now_ms = self.engine.now_ms();
         let sweep_at_ms = (self.sockets.len() > 0).then_some(self.swept_at_ms + SWEEP_EVERY_MS);
         let retry_at_ms = (stuck || self.engine.phase > Phase::Serving).then_some(now_ms + RETRY_MS);
+        let save_at_ms = self.engine.saving.waits().then_some(now_ms + SAVE_RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
-        let Some(at_ms) = [sweep_at_ms, retry_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min() else {
+        let Some(at_ms) = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min()
+        else {
             return;
         };
         if at_ms < self.timer_at_ms || self.timer_at_ms <= now_ms {

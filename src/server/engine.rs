@@ -4,9 +4,10 @@
 //! read of a socket and once per batch.
 
 use super::home::{Done, Home, JournalThread};
-use super::inquiry::{Inquiries, Question};
+use super::inquiry::{Inquiries, Part, Question};
 use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::readers::{Job, Readers};
+use super::saving::{Here, Saver, Saving};
 use super::shared::Shared;
 use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
@@ -43,6 +44,7 @@ pub(crate) struct Engine {
     /// Outcomes that may leave, of any core's connections.
     pub(super) released: Vec<Reply>,
     pub(super) inquiries: Inquiries,
+    pub(super) saving: Saving,
     pub(super) counters: CoreCounters,
     /// Duration and outcomes of the commits of this turn.
     syncs: Vec<(u64, u64)>,
@@ -66,7 +68,7 @@ struct Outbox {
 }
 
 impl Engine {
-    pub(super) fn new(shared: Arc<Shared>, id: u16, readers: Readers) -> std::io::Result<Self> {
+    pub(super) fn new(shared: Arc<Shared>, id: u16, readers: Readers, saver: Saver) -> std::io::Result<Self> {
         let cores = usize::from(shared.router.cores());
         let shards_max = usize::from(shared.router.shards());
         let mailbox = shared.mailboxes[usize::from(id)].clone();
@@ -80,6 +82,7 @@ impl Engine {
             outboxes: (0..cores).map(|_| Outbox::default()).collect(),
             released: Vec::new(),
             inquiries: Inquiries::default(),
+            saving: Saving::new(&shared, saver),
             counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
             syncs: Vec::new(),
             busy_ns: 0,
@@ -266,6 +269,7 @@ impl Engine {
             let place = committed.place();
             self.with_home(place, |home, _, _, done| home.finish(committed, done));
         }
+        self.with_saving(Saving::act);
         for place in 0..self.homes.len() {
             self.with_home(place, |home, journal, inline_ns_max, done| {
                 home.commit(place, journal, inline_ns_max, done)
@@ -287,19 +291,60 @@ impl Engine {
         act(&mut self.homes[place], &self.journal, self.shared.config.inline_sync_ns_max, &mut done);
     }
 
+    /// Goes on with a save, or begins one. Returns whether there is more to do at once.
+    pub(super) fn save(&mut self) -> bool {
+        while self.saving.is_running()
+            && let Some(saved) = self.mailbox().next_saved()
+        {
+            self.with_saving(|saving, here| saving.heard(saved, here));
+        }
+        let more = !self.congested && self.with_saving(Saving::step);
+        let mut answered = false;
+        while let Some((asker, result)) = self.saving.next_answer() {
+            self.answer_save(asker, result);
+            answered = true;
+        }
+        more || answered
+    }
+
+    /// Looks, now and then, for saves that are due by time.
+    pub(super) fn review_saves(&mut self) {
+        self.with_saving(|saving, here| saving.tick(&here));
+    }
+
+    /// The server stops: nothing is saved any more.
+    pub(super) fn give_up_saves(&mut self) {
+        for asker in self.saving.give_up() {
+            self.answer_save(asker, Err("the server stops".to_owned()));
+        }
+    }
+
+    fn answer_save(&mut self, (core, inquiry): (u16, u64), result: Result<(), String>) {
+        self.answer(core, Answer::Part { inquiry, part: Part::Saved(result) });
+    }
+
+    fn with_saving<T>(&mut self, act: impl FnOnce(&mut Saving, Here<'_>) -> T) -> T {
+        let here = Here {
+            core: self.id,
+            homes: &mut self.homes,
+            journal: &self.journal,
+            shared: &self.shared,
+            now_ms: self.now_ms,
+            serving: self.phase == Phase::Serving,
+        };
+        act(&mut self.saving, here)
+    }
+
     /// Ends the logs with a CLEAN_STOP each, when everything executed is durable. Returns whether that is on disk.
     pub(super) fn finish_shards(&mut self) -> bool {
-        if !self.homes.iter().all(Home::is_quiet) {
-            return false;
-        }
-        if !self.stop_marked {
+        let is_quiet = |homes: &[Home]| homes.iter().all(Home::is_quiet);
+        if !self.stop_marked && is_quiet(&self.homes) {
             self.stop_marked = true;
             for home in &mut self.homes {
                 home.shard.mark(BlockKind::CleanStop, self.now_ms);
             }
-            return self.homes.is_empty();
         }
-        true
+        self.stop_marked && is_quiet(&self.homes) // at once, where nothing was begun that has to be ended
     }
 
     /// Writes the supers of shards that have gone quiet. Returns when some shard has work again by itself.

@@ -316,6 +316,7 @@ impl Home {
             },
             disk_full_ms: self.supply.full_ms(self.now_ms),
             refused_disk_full: self.shard.refused(),
+            ..ShardFacts::default()
         }
     }
 

@@ -1,7 +1,7 @@
 //! What connections need the server for: the core's [`Engine`] as their [`Host`].
 
 use super::engine::Engine;
-use super::inquiry::Wanted;
+use super::inquiry::{Question, Wanted};
 use super::mailbox::Phase;
 use super::shared::REDIS_VERSION;
 use super::ulid;
@@ -53,7 +53,22 @@ impl Host for Engine {
                     e.bulk((now_ms % 1000 * 1000).to_string().as_bytes());
                 })
             }
-            ServerRequest::LastSave => Some(Answer::Integer(self.now_ms() / 1000)),
+            ServerRequest::LastSave => Some(Answer::Integer(self.shared.last_save_ms() / 1000)),
+            ServerRequest::Save => {
+                self.shared.saves.ask();
+                self.inquire(ticket, Wanted::Save)
+            }
+            ServerRequest::BgSave { schedule } => {
+                if *schedule {
+                    self.shared.saves.ask();
+                } else if !self.shared.saves.ask_if_idle() {
+                    return encoded(&|e| e.error("ERR Background save already in progress"));
+                }
+                self.ask_all(0, Question::Save { wait: false });
+                encoded(&|e| {
+                    e.simple(if *schedule { "Background saving scheduled" } else { "Background saving started" })
+                })
+            }
             ServerRequest::Shutdown => {
                 self.shared.request_stop();
                 None // the connection closes without a reply, as in Redis
@@ -71,7 +86,7 @@ impl Host for Engine {
         }
         let (percent, seconds) =
             self.shared.loading().map_or((100, 0), |l| (l.loaded_bytes * 100 / l.total_bytes.max(1), l.eta_seconds));
-        Some(format!("LOADING creditd is reading its log: {percent}% done, about {seconds} s left"))
+        Some(format!("LOADING creditd is reading its snapshots and log: {percent}% done, about {seconds} s left"))
     }
 
     fn is_congested(&self) -> bool {

@@ -1,11 +1,13 @@
-//! Questions that need every core: INFO, CLIENT LIST, DBSIZE.
+//! Questions that need every core: INFO, CLIENT LIST, DBSIZE, SAVE.
 //!
 //! The core of the asking connection sends the question to all cores, itself included, through their mailboxes; each
 //! copies its figures out between two batches; the last copy to arrive completes the reply. Nothing is shared.
 
 use super::engine::Engine;
+use super::mailbox::Phase;
 use super::shared::Shared;
 use super::sockets::Sockets;
+use crate::commands::reply::{Encoder, Proto};
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
 use crate::telemetry::{self, CoreFacts};
@@ -20,6 +22,11 @@ pub(super) enum Question {
     Clients,
     /// How many accounts its shards have.
     Accounts,
+    /// To save its shards.
+    Save {
+        /// Whether to answer, when it is done.
+        wait: bool,
+    },
 }
 
 /// One core's answer.
@@ -28,6 +35,7 @@ pub(super) enum Part {
     /// CLIENT LIST lines by connection id.
     Clients(Vec<(u64, String)>),
     Accounts(u64),
+    Saved(Result<(), String>),
 }
 
 /// How the parts become a reply.
@@ -40,6 +48,7 @@ pub(super) enum Wanted {
         ids: Option<Vec<u64>>,
     },
     DbSize,
+    Save,
 }
 
 /// Questions of this core's connections that are under way. Bounded by their reply slots.
@@ -83,6 +92,7 @@ impl Wanted {
             Wanted::Info { .. } => Question::Facts,
             Wanted::Clients { .. } => Question::Clients,
             Wanted::DbSize => Question::Accounts,
+            Wanted::Save => Question::Save { wait: true },
         }
     }
 
@@ -111,19 +121,37 @@ impl Wanted {
                 let accounts: u64 = parts.iter().map(|part| if let Part::Accounts(n) = part { *n } else { 0 }).sum();
                 Answer::Integer(accounts)
             }
+            Wanted::Save => {
+                let failure =
+                    parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
+                let mut bytes = Vec::new();
+                let mut reply = Encoder::new(&mut bytes, Proto::Resp2); // these replies are the same in every protocol
+                match failure {
+                    None => reply.ok(),
+                    Some(why) => reply.error(&format!("ERR {why}")),
+                }
+                Answer::Encoded(bytes)
+            }
         }
     }
 }
 
-/// This core's answer to `question`.
-pub(super) fn part(question: Question, engine: &Engine, sockets: &Sockets) -> Part {
-    match question {
+/// This core's answer to `question` of `asker` (a core, and its number for it); `None`: it comes later, or none is wanted.
+pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, sockets: &Sockets) -> Option<Part> {
+    Some(match question {
         Question::Facts => Part::Facts(Box::new(facts(engine, sockets))),
         Question::Clients => Part::Clients(
             sockets.iter().map(|connection| (connection.id(), connection.describe(engine.now_ms()))).collect(),
         ),
         Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.ledger().account_count()).sum()),
-    }
+        Question::Save { wait: true } if engine.phase > Phase::Serving => {
+            Part::Saved(Err("the server stops".to_owned()))
+        }
+        Question::Save { wait } => {
+            engine.saving.ask(wait.then_some(asker));
+            return None;
+        }
+    })
 }
 
 fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
@@ -133,6 +161,6 @@ fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
     if engine.id() == 0 {
         counters.connections_rejected = engine.shared.connections_rejected(); // the server's, counted once
     }
-    let shards = engine.homes.iter().map(super::home::Home::facts).collect();
+    let shards = engine.homes.iter().enumerate().map(|(place, home)| engine.saving.described(home, place)).collect();
     CoreFacts { core: usize::from(engine.id()), clients: sockets.len() as u64, counters, shards }
 }

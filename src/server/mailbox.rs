@@ -9,6 +9,7 @@ use super::doorbell::Doorbell;
 use super::home::{Committed, Home};
 use super::inquiry::{Part, Question};
 use super::readers::{self, Returned};
+use super::saving::{Newest, SAVED_MAX, Saved};
 use crate::shard::batch::{Batch, Reply};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::net::SocketAddr;
@@ -24,8 +25,8 @@ pub(super) enum Request {
     Ask { from: u16, inquiry: u64, question: Question },
     /// A connection, now its own.
     Connection(Accepted),
-    /// A recovered shard, now its own.
-    Install(Box<Home>),
+    /// A recovered shard, now its own, and its newest snapshot.
+    Install(Box<Home>, Newest),
     /// A step of the server's life.
     Phase(Phase),
 }
@@ -65,6 +66,7 @@ pub(super) struct Mailbox {
     answers: (Sender<Answer>, Receiver<Answer>),
     commits: (Sender<Committed>, Receiver<Committed>),
     errands: (Sender<Returned>, Receiver<Returned>),
+    saves: (Sender<Saved>, Receiver<Saved>),
     /// Back-pressure: requests stand, on purpose; only the core itself sets and reads this.
     holding: AtomicBool,
     bell: Doorbell,
@@ -78,6 +80,7 @@ impl Mailbox {
             answers: bounded(requests_max),
             commits: bounded(shards_max),
             errands: bounded(readers::jobs_max(shards_max)),
+            saves: bounded(SAVED_MAX),
             holding: AtomicBool::new(false),
             bell: Doorbell::new(),
             waker: OnceLock::new(),
@@ -121,6 +124,12 @@ impl Mailbox {
         self.ring();
     }
 
+    /// From the thread `snapshot`. There is room for all that a core gives it to do.
+    pub(super) fn saved(&self, saved: Saved) {
+        self.saves.0.try_send(saved).expect("one save at a time, of so many steps");
+        self.ring();
+    }
+
     pub(super) fn next_request(&self) -> Option<Request> {
         self.requests.1.try_recv().ok()
     }
@@ -137,6 +146,10 @@ impl Mailbox {
         self.errands.1.try_recv().ok()
     }
 
+    pub(super) fn next_saved(&self) -> Option<Saved> {
+        self.saves.1.try_recv().ok()
+    }
+
     /// Says whether requests are left standing: then they are no reason to stay awake.
     pub(super) fn hold_requests(&self, holding: bool) {
         self.holding.store(holding, Ordering::Relaxed);
@@ -145,7 +158,11 @@ impl Mailbox {
     /// Whether nothing is there that the core would take now.
     pub(super) fn is_empty(&self) -> bool {
         let nothing_asked = self.holding.load(Ordering::Relaxed) || self.requests.1.is_empty();
-        nothing_asked && self.answers.1.is_empty() && self.commits.1.is_empty() && self.errands.1.is_empty()
+        nothing_asked
+            && self.answers.1.is_empty()
+            && self.commits.1.is_empty()
+            && self.errands.1.is_empty()
+            && self.saves.1.is_empty()
     }
 
     /// The core is about to sleep: if something has come meanwhile, it is woken instead.

@@ -7,6 +7,7 @@
 //!                                                                         recall, walk 0 .. m-1
 //!                                                                         ─────────────────────
 //!                                                                         old records, for any core
+//!                                                                         snapshot: the server's
 //!  recover shards (n threads) ────▶ Install(home)
 //!  accept ────────────────────────▶ Connection(socket)
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
@@ -22,11 +23,13 @@ mod fatal;
 mod home;
 mod host;
 mod inquiry;
+mod loading;
 mod mailbox;
 mod quota;
 mod readers;
 mod room;
 mod router;
+mod saving;
 mod shared;
 mod sockets;
 mod start;

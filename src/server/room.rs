@@ -84,10 +84,16 @@ impl Supply {
         }
         // Before its first block a log needs no reserve: a server that is started and stopped again makes none.
         let needs_reserve = !self.has_reserve && committer.counters().commits > 0;
-        let needs_spare = self.room != Room::Ample || committer.wants_spare();
+        let is_short = self.room != Room::Ample;
+        let needs_spare = committer.wants_spare() || is_short && !committer.spare().is_ready();
         if needs_reserve || needs_spare {
             self.look_at_ms = now_ms + TRY_EVERY_MS;
             self.attempt = start(committer, needs_spare);
+        } else if self.room == Room::Full {
+            self.full_ms = self.full_ms(now_ms);
+            self.room = Room::Ample;
+            let after_ms = now_ms - self.full_since_ms;
+            tracing::info!(shard = self.shard, after_ms, "the disk has room again: all commands are taken");
         }
     }
 
@@ -130,12 +136,7 @@ impl Supply {
         match result {
             Ok(()) => {
                 self.has_reserve = true;
-                if self.room == Room::Full {
-                    self.full_ms = self.full_ms(now_ms);
-                    self.room = Room::Ample;
-                    let after_ms = now_ms - self.full_since_ms;
-                    tracing::info!(shard = self.shard, after_ms, "the disk has room again: all commands are taken");
-                }
+                self.look_at_ms = now_ms; // only what fails is tried at intervals
             }
             Err(error @ JournalError::Full { .. }) => {
                 if self.room == Room::Ample {

@@ -2,6 +2,7 @@
 
 use super::mailbox::Mailbox;
 use super::router::Router;
+use super::saving::Saves;
 use crate::clock::{Clock, ShardClock};
 use crate::commands::Defaults;
 use crate::config::Config;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(super) router: Router,
     pub(super) run_id: String,
     pub(super) started_ms: u64,
+    pub(super) saves: Saves,
     pub(super) port: AtomicU16,
     shard_clock: OnceLock<ShardClock>,
     fallback_clock: ShardClock,
@@ -72,6 +74,7 @@ impl Shared {
             defaults: Defaults { reserve_ttl_ms: config.reserve_ttl_ms, allow_auto_tx: config.allow_auto_tx },
             mailboxes: (0..cores).map(|_| mailbox()).collect(),
             started_ms: clock.wall_ms(),
+            saves: Saves::new(router.shards()),
             fallback_clock: ShardClock::start(clock.as_ref(), 0),
             shard_clock: OnceLock::new(),
             port: AtomicU16::new(config.port),
@@ -139,14 +142,11 @@ impl Shared {
         self.clients[usize::from(core)].fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Recovery has found `bytes` of log to read.
-    pub(super) fn loading_total(&self, bytes: u64) {
-        self.loading.total_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Recovery has read `bytes` more.
-    pub(super) fn loading_more(&self, bytes: u64) {
-        self.loading.loaded_bytes.fetch_add(bytes, Ordering::Relaxed);
+    /// Recovery of a shard has come from `was` to `is`: bytes read, of so many. Both may shrink when a snapshot turns out
+    /// to be bad; the sums over the shards do as they should.
+    pub(super) fn loading_moved(&self, was: (u64, u64), is: (u64, u64)) {
+        self.loading.loaded_bytes.fetch_add(is.0.wrapping_sub(was.0), Ordering::Relaxed);
+        self.loading.total_bytes.fetch_add(is.1.wrapping_sub(was.1), Ordering::Relaxed);
     }
 
     /// Recovery is over; `clean` if every log ended with a clean stop.
@@ -167,6 +167,12 @@ impl Shared {
         let left = u128::from(total_bytes - loaded_bytes) * u128::from(elapsed_ns);
         let eta_ns = left / u128::from(loaded_bytes.max(1));
         Some(Loading { total_bytes, loaded_bytes, eta_seconds: (eta_ns / 1_000_000_000) as u64 })
+    }
+
+    /// Unix milliseconds for LASTSAVE: of the shard whose newest snapshot is oldest; of the start, as in Redis, if one has
+    /// none.
+    pub(super) fn last_save_ms(&self) -> u64 {
+        self.saves.last_ms().unwrap_or(self.started_ms)
     }
 
     /// The server's own facts for INFO. `calls`: commands executed so far, for the rate.
@@ -190,7 +196,10 @@ impl Shared {
             ops_per_second,
             loading: self.loading(),
             clean_start: self.clean_start.load(Ordering::Relaxed),
-            last_save_ms: now_ms,
+            last_save_ms: self.last_save_ms(),
+            saving: self.saves.is_busy(),
+            last_save_duration_ms: self.saves.duration_ms(),
+            snapshot_longest_step_ns: self.saves.step_ns_max(),
             process: ProcessFigures::now(),
             device_write_bytes_at_ready: self.device_bytes_at_ready.load(Ordering::Relaxed),
         }

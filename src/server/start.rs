@@ -3,27 +3,26 @@
 use super::core;
 use super::descriptors;
 use super::home::Home;
+use super::loading::{RecoveredShard, recover_all};
 use super::mailbox::{Accepted, Phase, Request};
 use super::quota;
 use super::readers::Readers;
 use super::router::Router;
+use super::saving::Saver;
 use super::shared::{Shared, Signals};
 use super::watch::{self, Post};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Appendfsync, Config, Exit};
-use crate::journal::files::FileStorage;
+use crate::config::{Config, Exit};
 use crate::journal::manifest::SHARDS_MAX;
-use crate::journal::{
-    BlockKind, DataDir, JournalError, LogId, NewDir, Opened, RECENT_LEN, RecoveryOptions, SyncPolicy, recover,
-};
-use crate::ledger::{Limits, Seeds};
+use crate::journal::{DataDir, JournalError, NewDir, Opened};
 use crate::net::listener::{self, ListenError};
-use crate::shard::{Rebuild, Shard};
-use crate::telemetry::ProcessFigures;
+use crate::shard::Shard;
+use crate::telemetry::Loading;
+use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,9 +31,6 @@ use tokio::signal::unix::{SignalKind, signal};
 const CLOCK_JUMP_MS_MAX: u64 = 30 * DAY_MS;
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
-
-/// Least memory of a shard's transaction index: what the setting `tx-index-memory` allows.
-const INDEX_BYTES_MIN: u64 = 1 << 20;
 
 /// What a server that serves can tell of itself.
 #[derive(Clone, Debug)]
@@ -83,11 +79,15 @@ impl StartError {
     }
 }
 
-/// Serves until SIGTERM, SIGINT or SHUTDOWN. `on_ready` is called once, when commands are taken.
+/// How often the progress of recovery is told.
+const TELL_EVERY: Duration = Duration::from_millis(200);
+
+/// Serves until SIGTERM, SIGINT or SHUTDOWN. `on_loading` is called now and then while recovery runs, `on_ready` once,
+/// when commands are taken.
 ///
 /// # Errors
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
-pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
+pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
     descriptors::provide(config.maxclients);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
@@ -100,16 +100,23 @@ pub fn run(config: Config, on_ready: impl FnOnce(&Ready)) -> Result<(), StartErr
     shared.port.store(addresses.first().map_or(0, SocketAddr::port), Ordering::Relaxed);
 
     let readers = Readers::start(router.shards(), shared.config.history_threads)?;
+    let saver = Saver::start()?;
     let mut threads = Vec::new();
     for id in 0..router.cores() {
         // More cores than CPUs: the rest run where the system puts them.
-        threads.push(core::start(shared.clone(), id, cpus.get(usize::from(id)).copied(), readers.clone())?);
+        threads.push(core::start(
+            shared.clone(),
+            id,
+            cpus.get(usize::from(id)).copied(),
+            readers.clone(),
+            saver.clone(),
+        )?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let served = local.block_on(&runtime, async {
         let ready = Ready { addresses, shards: router.shards(), cores };
-        serve(&shared, signals, listeners, &dir, || on_ready(&ready)).await
+        serve(&shared, signals, listeners, &dir, on_loading, || on_ready(&ready)).await
     });
     if served.is_ok() {
         for thread in threads {
@@ -148,6 +155,7 @@ async fn serve(
     mut signals: Signals,
     listeners: Vec<TcpListener>,
     dir: &DataDir,
+    on_loading: impl Fn(&Loading),
     on_ready: impl FnOnce(),
 ) -> Result<(), StartError> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -165,6 +173,7 @@ async fn serve(
     // Clients connect already, and hear -LOADING.
     let recovered = tokio::select! {
         recovered = recover_all(shared, dir) => recovered?,
+        never = tell_loading(shared, on_loading) => match never {},
         _ = terminate.recv() => std::process::exit(0), // nothing was promised yet
         _ = interrupt.recv() => std::process::exit(0),
     };
@@ -185,6 +194,16 @@ async fn serve(
         mailbox.request_blocking(Request::Phase(Phase::Closing));
     }
     Ok(())
+}
+
+/// Tells how far recovery is, for as long as it is let.
+async fn tell_loading(shared: &Shared, on_loading: impl Fn(&Loading)) -> Infallible {
+    loop {
+        tokio::time::sleep(TELL_EVERY).await;
+        if let Some(loading) = shared.loading() {
+            on_loading(&loading);
+        }
+    }
 }
 
 /// Gives a fresh socket to the core with the fewest; gives it back if that core is too far behind.
@@ -218,99 +237,6 @@ async fn tell_all(shared: &Shared, signals: &mut Signals, phase: Phase) {
     }
 }
 
-/// One shard, recovered.
-struct RecoveredShard {
-    number: u16,
-    opened: Opened<FileStorage>,
-    rebuild: Rebuild,
-}
-
-/// Recovers all shards, as many at a time as there are cores.
-async fn recover_all(shared: &Arc<Shared>, dir: &DataDir) -> Result<Vec<RecoveredShard>, StartError> {
-    let shards = shared.router.shards();
-    let next = Arc::new(AtomicU16::new(0));
-    let (results, mut arrived) = tokio::sync::mpsc::channel(usize::from(shards));
-    let manifest = Arc::new(dir.manifest().clone());
-    let storages = (0..shards).map(|shard| dir.storage(shard).map(Some)).collect::<Result<Vec<_>, _>>()?;
-    let storages = Arc::new(Mutex::new(storages));
-    for _ in 0..shared.router.cores() {
-        let (shared, next, results) = (shared.clone(), next.clone(), results.clone());
-        let (manifest, storages) = (manifest.clone(), storages.clone());
-        std::thread::Builder::new().name("recovery".to_owned()).spawn(move || {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let storage = storages.lock().ok().and_then(|mut all| all.get_mut(usize::from(number))?.take());
-                let Some(storage) = storage else { return };
-                let recovered = recover_shard(&shared, storage, manifest.log_id(number), manifest.hash_keys);
-                if results.blocking_send(recovered).is_err() {
-                    return; // another shard has refused
-                }
-            }
-        })?;
-    }
-    drop(results);
-    let mut recovered = Vec::new();
-    while let Some(result) = arrived.recv().await {
-        recovered.push(result?);
-    }
-    assert_eq!(recovered.len(), usize::from(shards), "every shard is recovered or refused");
-    Ok(recovered)
-}
-
-fn recover_shard(
-    shared: &Shared,
-    storage: FileStorage,
-    id: LogId,
-    index_key: [u64; 2],
-) -> Result<RecoveredShard, JournalError> {
-    let config = &shared.config;
-    let limits = Limits {
-        holds_per_account_max: config.holds_per_account_max,
-        accounts_max: u32::try_from(config.accounts_max).unwrap_or(u32::MAX),
-        tx_index_bytes_max: config.tx_index_bytes_max.unwrap_or_else(|| default_index_bytes(shared.router.shards())),
-        tx_retention_ms: config.tx_retention_ms.unwrap_or(u64::MAX),
-    };
-    let options = RecoveryOptions {
-        id,
-        policy: match config.appendfsync {
-            Appendfsync::Always => SyncPolicy::Always,
-            Appendfsync::No => SyncPolicy::No,
-        },
-        segment_len: config.segment_bytes,
-        salt_seed: getrandom::u64().expect("the system gives random bytes"),
-        now_ms: shared.clock.wall_ms(),
-        recent_len: RECENT_LEN,
-    };
-    let mut rebuild = Rebuild::new(limits, Seeds { index_key, map_seed: index_key[0] ^ u64::from(id.shard) });
-    let mut seen = (0, 0);
-    let mut progress = |done: u64, total: u64| {
-        shared.loading_total(total - seen.1);
-        shared.loading_more(done - seen.0);
-        seen = (done, total);
-    };
-    let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut progress)?;
-    let found = &opened.recovered;
-    let shard = id.shard;
-    if let Some(cut) = &found.cut {
-        tracing::warn!(
-            shard,
-            bytes = cut.bytes(),
-            from_lsn = cut.from,
-            to_lsn = cut.to,
-            quarantine = cut.quarantine,
-            "cut a torn tail that was not proven acknowledged; a copy is in the quarantine directory"
-        );
-    }
-    if !found.direct_io && found.blocks > 0 {
-        tracing::warn!(
-            shard,
-            "the file system cannot be read past the page cache: what was read may not be what is on the device"
-        );
-    }
-    tracing::info!(shard, records = found.records, end_lsn = found.next_lsn, clean = found.clean, "log read");
-    Ok(RecoveredShard { number: shard, opened, rebuild })
-}
-
 /// Whether the wall clock can be believed, given the newest time in the log (0: an empty log).
 fn check_clock(wall_ms: u64, last_ms: u64) -> Result<(), StartError> {
     let ahead_ms = wall_ms.saturating_sub(last_ms);
@@ -318,11 +244,6 @@ fn check_clock(wall_ms: u64, last_ms: u64) -> Result<(), StartError> {
         return Err(StartError::ClockJump { days: ahead_ms / DAY_MS });
     }
     Ok(())
-}
-
-/// A shard's part of the memory for transaction ids, a quarter of the machine's (security.md 2).
-fn default_index_bytes(shards: u16) -> u64 {
-    (ProcessFigures::now().machine_bytes / 4 / u64::from(shards)).max(INDEX_BYTES_MIN)
 }
 
 /// Starts the shard clock and brings every shard home, in order; then commands are taken.
@@ -339,23 +260,15 @@ async fn install(
     shared.start_shard_clock(last_ms);
     let clean = recovered.iter().all(|shard| shard.opened.recovered.clean);
     let mut posts = Vec::new();
-    for RecoveredShard { number, opened, rebuild } in recovered {
+    for RecoveredShard { number, opened, ledger, newest } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let mut shard = Shard::new(
-            number,
-            rebuild.into_ledger().expect("accounts add up"),
-            log,
-            reader,
-            shared.now_ms(),
-            shared.config.history_walk_max,
-        );
-        shard.mark(BlockKind::Fence, shared.now_ms());
+        let shard = Shard::new(number, ledger, log, reader, shared.now_ms(), shared.config.history_walk_max);
         let post = Post::default();
         posts.push((number, post.clone()));
         let home = Home::new(shard, Box::new(committer), post);
         let core = usize::from(shared.router.core(number));
-        shared.mailboxes[core].request_blocking(Request::Install(Box::new(home)));
+        shared.mailboxes[core].request_blocking(Request::Install(Box::new(home), newest));
         signals.steps.recv().await;
     }
     watch::start(posts, Arc::downgrade(shared))?;

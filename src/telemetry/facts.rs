@@ -38,8 +38,14 @@ pub struct ServerFacts {
     pub loading: Option<Loading>,
     /// Whether the log ended with a clean stop when this run began.
     pub clean_start: bool,
-    /// Unix milliseconds of the newest moment at which everything was on disk (LASTSAVE).
+    /// Unix milliseconds (LASTSAVE): when the newest snapshot of the shard was begun whose newest is oldest.
     pub last_save_ms: u64,
+    /// Whether a snapshot is being written, or was asked for.
+    pub saving: bool,
+    /// How long the newest save of a shard took, if there was one in this run.
+    pub last_save_duration_ms: Option<u64>,
+    /// Longest time in this run that a core spent on one step of a save, in nanoseconds.
+    pub snapshot_longest_step_ns: u64,
     /// The system's figures, now.
     pub process: ProcessFigures,
     /// Bytes written to storage before the server was ready: recovery and the first segments, not commits.
@@ -49,9 +55,9 @@ pub struct ServerFacts {
 /// How far recovery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loading {
-    /// Bytes of log to read.
+    /// Bytes of snapshots and of the log behind them to read.
     pub total_bytes: u64,
-    /// Bytes of log read.
+    /// Bytes of them read.
     pub loaded_bytes: u64,
     /// Seconds left, at the pace so far.
     pub eta_seconds: u64,
@@ -87,6 +93,14 @@ pub struct ShardFacts {
     pub next_lsn: u64,
     /// Everything below is on disk.
     pub durable_lsn: u64,
+    /// Where the log begins that is kept.
+    pub oldest_lsn: u64,
+    /// Records since the newest snapshot was begun.
+    pub changes_since_save: u64,
+    /// Bytes of the newest snapshot.
+    pub snapshot_bytes: u64,
+    /// The newest save failed.
+    pub save_failed: bool,
     /// How its disk does.
     pub disk: DiskState,
     /// Milliseconds of this run during which the disk was full.
@@ -138,7 +152,7 @@ pub struct CreditTotals {
     pub accounts: u64,
     /// Active reservations.
     pub holds: u64,
-    /// Holds that ended at their deadline, in this run.
+    /// Holds that ended at their deadline.
     pub expired: u64,
     /// Ever granted.
     pub granted: u128,

@@ -177,10 +177,14 @@ fn persistence_section(view: &View<'_>, out: &mut Lines) {
         out.put("loading_loaded_perc", format_args!("{percent:.2}"));
         out.put("loading_eta_seconds", loading.eta_seconds);
     }
-    out.put("rdb_changes_since_last_save", view.shard_sum(|shard| shard.records));
-    out.put("rdb_bgsave_in_progress", 0);
+    let failed = view.shards.iter().any(|(_, shard)| shard.save_failed);
+    out.put("rdb_changes_since_last_save", view.shard_sum(|shard| shard.changes_since_save));
+    out.put("rdb_bgsave_in_progress", u8::from(server.saving));
     out.put("rdb_last_save_time", server.last_save_ms / 1_000);
-    out.put("rdb_last_bgsave_status", "ok");
+    out.put("rdb_last_bgsave_status", if failed { "err" } else { "ok" });
+    out.put("rdb_last_bgsave_time_sec", server.last_save_duration_ms.map_or(-1, |ms| (ms / 1_000) as i64));
+    out.put("snapshot_bytes", view.shard_sum(|shard| shard.snapshot_bytes));
+    out.put("snapshot_longest_step_us", server.snapshot_longest_step_ns / 1_000);
     out.put("aof_enabled", 1);
     out.put("aof_rewrite_in_progress", 0);
     let disk = view.shards.iter().map(|(_, shard)| shard.disk).max().unwrap_or_default();
@@ -197,6 +201,7 @@ fn persistence_section(view: &View<'_>, out: &mut Lines) {
     out.put("log_inline_commits", view.shard_sum(|shard| shard.inline_commits));
     out.put("log_records", view.shard_sum(|shard| shard.records));
     out.put("log_bytes", view.shard_sum(|shard| shard.commit_bytes));
+    out.put("log_bytes_kept", view.shard_sum(|shard| shard.next_lsn - shard.oldest_lsn));
     out.put("log_undurable_bytes", view.shard_sum(undurable_bytes));
     out.put("log_records_per_commit", ratio(view.shard_sum(|shard| shard.records), commits));
     out.put("log_device_bytes", device_bytes);
@@ -316,11 +321,12 @@ fn shards_section(view: &View<'_>, out: &mut Lines) {
         out.put(
             format_args!("shard{}", shard.shard),
             format_args!(
-                "core={core},accounts={},holds={},transactions={},next_lsn={},durable_lsn={},undurable_bytes={},\
-                 commits={},inline_commits={},records={},bytes_per_commit={}",
+                "core={core},accounts={},holds={},transactions={},oldest_lsn={},next_lsn={},durable_lsn={},\
+                 undurable_bytes={},commits={},inline_commits={},records={},bytes_per_commit={}",
                 shard.totals.accounts,
                 shard.totals.holds,
                 shard.transactions,
+                shard.oldest_lsn,
                 shard.next_lsn,
                 shard.durable_lsn,
                 undurable_bytes(shard),

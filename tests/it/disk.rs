@@ -149,7 +149,8 @@ fn while_the_log_is_read_clients_hear_how_long_it_will_take() {
     let port = (0..10_000_000).find_map(|_| starting.listening_port()).expect("it listens before it serves");
     let mut wire = Wire::connect(port);
     let early = wire.ask("CREDIT.BALANCE a").line();
-    let facts = early.strip_prefix("-LOADING creditd is reading its log: ").unwrap_or_else(|| panic!("{early}"));
+    let facts =
+        early.strip_prefix("-LOADING creditd is reading its snapshots and log: ").unwrap_or_else(|| panic!("{early}"));
     assert!(facts.contains("% done, about ") && facts.ends_with(" s left"), "{early}");
     assert_eq!(info(&mut wire, "persistence", "loading"), "1");
     assert!(wire.ask("CREDIT.GRANT a early 1").line().starts_with("-LOADING "));

@@ -2,9 +2,10 @@
 
 use super::world::{Down, Flight, Home, Mail, Outbox, Process, World};
 use creditd::clock::{Clock, ShardClock};
-use creditd::journal::storage::{SegmentSource, Storage};
+use creditd::journal::error::Case;
+use creditd::journal::storage::{SegmentSource, SnapshotFile, Storage, snapshot_name};
 use creditd::journal::{
-    BlockKind, Entry, JournalError, LogId, Lsn, Opened, PAGE, RecoveryOptions, SegmentName, SimStorage, SyncPolicy,
+    Entry, JournalError, LogId, Lsn, Opened, PAGE, RecoveryOptions, SegmentName, SimDisk, SimStorage, SyncPolicy,
     recover,
 };
 use creditd::ledger::{Ledger, Limits, Seeds};
@@ -17,7 +18,12 @@ const ROT_PERCENT: u64 = 20;
 const BOOTS_AT_RISK: u32 = 4;
 
 /// A shard's log, and the state that it gave.
-type Recovered = (Opened<SimStorage>, Ledger);
+struct Recovered {
+    opened: Opened<SimStorage>,
+    ledger: Ledger,
+    /// The records that were read.
+    tail: Vec<(Lsn, Vec<u8>)>,
+}
 
 /// Whose log a disk holds.
 pub fn log_id(shard: u16) -> LogId {
@@ -55,6 +61,9 @@ impl World {
     fn rot(&mut self) {
         let shard = self.chance.below(u64::from(self.knobs.shards)) as u16;
         let proven = self.judge.proven(shard);
+        if self.chance.percent(40) {
+            return self.rot_snapshot(shard);
+        }
         if proven == 0 {
             return;
         }
@@ -62,7 +71,7 @@ impl World {
         let disk = self.disks[usize::from(shard)].clone();
         let names = disk.file_names();
         let segment = names.iter().filter_map(|name| SegmentName::parse(name)).rfind(|segment| segment.base <= lsn);
-        let segment = segment.expect("what was durable is in some segment");
+        let Some(segment) = segment else { return };
         // Half of the bits fall on headers, of the segment or of the block: most of a page is padding.
         let offset =
             segment.offset_of(if self.chance.percent(50) { lsn / PAGE as u64 * PAGE as u64 + lsn % 96 } else { lsn });
@@ -70,8 +79,8 @@ impl World {
         let mut right = [0];
         disk.storage().source().read_at(segment, offset, &mut right).expect("a segment is read");
         disk.patch(&segment.to_string(), offset, &[right[0] ^ 1 << self.chance.below(8)]);
-        match self.attempt(shard) {
-            Ok((opened, ledger)) => {
+        match self.attempt(&disk, shard) {
+            Ok(Recovered { opened, ledger, .. }) => {
                 self.judge.recovered(shard, opened.recovered.next_lsn, &ledger);
                 self.counts.rot_harmless += 1;
             }
@@ -86,16 +95,69 @@ impl World {
         disk.kill();
     }
 
+    /// One bit of a snapshot is wrong: the start goes another way, to the same state.
+    fn rot_snapshot(&mut self, shard: u16) {
+        let disk = self.disks[usize::from(shard)].copy();
+        let snapshots = disk.storage().snapshots().expect("the names are read");
+        let Some(newest) = snapshots.last() else { return };
+        let SnapshotFile { end, len } =
+            if self.chance.percent(70) { *newest } else { snapshots[self.chance.below(snapshots.len() as u64) as usize] };
+        let whole = disk.copy();
+        let (name, offset) = (snapshot_name(end), self.chance.below(len));
+        let offset = if self.chance.percent(30) { offset % 160 } else { offset };
+        let right = disk.contents(&name, offset, 1)[0];
+        disk.patch(&name, offset, &[right ^ 1 << self.chance.below(8)]);
+        self.trace.note(format_args!("rot {shard} {name} {offset}"));
+        match self.attempt(&disk, shard) {
+            Ok(found) => {
+                let whole = self.attempt(&whole, shard).expect("nothing is wrong with this one");
+                check_same(whole, found);
+                self.counts.rot_snapshots += 1;
+            }
+            Err(JournalError::Refused(refusal)) if refusal.case == Case::Snapshots => {
+                assert_eq!(snapshots.len(), 1, "another snapshot is there: {refusal}");
+            }
+            Err(error) => panic!("a start without a snapshot: {error}"),
+        }
+    }
+
     fn recover_shard(&mut self, shard: u16) -> Result<Recovered, Down> {
-        let (opened, ledger) = self.attempt(shard).map_err(|error| self.down_of(&error))?;
-        let end = opened.recovered.next_lsn;
-        self.judge.recovered(shard, end, &ledger);
-        self.trace.note(format_args!("recovered {shard} to {end}, epoch {}", opened.recovered.epoch));
-        Ok((opened, ledger))
+        let disk = self.disks[usize::from(shard)].clone();
+        let before = disk.copy();
+        let found = self.attempt(&disk, shard).map_err(|error| self.down_of(&error))?;
+        let (recovered, end) = (&found.opened.recovered, found.opened.recovered.next_lsn);
+        assert!(recovered.bad_snapshots.is_empty(), "{:?}", recovered.bad_snapshots);
+        self.judge.recovered(shard, end, &found.ledger);
+        self.chronicles[usize::from(shard)].recovered(recovered.snapshot.map_or(0, |used| used.begin), &found.tail);
+        self.trace.note(format_args!("recovered {shard} to {end}, epoch {}", recovered.epoch));
+        if self.chance.percent(50) {
+            return Ok(self.recover_otherwise(shard, &before, found));
+        }
+        Ok(found)
+    }
+
+    /// The same log, read from an older snapshot or from its start, gives the same state.
+    fn recover_otherwise(&mut self, shard: u16, disk: &SimDisk, found: Recovered) -> Recovered {
+        disk.kill();
+        (disk.set_full(false), disk.fail_syncs(0));
+        let snapshots = disk.storage().snapshots().expect("the names are read");
+        let gone = if self.chance.percent(50) { 1 } else { snapshots.len() };
+        for snapshot in snapshots.iter().rev().take(gone) {
+            disk.delete(&snapshot_name(snapshot.end));
+        }
+        let is_whole = found.opened.reader().oldest_lsn() == 0;
+        match self.attempt(disk, shard) {
+            Ok(other) => check_same(found, other),
+            Err(JournalError::Refused(refusal)) if refusal.case == Case::Snapshots => {
+                assert!(!is_whole && gone >= snapshots.len(), "{refusal}");
+                found
+            }
+            Err(error) => panic!("a start without the newest snapshot: {error}"),
+        }
     }
 
     /// Reads a shard's log.
-    fn attempt(&mut self, shard: u16) -> Result<Recovered, JournalError> {
+    fn attempt(&mut self, disk: &SimDisk, shard: u16) -> Result<Recovered, JournalError> {
         let limits = Limits {
             holds_per_account_max: self.knobs.holds_max,
             accounts_max: 1_000,
@@ -111,37 +173,38 @@ impl World {
             recent_len: self.knobs.recent_len,
         };
         let mut rebuild = Rebuild::new(limits, Seeds { index_key: [11, 13], map_seed: u64::from(shard) });
-        let mut records: Vec<(Lsn, Vec<u8>)> = Vec::new();
+        let mut tail: Vec<(Lsn, Vec<u8>)> = Vec::new();
         let mut sink = |entry: Entry<'_>| {
             if let Entry::Record { lsn, bytes } = entry {
-                records.push((lsn, bytes.to_vec()));
+                tail.push((lsn, bytes.to_vec()));
             }
             rebuild.take(entry)
         };
-        let storage = self.disks[usize::from(shard)].storage();
-        let opened = recover(storage, &options, &mut sink, &mut |_, _| {})?;
-        self.chronicles[usize::from(shard)].recovered(0, records);
-        Ok((opened, rebuild.into_ledger().expect("accounts add up")))
+        let opened = recover(disk.storage(), &options, &mut sink, &mut |_, _| {})?;
+        let ledger = rebuild.into_ledger().unwrap_or_else(|violation| panic!("shard {shard}: {violation}"));
+        self.counts.from_snapshot += u64::from(opened.recovered.snapshot.is_some());
+        Ok(Recovered { opened, ledger, tail })
     }
 
     /// The process runs: on any number of cores, with time as the logs and the wall have it.
     fn install(&mut self, recovered: Vec<Recovered>) {
         assert!(
-            !self.stopped_clean || recovered.iter().all(|(opened, _)| opened.recovered.clean),
+            !self.stopped_clean || recovered.iter().all(|found| found.opened.recovered.clean),
             "it had stopped clean"
         );
         self.stopped_clean = false;
-        let last_ms = recovered.iter().map(|(opened, _)| opened.recovered.last_now_ms).max().unwrap_or(0);
+        let last_ms = recovered.iter().map(|found| found.opened.recovered.last_now_ms).max().unwrap_or(0);
         let clock = ShardClock::start(&self.clock, last_ms);
         let now_ms = clock.now_ms(self.clock.boot_ns());
         let mut homes = Vec::new();
-        for (shard, (opened, ledger)) in (0..).zip(recovered) {
+        for (shard, Recovered { opened, ledger, .. }) in (0..).zip(recovered) {
             self.judge.take_back(&ledger, |account| self.knobs.shard(account) == shard);
             let (reader, window) = (opened.reader(), opened.reader().window());
-            let Opened { committer, log, .. } = opened;
-            let mut shard = Shard::new(shard, ledger, log, reader, now_ms, self.knobs.walk_max);
-            shard.mark(BlockKind::Fence, now_ms);
-            homes.push(Home { shard, committer, flight: Flight::None, away: Vec::new(), window });
+            let Opened { committer, log, recovered } = opened;
+            let snapshots = recovered.snapshot.iter().map(|used| used.begin.min(used.needed)).collect();
+            let shard = Shard::new(shard, ledger, log, reader, now_ms, self.knobs.walk_max);
+            let (flight, saving, away) = (Flight::None, None, Vec::new());
+            homes.push(Home { shard, committer, flight, saving, snapshots, away, window });
         }
         let cores = 1 + self.chance.below(u64::from(self.knobs.cores_max)) as u16;
         let pairs = usize::from(cores * cores);
@@ -152,7 +215,19 @@ impl World {
         self.counts.boots += 1;
         self.trace.note(format_args!("up at {now_ms} with {cores} cores"));
         for shard in 0..self.knobs.shards {
+            self.cut_trails(shard);
             self.audit(shard);
         }
     }
+}
+
+/// Two ways to the end of one log have led to the same state, but that one of them may know older ids still. Returns the
+/// first.
+fn check_same(mut one: Recovered, mut other: Recovered) -> Recovered {
+    assert_eq!(one.opened.recovered.next_lsn, other.opened.recovered.next_lsn, "both read the log to its end");
+    let floor = one.ledger.floor().max(other.ledger.floor());
+    one.ledger.forget_below(floor);
+    other.ledger.forget_below(floor);
+    assert_eq!(one.ledger.digest(), other.ledger.digest(), "a snapshot and the log say the same");
+    one
 }

@@ -19,13 +19,13 @@ impl Chronicle {
     }
 
     /// A start has read the log from `begin` on, and found `tail`. Judges every account's whole trail.
-    pub fn recovered(&mut self, begin: Lsn, tail: Vec<(Lsn, Vec<u8>)>) {
+    pub fn recovered(&mut self, begin: Lsn, tail: &[(Lsn, Vec<u8>)]) {
         let later = self.records.split_off(&begin);
-        for (lsn, bytes) in &tail {
+        for (lsn, bytes) in tail {
             let before = later.get(lsn).unwrap_or_else(|| panic!("nobody ever wrote the record at {lsn}"));
             assert_eq!(bytes, before, "the record at {lsn} is another one");
         }
-        self.records.extend(tail);
+        self.records.extend(tail.iter().cloned());
         for (account, trail) in self.trails(0) {
             check_trail(&trail).unwrap_or_else(|violation| panic!("{}: {violation}", account.escape_ascii()));
         }

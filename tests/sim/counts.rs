@@ -30,6 +30,8 @@ pub struct Counts {
     /// Boots refused for a flipped bit, and those that it did not concern.
     pub rot_refused: u64,
     pub rot_harmless: u64,
+    /// Starts that found a flipped bit in a snapshot, and went on.
+    pub rot_snapshots: u64,
     pub power_cuts: u64,
     pub kills: u64,
     /// Ends by an error that the process met.
@@ -37,6 +39,10 @@ pub struct Counts {
     pub clean_stops: u64,
     /// Blocks that had to wait for room, and commands refused for a full or slow disk.
     pub full: u64,
+    /// Snapshots, starts from one, and segments that were let go of.
+    pub saves: u64,
+    pub from_snapshot: u64,
+    pub trimmed: u64,
     pub unroomed: u64,
     /// Unacknowledged effects that a crash took back, and that survived one.
     pub lost: u64,
@@ -61,11 +67,15 @@ impl Counts {
         self.nested += other.nested;
         self.rot_refused += other.rot_refused;
         self.rot_harmless += other.rot_harmless;
+        self.rot_snapshots += other.rot_snapshots;
         self.power_cuts += other.power_cuts;
         self.kills += other.kills;
         self.faults += other.faults;
         self.clean_stops += other.clean_stops;
         self.full += other.full;
+        self.saves += other.saves;
+        self.from_snapshot += other.from_snapshot;
+        self.trimmed += other.trimmed;
         self.unroomed += other.unroomed;
         self.lost += other.lost;
         self.survived += other.survived;
@@ -86,8 +96,12 @@ impl Counts {
             self.faults,
             self.clean_stops,
             self.full,
+            self.saves,
+            self.from_snapshot,
+            self.trimmed,
             self.unroomed,
             self.rot_refused,
+            self.rot_snapshots,
         ];
         assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");
     }

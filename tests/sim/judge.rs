@@ -7,6 +7,7 @@
 
 use super::asides::Asides;
 use super::clients::Request;
+use super::cut::Cut;
 use super::knobs::Knobs;
 use super::model::{Entry, Id, Model, State};
 use creditd::journal::Lsn;
@@ -27,6 +28,8 @@ pub struct Judge {
     cases: BTreeMap<Vec<u8>, Case>,
     owed: BTreeMap<Ticket, Owed>,
     asides: Asides,
+    /// Per account whose older entries are no longer kept: sequence of the first that is; the next one, if none is.
+    cuts: BTreeMap<Vec<u8>, u64>,
     /// Per shard: digests of the state at ends of blocks.
     digests: Vec<BTreeMap<Lsn, u128>>,
     /// Per shard: what it was told is durable.
@@ -51,6 +54,8 @@ pub struct Known {
     forgotten: bool,
     /// A hold of the account is past its deadline, and nobody has expired it yet.
     is_due: bool,
+    /// The id that a REFUND asks for is not in the index, and what it took is no longer kept.
+    of_is_gone: bool,
     /// The id that a TX or a REFUND asks for is not in the index, and too far back in the trail.
     too_long: bool,
 }
@@ -90,6 +95,8 @@ struct Owed {
     seq: u64,
     /// It may be refused as too long a walk instead.
     may_be_too_long: bool,
+    /// The account's trail has lost its beginning.
+    cut: Option<Cut>,
 }
 
 /// What the model answers.
@@ -109,6 +116,7 @@ impl Judge {
             cases: BTreeMap::new(),
             owed: BTreeMap::new(),
             asides: Asides::default(),
+            cuts: BTreeMap::new(),
             digests: vec![BTreeMap::new(); shards],
             durable: vec![0; shards],
             proven: vec![0; shards],
@@ -127,12 +135,16 @@ impl Judge {
         let case = self.cases.entry(command.account.to_vec()).or_insert_with(|| Case::new(holds_max));
         let is_unknown = |id| ledger.lookup(ledger.key(command.account, id)) == Prior::Unknown;
         let may_be_forgotten = case.now.may_be_forgotten(command, now_ms, self.retention_ms);
+        let first = self.cuts.get(command.account).copied().unwrap_or(1);
         let wanted = match command.op {
             Op::Tx => Some(command.tx),
             Op::Refund { .. } => Some(command.of),
             _ => None,
         };
+        let account = case.now.model.accounts.get(command.account);
+        let took = account.and_then(|account| account.entries.iter().rfind(|entry| entry.tx == command.of));
         Known {
+            of_is_gone: took.is_some_and(|entry| entry.seq < first) && is_unknown(command.of),
             is_due: ledger.settle(ledger.locate(command.account), now_ms).is_some(),
             forgotten: may_be_forgotten && is_unknown(command.tx),
             too_long: wanted
@@ -152,6 +164,8 @@ impl Judge {
             assert!(case.now.is_due(command.account, now_ms), "a hold is due too early");
             is_refused = true;
             (Answer::refusal(Rejection::DiskFull { reserve_is_used: true }), false)
+        } else if known.of_is_gone && case.now.walks(&step) {
+            (Answer::refusal(Rejection::NoTx), false)
         } else if too_long && case.now.walks(&step) {
             (Answer::refusal(Rejection::WalkTooLong { entries: self.walk_max }), false)
         } else if let Some(rejection) = case.now.not_admitted(&step, admission) {
@@ -170,8 +184,11 @@ impl Judge {
             Op::History(_) => 2 * (step.seq + step.seq / 256) > self.walk_max,
             _ => false,
         };
+        let first = self.cuts.get(command.account);
+        let account = case.now.model.accounts.get(command.account);
+        let cut = first.zip(account).map(|(first, account)| Cut::new(*first, command, account));
         let seq = if is_refused { 0 } else { step.seq };
-        let owed = Owed { account: command.account.to_vec(), answer, seq, may_be_too_long };
+        let owed = Owed { account: command.account.to_vec(), answer, seq, may_be_too_long, cut };
         if changed {
             case.history.push(step);
         }
@@ -196,6 +213,8 @@ impl Judge {
             (_, Outcome::Rejected(Rejection::WalkTooLong { entries })) if owed.may_be_too_long => {
                 assert_eq!(*entries, self.walk_max);
             }
+            (Answer::Outcome(outcome), told) if outcome == told => {}
+            (_, told) if owed.cut.as_ref().is_some_and(|cut| cut.explains(told)) => {}
             (Answer::Entries(entries), Outcome::History(told)) => {
                 let told: Vec<_> = told.iter().map(|event| Entry::of(&event)).collect();
                 assert_eq!(&told, entries, "the model has this trail; account {name}");
@@ -281,6 +300,14 @@ impl Judge {
     /// All accounts that were ever named.
     pub fn accounts(&self) -> Vec<Vec<u8>> {
         self.cases.keys().cloned().collect()
+    }
+
+    /// An account's entries are kept from sequence `first` on; `None`: none of them is.
+    pub fn cut(&mut self, account: &[u8], first: Option<u64>) {
+        let first = first.unwrap_or_else(|| self.cases[account].now.seq(account) + 1);
+        if first > 1 {
+            self.cuts.insert(account.to_vec(), first);
+        }
     }
 
     /// Compares a whole shard, settled at `now_ms`, with the model.

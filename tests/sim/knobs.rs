@@ -35,6 +35,14 @@ pub enum Action {
     Spare,
     /// Somebody sets the wall clock.
     StepWall,
+    /// A shard begins a snapshot.
+    Save,
+    /// A step of a snapshot.
+    Copy,
+    /// A finished snapshot gets its name.
+    Publish,
+    /// The log lets go of what no snapshot needs.
+    Trim,
     /// A commit takes longer than a second, or is over.
     Slow,
     /// Somebody else fills a disk, or frees space on it.
@@ -49,7 +57,7 @@ pub enum Action {
     Return,
 }
 
-const ACTIONS: [(Action, u64); 20] = [
+const ACTIONS: [(Action, u64); 24] = [
     (Action::Send, 24),
     (Action::Read, 12),
     (Action::Flush, 6),
@@ -64,6 +72,10 @@ const ACTIONS: [(Action, u64); 20] = [
     (Action::Idle, 1),
     (Action::Spare, 3),
     (Action::StepWall, 1),
+    (Action::Save, 2),
+    (Action::Copy, 4),
+    (Action::Publish, 3),
+    (Action::Trim, 1),
     (Action::Slow, 1),
     (Action::Fill, 2),
     (Action::Recall, 4),

@@ -6,6 +6,7 @@ use super::clients::Clients;
 use super::counts::{Counts, Life};
 use super::judge::Judge;
 use super::knobs::{Action, Knobs};
+use super::saving::Saving;
 use super::trace::Trace;
 use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
@@ -60,6 +61,9 @@ pub struct Home {
     pub shard: Shard<SimStorage>,
     pub committer: Committer<SimStorage>,
     pub flight: Flight,
+    pub saving: Option<Saving>,
+    /// What each snapshot that this process knows of needs of the log, oldest first.
+    pub snapshots: Vec<Lsn>,
     pub away: Vec<Away>,
     /// The recalls that are away read through one window, as they do in the server.
     pub window: Window<SimStorage>,
@@ -212,6 +216,10 @@ impl World {
             Action::Finish => self.finish(shard),
             Action::Inline => self.commit(shard)?,
             Action::Tick => self.tick(),
+            Action::Save => self.save(shard)?,
+            Action::Copy => self.copy(shard)?,
+            Action::Publish => self.publish(shard)?,
+            Action::Trim => self.trim(shard)?,
             Action::Slow => self.slow(shard),
             Action::Fill => self.disks[usize::from(shard)].set_full(self.chance.percent(40)),
             Action::Expire => self.expire(core),
@@ -263,7 +271,7 @@ impl World {
         self.quieten()
     }
 
-    fn quieten(&mut self) -> Result<(), Down> {
+    pub fn quieten(&mut self) -> Result<(), Down> {
         for _ in 0..10_000 {
             (0..self.clients.connections.len()).for_each(|number| self.read(number, u64::MAX));
             (0..self.process.cores).for_each(|core| self.flush(core));
@@ -278,7 +286,7 @@ impl World {
                 }
             }
             (0..self.clients.connections.len()).for_each(|number| self.write(number));
-            let is_quiet = |home: &Home| matches!(home.flight, Flight::None) && home.shard.is_quiet();
+            let is_quiet = |home: &Home| home.is_at_home() && home.shard.is_quiet();
             if self.clients.is_quiet() && self.process.homes.iter().all(is_quiet) {
                 assert_eq!(self.judge.owed(), 0, "every command is answered");
                 return Ok(());
@@ -360,6 +368,11 @@ impl World {
 }
 
 impl Home {
+    /// Whether the committer has nothing to do.
+    pub fn is_at_home(&self) -> bool {
+        matches!(self.flight, Flight::None)
+    }
+
     /// Whether the disk was full when it was last tried.
     pub fn is_full(&self) -> bool {
         matches!(self.shard.admission(), Admission::Endings | Admission::Nothing)

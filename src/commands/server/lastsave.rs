@@ -10,7 +10,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     flags: Flags::ANYTIME.and(Flags::FAST),
     categories: &["admin", "dangerous"],
     tips: &["nondeterministic_output"],
-    summary: "Tells when the newest snapshot was made, in unix seconds",
+    summary: "Tells when the snapshots were made, in unix seconds: of the shard whose newest is oldest",
     parse: |_, _| Ok(Request::Server(ServerRequest::LastSave)),
     ..CommandSpec::BASE
 };

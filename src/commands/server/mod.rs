@@ -7,6 +7,7 @@ pub mod config;
 pub mod dbsize;
 pub mod info;
 pub mod lastsave;
+pub mod save;
 pub mod shutdown;
 pub mod time;
 
@@ -27,6 +28,13 @@ pub enum ServerRequest<'a> {
     Time,
     /// LASTSAVE: unix seconds.
     LastSave,
+    /// SAVE: OK when every shard has a snapshot that was begun after this request.
+    Save,
+    /// BGSAVE: a word, at once.
+    BgSave {
+        /// If a save is under way: make another one after it, rather than refuse.
+        schedule: bool,
+    },
     /// SHUTDOWN: drain, stop; no reply. SAVE, NOSAVE, NOW and FORCE make no difference to a log.
     Shutdown,
 }

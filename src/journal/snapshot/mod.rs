@@ -151,7 +151,8 @@ impl FrameHeader {
     /// What a page that starts with a frame's magic claims; `None` if it is no frame or too long.
     fn claimed(page: &[u8]) -> Option<Self> {
         let body_len = u32_at(page, 20) as usize;
-        (u32_at(page, 0) == FRAME_MAGIC && body_len <= FRAME_BODY_LEN_MAX).then(|| Self {
+        let is_frame = u32_at(page, 0) == FRAME_MAGIC && page[9..12] == [0; 3] && body_len <= FRAME_BODY_LEN_MAX;
+        is_frame.then(|| Self {
             crc: u32_at(page, 4),
             section: page[8],
             frame_no: u32_at(page, 12),

@@ -15,6 +15,11 @@ struct Model {
     /// Below this, every one must be there.
     acknowledged: Lsn,
     serial: u64,
+    /// Where the newest snapshot begins: after the next one, nothing below is needed.
+    begin: Option<Lsn>,
+    /// Starts from a snapshot, and segments that were let go of.
+    used: u64,
+    trimmed: usize,
     /// Hash of all that was seen.
     trace: u64,
 }
@@ -24,7 +29,8 @@ impl Model {
         let segment_len = [(1 << 20) + 4096, (2 << 20) + 4096, (3 << 20) + 4096][(seed % 3) as usize];
         let options = RecoveryOptions { policy, segment_len, salt_seed: seed, ..options() };
         let (disk, chance) = (SimDisk::new(seed, ID), Chance::new(!seed));
-        Self { disk, chance, options, history: Records::new(), acknowledged: 0, serial: 0, trace: 0 }
+        let (history, begin) = (Records::new(), None);
+        Self { disk, chance, options, history, acknowledged: 0, serial: 0, begin, used: 0, trimmed: 0, trace: 0 }
     }
 
     /// Recovers, with up to three power cuts on the way, and checks what is there.
@@ -50,6 +56,9 @@ impl Model {
         let missing = self.history.get(seen.len());
         assert!(missing.is_none_or(|(lsn, _)| *lsn >= self.acknowledged), "acknowledged, and gone: {missing:?}");
         assert!(opened.recovered.next_lsn >= self.acknowledged, "the log never gets shorter than acknowledged");
+        assert_eq!(opened.recovered.bad_snapshots, [], "no power cut leaves a bad snapshot");
+        self.begin = opened.recovered.snapshot.map(|snapshot| snapshot.begin);
+        self.used += u64::from(self.begin.is_some());
         self.history = seen;
         self.acknowledged = opened.recovered.next_lsn;
         self.trace = self.trace.wrapping_mul(31).wrapping_add(opened.recovered.next_lsn ^ self.disk.changes());
@@ -58,7 +67,6 @@ impl Model {
 
     /// Appends and commits until the power goes or `steps` are done.
     fn work(&mut self, opened: &mut Opened<SimStorage>, steps: u64) {
-        opened.log.mark(BlockKind::Fence, 1);
         for _ in 0..steps {
             let (count, len) = match self.chance.below(10) {
                 0 => (250, 4096),
@@ -76,6 +84,26 @@ impl Model {
         }
     }
 
+    /// Makes a snapshot beside traffic, then lets go of what the one before does not need.
+    fn save(&mut self, opened: &mut Opened<SimStorage>, count: u64) -> Result<(), JournalError> {
+        pump(opened)?;
+        let serial = &mut self.serial;
+        let begin = save(opened, &mut self.history, |opened, history| {
+            for _ in 0..count {
+                *serial += 1;
+                let bytes = record(64, *serial);
+                history.push((put(&mut opened.log, &bytes), bytes));
+                pump(opened)?;
+            }
+            Ok(())
+        })?;
+        self.acknowledged = opened.log.durable_lsn();
+        if let Some(floor) = self.begin.replace(begin) {
+            self.trimmed += trim(opened, floor)?;
+        }
+        Ok(())
+    }
+
     fn step(&mut self, opened: &mut Opened<SimStorage>) -> Result<(), JournalError> {
         match self.chance.below(10) {
             0 => opened.committer.idle()?,
@@ -84,6 +112,7 @@ impl Model {
             }
             2 => return Ok(()),
             3 => opened.log.mark(BlockKind::CleanStop, 1),
+            4 => self.save(opened, 2)?,
             _ => {}
         }
         let result = pump(opened);
@@ -94,7 +123,7 @@ impl Model {
     }
 }
 
-fn life(seed: u64, policy: SyncPolicy) -> u64 {
+fn life(seed: u64, policy: SyncPolicy) -> Model {
     let mut model = Model::new(seed, policy);
     for _ in 0..6 {
         let mut opened = model.open();
@@ -112,14 +141,17 @@ fn life(seed: u64, policy: SyncPolicy) -> u64 {
         }
     }
     drop(model.open());
-    model.trace
+    model
 }
 
 #[test]
 fn lives_with_crashes_lose_nothing_that_was_acknowledged() {
+    let (mut used, mut trimmed) = (0, 0);
     for seed in 0..120 {
-        life(seed, SyncPolicy::Always);
+        let model = life(seed, SyncPolicy::Always);
+        (used, trimmed) = (used + model.used, trimmed + model.trimmed);
     }
+    assert!(used > 100 && trimmed > 20, "{used} starts from a snapshot, {trimmed} segments let go of");
 }
 
 #[test]
@@ -131,21 +163,22 @@ fn lives_without_syncs_lose_only_the_end() {
 
 #[test]
 fn the_same_seed_lives_the_same_life() {
-    assert_eq!(life(5, SyncPolicy::Always), life(5, SyncPolicy::Always));
-    assert_ne!(life(5, SyncPolicy::Always), life(6, SyncPolicy::Always));
+    let trace = |seed| life(seed, SyncPolicy::Always).trace;
+    assert_eq!(trace(5), trace(5));
+    assert_ne!(trace(5), trace(6));
 }
 
-/// One fixed life with a roll, a spare, supers and a clean stop, cut at each of its changes in turn.
+/// One fixed life with rolls, a spare, supers, snapshots, trims and a clean stop, cut at each of its changes in turn.
 #[test]
 fn every_change_can_be_the_last() {
-    for dice in 0..4 {
+    for dice in 0..3 {
         for count in 1.. {
             let mut model = Model::new(dice, SyncPolicy::Always);
             model.disk.cut_power_after(count);
             let survived = fixed_life(&mut model).is_ok();
             assert_ne!(survived, model.disk.is_off());
             if survived {
-                assert!(count > 40, "the whole life has {count} changes");
+                assert!(count > 80 && model.trimmed > 0, "the whole life has {count} changes");
                 break;
             }
             model.disk.crash();
@@ -156,7 +189,6 @@ fn every_change_can_be_the_last() {
 
 fn fixed_life(model: &mut Model) -> Result<(), JournalError> {
     let (mut opened, _) = open(model.disk.storage(), &model.options)?;
-    opened.log.mark(BlockKind::Fence, 1);
     for serial in 0..6 {
         for i in 0..if serial % 2 == 0 { 250 } else { 1 } {
             let bytes = record(4096, serial * 1_000 + i);
@@ -171,6 +203,10 @@ fn fixed_life(model: &mut Model) -> Result<(), JournalError> {
             opened.committer.spare().step(model.options.segment_len)?;
         }
         opened.committer.idle()?;
+        if serial % 2 == 1 {
+            model.serial = 10_000 * serial;
+            model.save(&mut opened, 1)?;
+        }
     }
     opened.log.mark(BlockKind::CleanStop, 1);
     pump(&mut opened)?;

@@ -193,7 +193,9 @@ impl Restore {
         let is_named = self.ledger.accounts.name_all();
         is_named.then_some(()).ok_or(PartError::Item { section, item: 0, rule: "accounts have names of their own" })?;
         self.ledger.index.forget_below(rows[0][0]);
-        self.ledger.sums = Sums::from_parts(counts, sums, end);
+        let sums = Sums::from_parts(counts, sums, end);
+        self.ledger.sums =
+            sums.ok_or(PartError::Item { section, item: 0, rule: "reserved <= granted + refunded - debited" })?;
         self.end = end;
         Ok(())
     }

@@ -58,7 +58,8 @@ impl Desk {
         if command.op == Op::Tx {
             return Outcome::Tx(self.view(&past).map(Box::new));
         }
-        let of = self.past(command.account, command.of, true);
+        let is_refund = matches!(command.op, Op::Refund { .. });
+        let of = if is_refund { self.past(command.account, command.of, true) } else { Past::Unknown };
         let before = self.ledger.last_lsn(at);
         match self.ledger.decide(at, command, &past, &of, self.now_ms) {
             Decision::Answer(outcome) => outcome,
