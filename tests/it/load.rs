@@ -119,13 +119,17 @@ pub fn lives(
             assert_eq!(info(&mut server.connect(), "persistence", "log_clean_start"), "1", "{}", server.log());
         }
         load.check(&server);
-        let batches = chance.below(150);
+        let (saves, batches) = (chance.below(2) == 0, chance.below(150));
         last = load.run(server, |server, answered| {
+            if saves {
+                let reply = server.connect().ask("BGSAVE SCHEDULE").line();
+                assert!(reply.starts_with("+Background saving "), "{reply}");
+            }
             (0..batches).for_each(|_| answered.recv().expect("clients work until the server is gone"));
             end(chance, server)
         });
         verify(site);
-        eprintln!("life {life}: {flags:?}, {last:?} after {batches} batches; {}", load.told());
+        eprintln!("life {life}: {flags:?}, saves {saves}, {last:?} after {batches} batches; {}", load.told());
     }
     let server = site.start(&[]);
     load.check(&server);

@@ -48,6 +48,7 @@ fn every_account_does_one_thing_after_the_other() {
         if chance.below(5) == 0 {
             let answers = chance.below(CLIENTS * PIPELINES);
             record.work(connect(&server), &mut chance, |told| {
+                server.connect().ask("BGSAVE SCHEDULE");
                 (0..answers).for_each(|_| told.recv().expect("clients work until the server is gone"));
                 server.kill9();
             });
@@ -111,6 +112,7 @@ impl Record {
                 scope.spawn(move || client.work(wire, &progress))
             });
             let clients: Vec<_> = clients.collect();
+            drop(progress);
             end(answered);
             clients.into_iter().flat_map(|client| client.join().expect("it panicked")).collect::<Vec<_>>()
         });
@@ -131,23 +133,21 @@ impl Record {
 /// All that is asked about an account.
 fn orders(account: &str, chance: &mut Chance) -> Vec<Order> {
     let mut amount = || 1 + chance.below(60);
-    let (grant, debit) = (Op::Grant { amount: 3 * amount() }, Op::Debit { amount: amount() });
-    let (first, second) = (amount(), Op::Reserve { amount: amount(), ttl_ms: LONG_TTL_MS });
-    let part = Op::Capture { amount: Some(1 + first / 3) };
-    let first = Op::Reserve { amount: first, ttl_ms: LONG_TTL_MS };
+    let reserve = |amount| Op::Reserve { amount, ttl_ms: LONG_TTL_MS };
+    let first = amount();
     let table = [
-        ("grant", "", grant),
+        ("grant", "", Op::Grant { amount: 3 * amount() }),
         ("more", "", Op::Grant { amount: amount() }),
-        ("debit", "", debit),
+        ("debit", "", Op::Debit { amount: amount() }),
         ("late", "", Op::Debit { amount: 2 * amount() }),
-        ("first", "", first),
-        ("first", "", part),
+        ("first", "", reserve(first)),
+        ("first", "", Op::Capture { amount: Some(1 + first / 3) }),
         ("first", "", Op::Release),
-        ("second", "", second),
+        ("second", "", reserve(amount())),
         ("second", "", Op::Capture { amount: None }),
         ("second", "", Op::Release),
         ("back", "debit", Op::Refund { amount: Some(1) }),
-        ("all back", "debit", Op::Refund { amount: None }),
+        ("rest", "debit", Op::Refund { amount: None }),
         ("", "", Op::Balance),
         ("", "", Op::Balance),
     ];
