@@ -8,6 +8,7 @@ mod crowd;
 mod journal;
 mod ledger;
 mod net;
+mod restore;
 mod server;
 mod shard;
 mod void;

@@ -1,17 +1,20 @@
-//! A data directory at rest: proved, shown and exported without a server.
+//! A data directory at rest: proved, shown, exported, kept and repaired without a server.
 //!
 //! ```text
 //!  journal::survey ── blocks, faults ──▶ verify: one Story per account ──▶ Report
 //!                                   ├──▶ inspect: a line per block and record
 //!                                   ├──▶ export: a row per entry
 //!                                   └──▶ head: position and chain
+//!  files ── link, copy ──▶ backup ──▶ restore        closed segments ──▶ archive        a shard ──▶ repair
 //! ```
 //!
-//! Invariant: nothing here changes, creates or locks anything, so all of it works on a copy, on a backup, on copied
-//! segments, and beside a running server, of which it takes what is durable when it comes by. Absent on purpose: the
-//! command line (cli), rules (ledger), the form of blocks (journal).
+//! Invariants: verify, inspect, export, head and backup change, create and lock nothing in the directory, so they work
+//! on a copy, on a backup, on copied segments, and beside a running server, of which they take what is there when they
+//! come by. What restore, archive and repair write is proved; archive removes, and repair changes, only under the
+//! directory's lock. Absent on purpose: the command line (cli), rules (ledger), the form of blocks (journal).
 
 mod backup;
+mod closed;
 mod entry;
 mod export;
 mod failure;
@@ -27,6 +30,7 @@ mod stories;
 mod verify;
 
 pub use backup::{Backup, Extent, backup};
+pub use closed::{Archived, archive};
 pub use export::{Exported, Filter, Format, export};
 pub use failure::Failure;
 pub use head::{Head, HeadError, Hex, head, parse_heads};

@@ -187,6 +187,7 @@ fn next_step(kind: &str) -> &'static str {
         }
         "snapshot" => "nothing is lost: a start takes the one before, or the log; BGSAVE makes a new one",
         "state" => "copy the directory away, do not start from this snapshot (move it away), report this finding",
+        "archive" => "archive to another directory, and find out which of the two is right: nothing was overwritten",
         "backup" => "take another backup, or another copy of this one: nothing was made",
         "head" => "verify the directory that the head was taken from; compare it with a backup",
         "invariant" | "sums" => "copy the directory away, export the account, report this finding",

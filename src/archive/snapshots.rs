@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 
 use crate::journal::snapshot::SnapshotError;
 use crate::journal::storage::{SnapshotFile, snapshot_name};
-use crate::journal::{BlockSeen, Head, JournalError, RestingLog, Sight, SnapshotReader};
+use crate::journal::{BlockSeen, Head, JournalError, RestingLog, Sight, SnapshotEnd, SnapshotReader};
 use crate::ledger::codec;
 use crate::ledger::id::Lsn;
 use crate::ledger::snapshot::Restore;
@@ -66,7 +66,7 @@ pub(super) fn prove(
 }
 
 /// Kind and content of a finding.
-type Fault = (&'static str, String);
+pub(super) type Fault = (&'static str, String);
 
 /// Kind of the fault that is none.
 const GONE: &str = "";
@@ -113,30 +113,9 @@ impl Proof<'_> {
         Ok(None)
     }
 
-    /// Reads a snapshot to its end, into `restore`. Gives where the log goes on.
-    fn load(&self, file: &SnapshotFile, mut restore: Option<&mut Restore>) -> Result<Head, Fault> {
-        let path = self.log.dir().join(snapshot_name(file.end));
-        let bad = |what: String| ("snapshot", what);
-        let source = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => (GONE, String::new()),
-            _ => bad(error.to_string()),
-        })?;
-        let told = |error| match error {
-            SnapshotError::Bad { .. } => bad(error.to_string()),
-            SnapshotError::Refused(JournalError::Format { .. }) => ("format", error.to_string()),
-            SnapshotError::Refused(_) => ("foreign", error.to_string()),
-        };
-        let read = |offset, buf: &mut [u8]| {
-            source.read_exact_at(buf, offset).map_err(|error| JournalError::io("read", &path, error))
-        };
-        let mut reader = SnapshotReader::open(*file, self.log.id(), read).map_err(told)?;
-        while let Some(frame) = reader.frame().map_err(told)? {
-            if let Some(restore) = &mut restore {
-                restore.part(frame.section, frame.count, frame.bytes).map_err(|error| bad(error.to_string()))?;
-            }
-        }
-        let begin = reader.head().begin;
-        Ok((begin.lsn, begin.chain))
+    /// Reads a snapshot, into `restore`. Gives where the log goes on.
+    fn load(&self, file: &SnapshotFile, restore: Option<&mut Restore>) -> Result<Head, Fault> {
+        read(self.log, file, restore).map(|(begin, _)| begin)
     }
 
     /// The state at the end of the snapshot, from a state at `begin` or a copy begun there. `None` if the log has faults.
@@ -172,4 +151,34 @@ impl Proof<'_> {
         }
         Ok(())
     }
+}
+
+/// Reads a snapshot to its end, into `restore`. Gives where it begins, and what it ends with.
+pub(super) fn read(
+    log: &RestingLog,
+    file: &SnapshotFile,
+    mut restore: Option<&mut Restore>,
+) -> Result<(Head, SnapshotEnd), Fault> {
+    let path = log.dir().join(snapshot_name(file.end));
+    let bad = |what: String| ("snapshot", what);
+    let source = File::open(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => (GONE, String::new()),
+        _ => bad(error.to_string()),
+    })?;
+    let told = |error| match error {
+        SnapshotError::Bad { .. } => bad(error.to_string()),
+        SnapshotError::Refused(JournalError::Format { .. }) => ("format", error.to_string()),
+        SnapshotError::Refused(_) => ("foreign", error.to_string()),
+    };
+    let read = |offset, buf: &mut [u8]| {
+        source.read_exact_at(buf, offset).map_err(|error| JournalError::io("read", &path, error))
+    };
+    let mut reader = SnapshotReader::open(*file, log.id(), read).map_err(told)?;
+    while let Some(frame) = reader.frame().map_err(told)? {
+        if let Some(restore) = &mut restore {
+            restore.part(frame.section, frame.count, frame.bytes).map_err(|error| bad(error.to_string()))?;
+        }
+    }
+    let begin = reader.head().begin;
+    Ok(((begin.lsn, begin.chain), reader.end().expect("the last frame is the footer")))
 }

@@ -1,5 +1,8 @@
 //! Logs on real files, written through the journal entry by entry, honest or not; and what the tools make of them.
 
+mod closed;
+mod snapshots;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -139,7 +139,9 @@ impl<'a> Proof<'a> {
         self.check_sums();
         let (findings, notes) = snapshots::prove(log, found.end.0, index_key, self.progress);
         self.report.notes.extend(notes);
-        findings.into_iter().for_each(|finding| drop(self.find(finding)));
+        for finding in findings {
+            self.find(finding);
+        }
         self.report.snapshots = log.snapshots().len();
         self.report
     }

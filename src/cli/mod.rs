@@ -6,12 +6,13 @@
 //! creditd config explain [FLAGS]   explain.rs
 //! creditd bench                  bench.rs: the load test
 //! creditd verify | inspect | export | head      a file each: the data directory at rest, without flags of the server
-//! creditd backup | restore | repair             the same; repair takes the directory's lock
+//! creditd backup | restore | archive | repair   the same; the last two take the directory's lock
 //! ```
 //!
 //! Standard output carries what was asked for (the banner, the explanation), standard error everything else. Absent on
 //! purpose: a flag that is no knob, so that whatever can be given here can stand in the file and the environment too.
 
+mod archive;
 mod backup;
 mod bench;
 mod data;
@@ -58,6 +59,7 @@ pub fn run(
         Some(("head", given)) => return head::run(given),
         Some(("backup", given)) => return backup::run(given),
         Some(("restore", given)) => return restore::run(given),
+        Some(("archive", given)) => return archive::run(given),
         Some(("repair", given)) => return repair::run(given),
         _ => {}
     }
@@ -105,7 +107,7 @@ fn command() -> Command {
                 ),
         )
         .subcommands([bench::command(), verify::command(), inspect::command(), export::command(), head::command()])
-        .subcommands([backup::command(), restore::command(), repair::command()])
+        .subcommands([backup::command(), restore::command(), archive::command(), repair::command()])
 }
 
 fn flag(knob: &'static Knob) -> Arg {

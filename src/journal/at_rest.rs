@@ -250,6 +250,14 @@ impl RestingLog {
         self.files.len()
     }
 
+    /// Shard time when the segment was begun, in unix milliseconds: later than every entry before it.
+    ///
+    /// # Errors
+    /// [`JournalError`] if its header is damaged or cannot be read.
+    pub fn created_ms(&self, segment: SegmentName) -> Result<u64, JournalError> {
+        read_header(&self.path(segment)).map(|header| header.created_ms)
+    }
+
     /// A reader of single records.
     pub fn reader(&self) -> Reader<FileSource> {
         let segments = self.files.iter().map(|file| file.name).collect();

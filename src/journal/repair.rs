@@ -13,7 +13,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::at_rest::{Known, read_header};
 use super::error::JournalError;
@@ -134,7 +134,7 @@ fn keep(dir: &Path, name: &str) -> Result<String, JournalError> {
     unreachable!("there is a number for every file")
 }
 
-fn is_same(a: &Path, b: &PathBuf) -> bool {
+fn is_same(a: &Path, b: &Path) -> bool {
     let inode = |path: &Path| fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino())).ok();
     inode(a).is_some_and(|found| Some(found) == inode(b))
 }

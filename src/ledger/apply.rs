@@ -38,9 +38,6 @@ impl Ledger {
     /// What an event that the account's state has already says about ids, for an index that may not know it. An id
     /// that answers with a hold has been used again since.
     pub(crate) fn recall(&mut self, key: TxKey, event: &Event<'_>, lsn: Lsn) {
-        if matches!(event.change, Change::Reserve { .. }) {
-            return;
-        }
         let of = matches!(event.change, Change::Refund { .. }).then(|| self.key(event.account, event.of()));
         for key in [Some(key), of].into_iter().flatten() {
             if !matches!(self.index.lookup(key), Prior::Active(_)) {

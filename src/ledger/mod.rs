@@ -258,6 +258,11 @@ impl Ledger {
         self.index.floor()
     }
 
+    /// Oldest record that one of an id that is not forgotten points to.
+    pub fn needed(&self) -> Lsn {
+        self.retention.needed()
+    }
+
     /// Forgets ids as a ledger has whose [`Ledger::floor`] is `floor`, if that is higher: so two can be compared.
     pub fn forget_below(&mut self, floor: Lsn) {
         self.index.forget_below(floor);

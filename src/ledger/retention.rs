@@ -152,6 +152,19 @@ mod tests {
     }
 
     #[test]
+    fn a_group_keeps_what_its_own_records_need_and_never_less() {
+        let mut retention = Retention::new(5_000);
+        retention.need(8_000, 16);
+        retention.need(9_000, 8); // of a block that is not closed yet
+        retention.mark(8_192, 1_000);
+        assert_eq!(retention.needed(), 8);
+        retention.mark(12_288, 4_000);
+        assert_eq!(retention.floor(6_000), 8_192);
+        assert_eq!(retention.needed(), 8, "the second block's");
+        assert_eq!((retention.floor(9_000), retention.needed()), (12_288, NO_NEEDS));
+    }
+
+    #[test]
     fn for_ever_is_for_ever() {
         let mut retention = Retention::new(u64::MAX);
         retention.mark(4096, 0);

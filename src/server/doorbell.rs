@@ -12,45 +12,78 @@
 //!
 //! The two fences make it impossible that the core misses the message *and* the sender misses the flag: in the single
 //! order of the fences one comes first, and the other side sees what was written before it. The tests below go through
-//! every interleaving with loom, whose atomics stand in for the real ones in unit tests, and nowhere else.
+//! every interleaving with loom, whose atomics stand in for the real ones there.
 
-#[cfg(test)]
-use loom::sync::atomic::{AtomicBool, Ordering, fence};
-#[cfg(not(test))]
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 /// One per core; shared with all who send to it.
 #[derive(Debug)]
-pub struct Doorbell {
-    parked: AtomicBool,
+pub struct Doorbell<F = AtomicBool> {
+    parked: F,
 }
 
-impl Doorbell {
+/// What a doorbell is made of. All accesses are relaxed: the fences make the order.
+pub trait Flag {
+    /// A flag that is not set.
+    fn new() -> Self;
+    /// Whether it is set.
+    fn load(&self) -> bool;
+    /// Sets or clears it.
+    fn store(&self, set: bool);
+    /// The same; whether it was set.
+    fn swap(&self, set: bool) -> bool;
+    /// The sequentially consistent fence.
+    fn fence();
+}
+
+impl Flag for AtomicBool {
+    fn new() -> Self {
+        Self::new(false)
+    }
+
+    fn load(&self) -> bool {
+        self.load(Ordering::Relaxed)
+    }
+
+    fn store(&self, set: bool) {
+        self.store(set, Ordering::Relaxed);
+    }
+
+    fn swap(&self, set: bool) -> bool {
+        self.swap(set, Ordering::Relaxed)
+    }
+
+    fn fence() {
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl<F: Flag> Doorbell<F> {
     /// A doorbell of a core that is awake.
     pub fn new() -> Self {
-        Self { parked: AtomicBool::new(false) }
+        Self { parked: F::new() }
     }
 
     /// Sender, after its message is in the inbox: whether the core must be woken. True for one sender per sleep.
     pub fn must_ring(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.parked.load(Ordering::Relaxed) && self.parked.swap(false, Ordering::Relaxed)
+        F::fence();
+        self.parked.load() && self.parked.swap(false)
     }
 
     /// Core, before it sleeps: whether it may. `is_empty` looks at the inbox.
     pub fn may_sleep(&self, is_empty: impl FnOnce() -> bool) -> bool {
-        self.parked.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        self.parked.store(true);
+        F::fence();
         let empty = is_empty();
         if !empty {
-            self.parked.store(false, Ordering::Relaxed);
+            self.parked.store(false);
         }
         empty
     }
 
     /// Core, awake again, whoever woke it.
     pub fn awake(&self) {
-        self.parked.store(false, Ordering::Relaxed);
+        self.parked.store(false);
     }
 }
 
@@ -60,13 +93,35 @@ mod tests {
     use loom::model::Builder;
     use loom::sync::Arc;
     use loom::sync::atomic::AtomicUsize;
-    use loom::thread;
+    use loom::{sync::atomic, thread};
+
+    impl Flag for atomic::AtomicBool {
+        fn new() -> Self {
+            Self::new(false)
+        }
+
+        fn load(&self) -> bool {
+            self.load(Ordering::Relaxed)
+        }
+
+        fn store(&self, set: bool) {
+            self.store(set, Ordering::Relaxed);
+        }
+
+        fn swap(&self, set: bool) -> bool {
+            self.swap(set, Ordering::Relaxed)
+        }
+
+        fn fence() {
+            atomic::fence(Ordering::SeqCst);
+        }
+    }
 
     /// `senders` threads send `messages` each while the core goes to sleep: if it sleeps, a message that it did not see
     /// has rung.
     fn check(builder: Builder, senders: usize, messages: usize) {
         builder.check(move || {
-            let bell = Arc::new(Doorbell::new());
+            let bell = Arc::new(Doorbell::<atomic::AtomicBool>::new());
             let inbox = Arc::new(AtomicUsize::new(0));
             let rings = Arc::new(AtomicUsize::new(0));
             let send = |_| {

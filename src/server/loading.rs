@@ -9,8 +9,10 @@ use super::saving::Newest;
 use super::shared::Shared;
 use super::start::StartError;
 use crate::config::Appendfsync;
+use crate::journal::data_dir::shard_path;
 use crate::journal::error::{Case, Refusal};
 use crate::journal::files::FileStorage;
+use crate::journal::repair::repairs;
 use crate::journal::{
     DataDir, JournalError, LogId, Opened, RECENT_LEN, Recovered, RecoveryOptions, SyncPolicy, recover,
 };
@@ -40,6 +42,11 @@ pub(super) async fn recover_all(shared: &Arc<Shared>, dir: &DataDir) -> Result<V
     let next = Arc::new(AtomicU16::new(0));
     let (results, mut arrived) = tokio::sync::mpsc::channel(usize::from(shards));
     let manifest = Arc::new(dir.manifest().clone());
+    for shard in 0..shards {
+        for repair in repairs(&shard_path(dir.path(), shard)) {
+            tracing::warn!(shard, repair, "this shard's log was repaired once: what was lost then is lost");
+        }
+    }
     let storages = (0..shards).map(|shard| dir.storage(shard).map(Some)).collect::<Result<Vec<_>, _>>()?;
     let storages = Arc::new(Mutex::new(storages));
     for _ in 0..shared.router.cores() {
@@ -66,7 +73,11 @@ pub(super) async fn recover_all(shared: &Arc<Shared>, dir: &DataDir) -> Result<V
     Ok(recovered)
 }
 
-fn recover_shard(
+/// Recovers one shard.
+///
+/// # Errors
+/// As [`recover`], and if its accounts do not add up.
+pub(super) fn recover_shard(
     shared: &Shared,
     storage: FileStorage,
     id: LogId,
@@ -113,7 +124,7 @@ fn recover_shard(
 /// The snapshot that the replay of a log with so many `entries` started from.
 fn newest(id: LogId, found: &Recovered, entries: u64) -> Newest {
     let Some(used) = &found.snapshot else {
-        return Newest { id, begin: 0, entries: 0, end: None, floor: 0, bytes: 0, saved_at_ms: found.last_now_ms };
+        return Newest { id, begin: 0, entries: 0, end: None, floor: 0, bytes: 0, saved_at_ms: 0 };
     };
     Newest {
         id,

@@ -12,6 +12,8 @@
 
 mod schedule;
 mod stage;
+#[cfg(test)]
+mod tests;
 mod thread;
 mod token;
 
@@ -30,8 +32,11 @@ use schedule::Schedule;
 use stage::{Act, News, Stage};
 use thread::{BUFFERS, Trim, Work};
 
-/// A buffer goes to the thread when it has so many bytes; a step can make it longer.
+/// A buffer goes to the thread when it has so many bytes.
 const PART_BYTES: usize = 256 * 1024;
+
+/// What a buffer takes without growing: the largest table of ids on top of that.
+const BUFFER_BYTES: usize = 3 * PART_BYTES;
 
 /// What a core knows of saves of its shards.
 pub(super) struct Saving {
@@ -55,7 +60,7 @@ pub(super) struct Newest {
     /// The log from here on is what this snapshot needs.
     pub(super) floor: Lsn,
     pub(super) bytes: u64,
-    /// Unix milliseconds.
+    /// When it was begun, in unix milliseconds; 0 if there is no snapshot.
     pub(super) saved_at_ms: u64,
 }
 
@@ -327,7 +332,7 @@ impl Copy {
             match self.free.pop() {
                 Some(buffer) => self.buffer = buffer,
                 None if self.away == BUFFERS => return Stepped::Stuck,
-                None => self.buffer.reserve(PART_BYTES),
+                None => self.buffer.reserve(BUFFER_BYTES),
             }
         }
         let before = self.buffer.len();

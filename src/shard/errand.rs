@@ -119,7 +119,10 @@ impl Errand {
                     None => trail.find(self.from, of)?,
                 };
                 if let Some(lsn) = found {
-                    recalled.read(trail.source(), account, of, lsn, &op)?;
+                    match recalled.read(trail.source(), account, of, lsn, &op) {
+                        Err(Stop::Gone) => recalled.forget(), // what is no longer kept is no longer refunded
+                        read => read?,
+                    }
                 }
                 Ok(Found::PastOf(recalled))
             }

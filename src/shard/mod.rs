@@ -32,7 +32,7 @@ use crate::journal::storage::SegmentSource;
 use crate::journal::{Block, BlockKind, Log, ReadError, Reader};
 use crate::ledger::codec;
 use crate::ledger::command::{Command, Op};
-use crate::ledger::id::Lsn;
+use crate::ledger::id::{Lsn, NO_LSN};
 use crate::ledger::outcome::Outcome;
 use crate::ledger::rejection::Rejection;
 use crate::ledger::{Decision, Ledger, Located, Sought, TxKey, outcome_of};
@@ -316,7 +316,7 @@ impl<R: SegmentSource> Shard<R> {
     /// A read or a replay: it shows the account's newest record at most.
     fn answer(&mut self, at: Located, ticket: Ticket, outcome: Outcome, released: &mut Vec<Reply>) {
         let gate = self.ledger.last_lsn(at);
-        if gate < self.log.durable_lsn() {
+        if gate == NO_LSN || gate < self.log.durable_lsn() {
             released.push(Reply { ticket, outcome });
         } else {
             self.pending.hold_read(gate, ticket, outcome);

@@ -12,7 +12,7 @@ use creditd::ledger::{Ledger, Limits, Seeds};
 use creditd::shard::{Rebuild, Shard};
 
 /// Of 100 boots, how many find a flipped bit.
-const ROT_PERCENT: u64 = 20;
+const ROT_PERCENT: u64 = 30;
 
 /// Faults in a row that boots may meet.
 const BOOTS_AT_RISK: u32 = 4;
@@ -61,10 +61,7 @@ impl World {
     fn rot(&mut self) {
         let shard = self.chance.below(u64::from(self.knobs.shards)) as u16;
         let proven = self.judge.proven(shard);
-        if self.chance.percent(40) {
-            return self.rot_snapshot(shard);
-        }
-        if proven == 0 {
+        if self.chance.percent(50) && self.rot_snapshot(shard) || proven == 0 {
             return;
         }
         let lsn = self.chance.below(proven);
@@ -95,13 +92,16 @@ impl World {
         disk.kill();
     }
 
-    /// One bit of a snapshot is wrong: the start goes another way, to the same state.
-    fn rot_snapshot(&mut self, shard: u16) {
+    /// One bit of a snapshot is wrong: the start goes another way, to the same state. `false`: there is no snapshot.
+    fn rot_snapshot(&mut self, shard: u16) -> bool {
         let disk = self.disks[usize::from(shard)].copy();
         let snapshots = disk.storage().snapshots().expect("the names are read");
-        let Some(newest) = snapshots.last() else { return };
-        let SnapshotFile { end, len } =
-            if self.chance.percent(70) { *newest } else { snapshots[self.chance.below(snapshots.len() as u64) as usize] };
+        let Some(newest) = snapshots.last() else { return false };
+        let SnapshotFile { end, len } = if self.chance.percent(70) {
+            *newest
+        } else {
+            snapshots[self.chance.below(snapshots.len() as u64) as usize]
+        };
         let whole = disk.copy();
         let (name, offset) = (snapshot_name(end), self.chance.below(len));
         let offset = if self.chance.percent(30) { offset % 160 } else { offset };
@@ -119,6 +119,7 @@ impl World {
             }
             Err(error) => panic!("a start without a snapshot: {error}"),
         }
+        true
     }
 
     fn recover_shard(&mut self, shard: u16) -> Result<Recovered, Down> {
@@ -188,11 +189,9 @@ impl World {
 
     /// The process runs: on any number of cores, with time as the logs and the wall have it.
     fn install(&mut self, recovered: Vec<Recovered>) {
-        assert!(
-            !self.stopped_clean || recovered.iter().all(|found| found.opened.recovered.clean),
-            "it had stopped clean"
-        );
-        self.stopped_clean = false;
+        for shard in self.stopped_clean.drain(..) {
+            assert!(recovered[usize::from(shard)].opened.recovered.clean, "shard {shard} had stopped clean");
+        }
         let last_ms = recovered.iter().map(|found| found.opened.recovered.last_now_ms).max().unwrap_or(0);
         let clock = ShardClock::start(&self.clock, last_ms);
         let now_ms = clock.now_ms(self.clock.boot_ns());

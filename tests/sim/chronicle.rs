@@ -1,6 +1,6 @@
 //! All that the log of a shard ever had and still counts, also what was trimmed: what a start reads must be the end of it.
 
-use creditd::journal::{Block, Lsn};
+use creditd::journal::{Block, Log, Lsn};
 use creditd::ledger::codec;
 use creditd::ledger::event::Event;
 use creditd::ledger::invariants::check_trail;
@@ -29,6 +29,11 @@ impl Chronicle {
         for (account, trail) in self.trails(0) {
             check_trail(&trail).unwrap_or_else(|violation| panic!("{}: {violation}", account.escape_ascii()));
         }
+    }
+
+    /// Where the oldest record stands that is in memory.
+    pub fn first_in(&self, log: &Log) -> Option<Lsn> {
+        self.records.keys().copied().find(|lsn| log.record(*lsn).is_some())
     }
 
     /// Sequence of each account's first entry at or above `oldest`, for accounts that have one.

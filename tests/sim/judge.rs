@@ -147,8 +147,9 @@ impl Judge {
             of_is_gone: took.is_some_and(|entry| entry.seq < first) && is_unknown(command.of),
             is_due: ledger.settle(ledger.locate(command.account), now_ms).is_some(),
             forgotten: may_be_forgotten && is_unknown(command.tx),
-            too_long: wanted
-                .is_some_and(|id| is_unknown(id) && case.now.distance(command.account, id, now_ms) > self.walk_max),
+            too_long: wanted.is_some_and(|id| {
+                is_unknown(id) && case.now.distance(command.account, id, now_ms, first) > self.walk_max
+            }),
         }
     }
 
@@ -403,13 +404,14 @@ impl Belief {
         command.op == Op::Tx || (matches!(command.op, Op::Refund { .. }) && is_new && command.tx != command.of)
     }
 
-    /// How many entries a walk looks at, from the newest back to the newest that says what `id` means now.
-    fn distance(&self, account: &[u8], id: &[u8], now_ms: u64) -> u64 {
+    /// How many entries a walk looks at, from the newest back to the newest that says what `id` means now, or to the one
+    /// before `first`, which is missed.
+    fn distance(&self, account: &[u8], id: &[u8], now_ms: u64, first: u64) -> u64 {
         let Some(mut account) = self.model.accounts.get(account).cloned() else { return 0 };
         account.settle(now_ms);
         let decides = |entry: &Entry| entry.tx == id || (entry.refund.is_some() && entry.of == id);
         let before = account.entries.iter().rposition(decides).unwrap_or(0);
-        (account.entries.len() - before) as u64
+        account.entries.len() as u64 - (before as u64).max(first.saturating_sub(2))
     }
 
     /// Whether the id has been at its end for a retention or longer.

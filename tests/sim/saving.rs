@@ -90,10 +90,7 @@ impl World {
 
     /// The log lets go of what neither of the two snapshots needs.
     pub fn trim(&mut self, shard: u16) -> Result<(), Down> {
-        let floor = match self.process.homes[usize::from(shard)].snapshots[..] {
-            [.., older, _] => older,
-            _ => return Ok(()),
-        };
+        let [.., older, newer] = self.process.homes[usize::from(shard)].snapshots[..] else { return Ok(()) };
         // Nobody is on the way to what goes: a question that is overtaken may hear either.
         self.make_room();
         self.quieten()?;
@@ -102,6 +99,10 @@ impl World {
         if !home.is_at_home() {
             return Ok(());
         }
+        // Since the snapshots, a REFUND may have come that points further back.
+        let floor = older.min(newer).min(home.shard.ledger().needed());
+        // What memory still has would be found there, or not: the judge could not tell.
+        let floor = self.chronicles[usize::from(shard)].first_in(home.shard.log()).map_or(floor, |lsn| floor.min(lsn));
         let point = home.committer.reader().trim_point(floor, now_ms).expect("headers are read");
         let names = match home.committer.let_go(point) {
             Ok(names) => names,

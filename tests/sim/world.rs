@@ -37,8 +37,8 @@ pub struct World {
     pub trace: Trace,
     pub counts: Counts,
     pub process: Process,
-    /// The last process ended with a CLEAN_STOP in every log.
-    pub stopped_clean: bool,
+    /// The logs that the last process ended with a CLEAN_STOP: those to which it had written.
+    pub stopped_clean: Vec<u16>,
     /// A fault is prepared, so a failing call is no surprise.
     endangered: bool,
 }
@@ -151,7 +151,7 @@ impl World {
             trace,
             counts: Counts::default(),
             process: Process::default(),
-            stopped_clean: false,
+            stopped_clean: Vec::new(),
             endangered: false,
             chance,
             knobs,
@@ -292,17 +292,21 @@ impl World {
                 return Ok(());
             }
         }
-        panic!("a command is never answered");
+        let homes: Vec<_> = self.process.homes.iter().map(|home| (home.is_at_home(), home.shard.is_quiet())).collect();
+        panic!("a command is never answered: clients {}, shards (at home, quiet) {homes:?}", self.clients.is_quiet());
     }
 
     /// The orderly end: a CLEAN_STOP in every log.
     fn stop(&mut self) -> Result<(), Down> {
         let now_ms = self.now_ms();
         for shard in 0..self.knobs.shards {
-            self.process.homes[usize::from(shard)].shard.mark(BlockKind::CleanStop, now_ms);
-            self.commit(shard)?;
+            let stopping = &mut self.process.homes[usize::from(shard)].shard;
+            stopping.mark(BlockKind::CleanStop, now_ms);
+            if !stopping.is_quiet() {
+                self.commit(shard)?;
+                self.stopped_clean.push(shard);
+            }
         }
-        self.stopped_clean = true;
         self.counts.clean_stops += 1;
         Ok(())
     }

@@ -153,7 +153,7 @@ impl Restore {
             let place = (expires_at_ms, seq);
             check(std::mem::replace(&mut before, place) < place, "holds stand by deadline, then age")?;
             check(seq <= account.seq && opened_lsn <= last_lsn, "a hold is as old as its account")?;
-            held = held.checked_add(amount).unwrap_or(u64::MAX);
+            held = held.saturating_add(amount);
             let opening = Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved };
             let slot = self.ledger.holds.insert(number, &mut seldom.holds, &opening);
             self.ledger.index.hold(TxKey::new(self.ledger.seeds.index_key, id, tx), slot);

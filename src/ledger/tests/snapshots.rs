@@ -1,6 +1,7 @@
 //! Copies begun, stepped and ended anywhere in a story: read back, with the log behind them, they give the living state.
 
-use super::desk::{Desk, LIMITS, Part, SEEDS};
+use super::desk::{Desk, LIMITS, Part, SEEDS, START_MS};
+use crate::ledger::codec::encode;
 use crate::ledger::command::{Command, Op};
 use crate::ledger::id::Lsn;
 use crate::ledger::snapshot::{Copied, Copying, Restore, Section};
@@ -25,7 +26,7 @@ enum Step {
     Copy {
         back: usize,
     },
-    CopyStep {
+    Advance {
         items: u64,
     },
     /// Restores from a copy that was finished, and goes on from there.
@@ -94,7 +95,7 @@ impl Teller {
                 let copy = Copy { begin, needed: begin, parts: Vec::new() };
                 self.copying = Some((self.desk.ledger.copying(begin), copy));
             }
-            Step::CopyStep { items } => self.copy_step(items),
+            Step::Advance { items } => self.copy_step(items),
             Step::Restart { back } => {
                 self.copying = None;
                 let copy = self.copies.iter().rev().nth(back);
@@ -108,7 +109,14 @@ impl Teller {
         let Some((copying, copy)) = &mut self.copying else { return };
         let mut out = Vec::new();
         match self.desk.ledger.copy_some(copying, items, &mut out) {
-            Copied::Items { section, count } => copy.parts.push((section, count, out)),
+            Copied::Items { section, count } => {
+                if section == Section::Transactions {
+                    let lsns =
+                        out.chunks_exact(24).map(|item| u64::from_le_bytes(item[16..].try_into().expect("a word")));
+                    assert!(lsns.max().is_none_or(|lsn| lsn < copy.begin), "later ids come with the log");
+                }
+                copy.parts.push((section, count, out));
+            }
             Copied::Done => {
                 copy.needed = self.desk.ledger.footer(copying, self.desk.next_lsn(), &mut out);
                 copy.parts.push((Section::Footer, 1, out));
@@ -164,7 +172,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop_oneof![9 => 0..25u64, 1 => 25..400u64].prop_map(Step::Tick),
         1 => Just(Step::Wake),
         3 => (0..4usize).prop_map(|back| Step::Copy { back }),
-        3 => (1..4u64).prop_map(|items| Step::CopyStep { items }),
+        3 => (1..4u64).prop_map(|items| Step::Advance { items }),
         1 => (0..3usize).prop_map(|back| Step::Restart { back }),
     ]
 }
@@ -192,13 +200,13 @@ fn crowded_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => many.prop_map(Step::Crowd),
         1 => (0..300usize).prop_map(|back| Step::Copy { back }),
-        4 => Just(Step::CopyStep { items: 4_000 }),
+        4 => Just(Step::Advance { items: 4_000 }),
         1 => Just(Step::Tick(9)),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, max_shrink_iters: 30, ..ProptestConfig::default() })]
     #[test]
     fn tables_split_and_accounts_open_while_they_are_copied(
         crowd in 12_000..40_000u32, steps in prop::collection::vec(crowded_step(), 1..16)
@@ -209,15 +217,84 @@ proptest! {
             teller.tell(step);
         }
         while teller.copying.is_some() {
-            teller.tell(Step::CopyStep { items: 4_000 });
+            teller.tell(Step::Advance { items: 4_000 });
         }
         teller.tell(Step::Crowd(500));
         teller.check();
     }
 }
 
+impl Teller {
+    /// A command of the first account.
+    fn run(&mut self, tx: u8, of: u8, op: Op) {
+        self.tell(Step::Do { account: 0, tx, of, op });
+    }
+
+    /// A copy from start to end.
+    fn copy(&mut self) -> &Copy {
+        self.tell(Step::Copy { back: 0 });
+        while self.copying.is_some() {
+            self.tell(Step::Advance { items: 1 });
+        }
+        self.copies.last().expect("it is finished")
+    }
+}
+
+#[test]
+fn a_snapshot_tells_what_the_log_is_needed_for() {
+    let mut teller = Teller::new(Limits { tx_retention_ms: 1_000, ..LIMITS }, 1);
+    teller.run(0, 0, Op::Grant { amount: 50 });
+    let debit = teller.desk.next_lsn();
+    teller.run(1, 0, Op::Debit { amount: 4 });
+    let hold = teller.desk.next_lsn();
+    teller.run(2, 0, Op::Reserve { amount: 2, ttl_ms: 60_000 });
+    assert_eq!(teller.copy().needed, debit - 8, "the grant is remembered");
+    teller.run(3, 1, Op::Refund { amount: Some(1) });
+    teller.tell(Step::Tick(2_000));
+    // What is forgotten is seen when something happens. From here on nothing older than the hold is remembered.
+    teller.desk.block_len = 2;
+    teller.run(4, 0, Op::Debit { amount: 1 });
+    teller.run(4, 0, Op::Debit { amount: 1 });
+    assert_eq!(teller.copy().needed, hold);
+    assert_eq!(
+        teller.desk.restore(&teller.copies[1].parts, teller.copies[1].begin).floor(),
+        teller.desk.ledger.floor()
+    );
+    teller.run(2, 0, Op::Capture { amount: None });
+    assert_eq!(teller.copy().needed, hold, "its end points to it, in a block");
+    teller.tell(Step::Tick(900));
+    teller.run(1, 1, Op::Release);
+    assert_eq!(teller.copy().needed, hold, "and in an open one");
+    teller.tell(Step::Tick(900));
+    teller.run(5, 0, Op::Debit { amount: 1 });
+    teller.run(6, 5, Op::Refund { amount: None });
+    let restored = teller.desk.restore(&teller.copies[3].parts, teller.copies[3].begin);
+    assert_eq!(restored.retention.needed(), teller.desk.ledger.retention.needed());
+    assert!(teller.copy().needed > hold, "it is forgotten");
+}
+
+#[test]
+fn behind_its_end_a_snapshot_excuses_nothing() {
+    let mut teller = Teller::new(LIMITS, 1);
+    teller.run(0, 0, Op::Grant { amount: 50 });
+    let parts = teller.copy().parts.clone();
+    let mut restore = Restore::new(LIMITS, SEEDS);
+    for (section, count, bytes) in &parts {
+        restore.part(*section as u8, *count, bytes).expect("a part");
+    }
+    let grant = teller.desk.record(4096);
+    let mut again = |lsn| {
+        let mut record = Vec::new();
+        encode(&grant, &mut record);
+        restore.block(lsn, START_MS, &record);
+        restore.record(&grant, lsn)
+    };
+    again(4096).expect("the snapshot has it");
+    again(teller.desk.next_lsn()).expect_err("an account opens once");
+}
+
 /// A finished copy with every kind of item, in small parts.
-fn small_copy() -> (Desk, Copy) {
+fn small_copy() -> Copy {
     let mut teller = Teller::new(Limits { tx_retention_ms: 1_000, ..LIMITS }, 1);
     let reserve = |ttl_ms| Op::Reserve { amount: 2, ttl_ms };
     let steps = [
@@ -235,12 +312,8 @@ fn small_copy() -> (Desk, Copy) {
             teller.tell(Step::Tick(1));
         }
     }
-    teller.tell(Step::Copy { back: 0 });
-    while teller.copying.is_some() {
-        teller.tell(Step::CopyStep { items: 1 });
-    }
-    let copy = teller.copies.pop().expect("it is finished");
-    (teller.desk, copy)
+    teller.copy();
+    teller.copies.pop().expect("it is finished")
 }
 
 /// Loads parts to the end; whether that is a ledger.
@@ -257,7 +330,7 @@ fn load_with<'a>(parts: &[(u8, u32, &'a [u8])], at: usize, part: (u8, u32, &'a [
 
 #[test]
 fn what_is_no_snapshot_is_refused_and_nothing_panics() {
-    let (_, copy) = small_copy();
+    let copy = small_copy();
     let parts: Vec<_> = copy.parts.iter().map(|(section, count, bytes)| (*section as u8, *count, &bytes[..])).collect();
     assert!(parts.len() == 4 && load(parts.iter().copied()));
     for (at, &(section, count, bytes)) in parts.iter().enumerate() {
