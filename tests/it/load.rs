@@ -25,20 +25,20 @@ use crate::wire::info;
 const STEADY: u64 = 3;
 
 /// All clients of one directory, through all servers that live in it.
-pub struct Load {
+struct Load {
     steady: Vec<Steady>,
     hasty: Hasty,
 }
 
 impl Load {
     /// Clients that have asked for nothing yet.
-    pub fn new(chance: &mut Chance) -> Self {
+    fn new(chance: &mut Chance) -> Self {
         let steady = (0..STEADY).map(|number| Steady::new(number, chance.next())).collect();
         Self { steady, hasty: Hasty::new(chance.next()) }
     }
 
     /// Lets all clients work until `end` has ended the server; the receiver hears of every pipeline that was answered.
-    pub fn run<T>(&mut self, server: Server, end: impl FnOnce(Server, Receiver<()>) -> T) -> T {
+    fn run<T>(&mut self, server: Server, end: impl FnOnce(Server, Receiver<()>) -> T) -> T {
         let (progress, answered) = channel();
         std::thread::scope(|scope| {
             for client in &mut self.steady {
@@ -53,19 +53,19 @@ impl Load {
     }
 
     /// What was answered, and what was not, for whoever reads along.
-    pub fn told(&self) -> String {
+    fn told(&self) -> String {
         let sum = |figure: fn(&Steady) -> usize| self.steady.iter().map(figure).sum::<usize>();
         let (answered, open) = (sum(|client| client.answered.len()), sum(|client| client.unanswered.len()));
         format!("{answered} answered, {open} not, {} short holds decided", self.hasty.decided)
     }
 
     /// There was load enough to judge by.
-    pub fn expect_some(&self) {
+    fn expect_some(&self) {
         assert!(self.steady.iter().all(|client| !client.answered.is_empty()) && self.hasty.decided > 0, "no load");
     }
 
     /// Settles what the end left open and compares everything.
-    pub fn check(&mut self, server: &Server) {
+    fn check(&mut self, server: &Server) {
         let Self { steady, hasty } = self;
         let mut wire = server.connect();
         for client in steady.iter_mut() {
@@ -90,8 +90,55 @@ impl Load {
     }
 }
 
+/// How a life of the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM: what is not answered was not executed, or was; the same questions are open.
+    Stop,
+    /// The file system is gone before the server is.
+    PowerCut,
+}
+
+/// Lets servers of different kinds live in one place, one after the other, until `end` ends each; judges what every one
+/// finds, and says a line about it. Only these `policies` of `appendfsync` promise anything about such an end.
+pub fn lives(
+    site: &Site,
+    count: u64,
+    policies: &[&str],
+    chance: &mut Chance,
+    mut end: impl FnMut(&mut Chance, Server) -> End,
+) {
+    let (mut load, mut last) = (Load::new(chance), End::Kill);
+    for life in 0..count {
+        let (cores, inline, appendfsync) = (chance.of(&["1", "2"]), chance.of(&["0", "1ms"]), chance.of(policies));
+        let flags = ["--cores", cores, "--inline-sync-max", inline, "--appendfsync", appendfsync, "--shards", "2"];
+        let server = site.start(&flags);
+        if last == End::Stop {
+            assert_eq!(info(&mut server.connect(), "persistence", "log_clean_start"), "1", "{}", server.log());
+        }
+        load.check(&server);
+        let (saves, batches) = (chance.below(2) == 0, chance.below(150));
+        last = load.run(server, |server, answered| {
+            if saves {
+                let reply = server.connect().ask("BGSAVE SCHEDULE").line();
+                assert!(reply.starts_with("+Background saving "), "{reply}");
+            }
+            (0..batches).for_each(|_| answered.recv().expect("clients work until the server is gone"));
+            end(chance, server)
+        });
+        verify(site);
+        eprintln!("life {life}: {flags:?}, saves {saves}, {last:?} after {batches} batches; {}", load.told());
+    }
+    let server = site.start(&[]);
+    load.check(&server);
+    load.expect_some();
+    assert_eq!(server.terminate(), Some(0));
+}
+
 /// The log that a server left, however it ended, is whole.
-pub fn verify(site: &Site) {
+fn verify(site: &Site) {
     let verify = Command::new(env!("CARGO_BIN_EXE_creditd")).arg("verify").arg(site.data_dir()).output();
     let verify = verify.expect("it runs");
     let said = [verify.stdout, verify.stderr].concat();
