@@ -25,20 +25,20 @@ use crate::wire::info;
 const STEADY: u64 = 3;
 
 /// All clients of one directory, through all servers that live in it.
-struct Load {
+pub struct Load {
     steady: Vec<Steady>,
     hasty: Hasty,
 }
 
 impl Load {
     /// Clients that have asked for nothing yet.
-    fn new(chance: &mut Chance) -> Self {
+    pub fn new(chance: &mut Chance) -> Self {
         let steady = (0..STEADY).map(|number| Steady::new(number, chance.next())).collect();
         Self { steady, hasty: Hasty::new(chance.next()) }
     }
 
     /// Lets all clients work until `end` has ended the server; the receiver hears of every pipeline that was answered.
-    fn run<T>(&mut self, server: Server, end: impl FnOnce(Server, Receiver<()>) -> T) -> T {
+    pub fn run<T>(&mut self, server: Server, end: impl FnOnce(Server, Receiver<()>) -> T) -> T {
         let (progress, answered) = channel();
         std::thread::scope(|scope| {
             for client in &mut self.steady {
@@ -60,12 +60,12 @@ impl Load {
     }
 
     /// There was load enough to judge by.
-    fn expect_some(&self) {
+    pub fn expect_some(&self) {
         assert!(self.steady.iter().all(|client| !client.answered.is_empty()) && self.hasty.decided > 0, "no load");
     }
 
     /// Settles what the end left open and compares everything.
-    fn check(&mut self, server: &Server) {
+    pub fn check(&mut self, server: &Server) {
         let Self { steady, hasty } = self;
         let mut wire = server.connect();
         for client in steady.iter_mut() {
@@ -138,7 +138,7 @@ pub fn lives(
 }
 
 /// The log that a server left, however it ended, is whole.
-fn verify(site: &Site) {
+pub fn verify(site: &Site) {
     let verify = Command::new(env!("CARGO_BIN_EXE_creditd")).arg("verify").arg(site.data_dir()).output();
     let verify = verify.expect("it runs");
     let said = [verify.stdout, verify.stderr].concat();
