@@ -26,6 +26,8 @@ pub mod data_dir;
 mod draft;
 pub mod error;
 pub mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod log;
 pub mod manifest;
 mod place;
