@@ -11,7 +11,7 @@ struct Frozen<'a>(&'a Mount);
 
 impl<'a> Frozen<'a> {
     fn new(mount: &'a Mount) -> Self {
-        let frozen = Frozen::new(&mount);
+        mount.freeze();
         Self(mount)
     }
 }

@@ -31,13 +31,14 @@ fn joined(text: &str) -> String {
     text.replace('\\', " ").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Messages of the server's log, at these levels, up to their first figure.
+/// Messages of the server's log, at these levels; of one with figures in it, the longest piece without.
 fn logged(code: &str) -> BTreeSet<String> {
     let calls = ["tracing::warn!(", "tracing::error!("].iter().flat_map(|call| code.split(call).skip(1));
     let message = |call: &str| {
         let literals: Vec<_> = call.split(");").next().expect("a call ends").split('"').collect();
         assert!(literals.len() >= 3, "a message: {call:.80}");
-        literals[literals.len() - 2].split('{').next().expect("a beginning").trim().to_owned()
+        let pieces = literals[1].split(['{', '}']).map(|piece| piece.trim_matches([' ', ';']));
+        pieces.max_by_key(|piece| piece.len()).expect("a piece").to_owned()
     };
     calls.map(message).collect()
 }

@@ -211,6 +211,90 @@ fn row_7_an_older_backup_s_supers_or_log_are_noticed() {
     check_starts(&site, 100, &["clean=true"]);
 }
 
+/// The directory of a server that was saved in its second life, twice, and stopped; with 110 credits.
+fn saved() -> Site {
+    let site = stopped();
+    save(&site);
+    site
+}
+
+/// A life of 60 credits and two snapshots.
+fn save(site: &Site) {
+    let server = living(site);
+    let mut wire = server.connect();
+    for n in 0..2 {
+        wire.expect("SAVE", "+OK");
+        assert!(wire.ask(&format!("CREDIT.GRANT acct:0 s{n} 5")).line().contains("granted"));
+    }
+    assert_eq!(server.terminate(), Some(0));
+    assert_eq!(snapshots(site).len(), 2);
+}
+
+fn snapshots(site: &Site) -> Vec<FileBytes> {
+    files(site, 0, ".snap").iter().map(|path| FileBytes::load(path)).collect()
+}
+
+/// Makes files worthless.
+fn spoil(files: &[FileBytes]) {
+    for file in files {
+        let mut file = FileBytes::load(file.path());
+        let at = file.bytes.len() - PAGE + 40;
+        file.bytes[at] ^= 4;
+        file.save();
+    }
+}
+
+#[test]
+fn row_7_a_log_that_ends_before_its_snapshot_is_refused() {
+    let site = stopped();
+    let (old, old_supers) = (segments(&site), supers(&site));
+    save(&site);
+    segments(&site).iter().for_each(|segment| fs::remove_file(segment.path()).expect("it was there"));
+    old.iter().chain(&old_supers).for_each(FileBytes::save);
+    let newest = snapshots(&site).remove(1).name();
+    let words = ["shard 0", "an older backup was mixed in", &newest, "was made when the log had reached lsn"];
+    check_refused(&site, &words);
+    snapshots(&site).iter().for_each(|file| fs::remove_file(file.path()).expect("it was there"));
+    check_starts(&site, 50, &["clean=true"]);
+}
+
+#[test]
+fn row_8_a_bad_snapshot_is_set_aside_and_the_one_before_or_the_log_does() {
+    for bad in 1..=2 {
+        let site = saved();
+        let all = snapshots(&site);
+        spoil(&all[2 - bad..]);
+        let words = ["WARN", "snapshot", "shard=0", all[1].name().as_str()].map(str::to_owned);
+        let server = check_starts(&site, 110, &words.each_ref().map(String::as_str));
+        assert_eq!(snapshots(&site).len(), 2 - bad, "a bad one is no longer here");
+        let quarantine = site.data_dir().join("shard-000/quarantine");
+        assert!(quarantine.join(all[1].name()).exists(), "but there");
+        assert_eq!(server.terminate(), Some(0));
+        check_starts(&site, 110, &["clean=true"]);
+    }
+}
+
+#[test]
+fn row_8_without_a_snapshot_a_trimmed_log_is_refused() {
+    let site = saved();
+    // As the server trims: the supers say where the log begins, then the files go.
+    let all = segments(&site);
+    let base = u64::from_str_radix(&all[1].name()[..16], 16).expect("a name says where it begins");
+    for mut file in supers(&site) {
+        file.bytes[50..58].copy_from_slice(&base.to_le_bytes());
+        file.seal_pages();
+        file.save();
+    }
+    fs::remove_file(all[0].path()).expect("it was there");
+    let whole = image(&site.data_dir());
+    let both = snapshots(&site);
+    spoil(&both);
+    check_refused(&site, &["shard 0", "no snapshot is whole"]);
+    both.iter().for_each(FileBytes::save);
+    assert!(image(&site.data_dir()) == whole);
+    check_starts(&site, 110, &["clean=true"]);
+}
+
 #[test]
 fn row_9_one_bad_super_is_enough_and_two_are_refused() {
     let site = stopped();

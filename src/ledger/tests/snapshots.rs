@@ -332,7 +332,7 @@ fn load_with<'a>(parts: &[(u8, u32, &'a [u8])], at: usize, part: (u8, u32, &'a [
 fn what_is_no_snapshot_is_refused_and_nothing_panics() {
     let copy = small_copy();
     let parts: Vec<_> = copy.parts.iter().map(|(section, count, bytes)| (*section as u8, *count, &bytes[..])).collect();
-    assert!(parts.len() == 4 && load(parts.iter().copied()));
+    assert!(parts.len() == 5 && load(parts.iter().copied()));
     for (at, &(section, count, bytes)) in parts.iter().enumerate() {
         for len in 0..bytes.len() {
             assert!(!load_with(&parts, at, (section, count, &bytes[..len])), "part {at} cut at {len}");
