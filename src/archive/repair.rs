@@ -57,7 +57,7 @@ pub struct Cut {
 /// A line of REPAIRS.
 #[derive(Serialize)]
 struct Note<'a> {
-    at: &'a str,
+    time: &'a str,
     repair: &'static str,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     cut: Option<&'a Cut>,
@@ -132,7 +132,7 @@ impl<'a> Patient<'a> {
         let segments: Vec<SegmentName> =
             self.log.segments().enumerate().filter(is_kept).map(|(_, name)| name).collect();
         let newest = *segments.last().expect("the log has a segment");
-        let note = Note { at: now, repair: "truncate-at", cut: Some(&cut), reason: Some(reason), durable_lsn: at };
+        let note = Note { time: now, repair: "truncate-at", cut: Some(&cut), reason: Some(reason), durable_lsn: at };
         self.note(&note)?;
         for later in self.log.segments().skip(segments.len()).rev() {
             repair::set_aside(self.dir, &later.to_string())?;
@@ -195,7 +195,7 @@ impl<'a> Patient<'a> {
             return Err(Failure::Asked(what));
         };
         let durable_lsn = found.durable.0;
-        self.note(&Note { at: now, repair: "rebuild-supers", cut: None, reason: None, durable_lsn })?;
+        self.note(&Note { time: now, repair: "rebuild-supers", cut: None, reason: None, durable_lsn })?;
         let supers = Known { epoch: newest.epoch, oldest_lsn: self.log.first_lsn(), durable: found.durable };
         Ok(repair::write_supers(self.dir, self.log.id(), supers)?)
     }

@@ -86,6 +86,7 @@ fn damage_is_cut_off_as_the_message_says_and_kept() {
     let kept = |name: String| fs::read(site.data_dir().join("shard-000/quarantine").join(name)).expect("kept");
     assert!(kept(damaged.name()) == damaged.bytes && kept(later.name()) == later.bytes, "whole");
     let note = fs::read_to_string(site.data_dir().join("shard-000/REPAIRS")).expect("a note");
+    assert_eq!(note.matches("\"at\":").count(), 1, "each key once: {note}");
     let note: serde_json::Value = serde_json::from_str(&note).expect("JSON");
     assert_eq!((note["reason"].as_str(), note["durable_lsn"].to_string()), (Some("tested"), lsn));
     // The first life's grants, and those of the second before the damage: its blocks are a FENCE or none, then grants.

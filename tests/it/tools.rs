@@ -216,8 +216,16 @@ fn an_export_has_the_trail_of_the_accounts_that_were_asked_for() {
 #[test]
 fn closed_segments_are_archived_beside_a_server_and_proved_there() {
     let site = Site::new();
-    (0..2).for_each(|_| assert_eq!(loaded(&site).terminate(), Some(0)));
-    let server = loaded(&site);
+    let live = |life: u32| {
+        let server = site.start(&["--shards", "2"]);
+        let mut wire = server.connect();
+        for n in 0..10 {
+            assert!(wire.ask(&format!("CREDIT.GRANT acct:{n} g{life} 1")).line().contains("granted"));
+        }
+        server
+    };
+    (0..2).for_each(|life| assert_eq!(live(life).terminate(), Some(0)));
+    let server = live(2);
     let (data, dest) = (site.data_dir(), site.path("archive"));
     let words = ["archive", data.to_str().expect("text"), dest.to_str().expect("text"), "--before", "2100-01-01"];
     for copied in [segments(&site, 0).len() - 1, 0] {
