@@ -1,4 +1,4 @@
-//! A start: a ledger from the parts of a snapshot, and from the records behind it. Items a second are the figures.
+//! Snapshots: a start's ledger from the parts of one and the records behind it, in items a second; and the steps of a copy.
 
 use crate::crowd::{Crowd, Dice, LIMITS, SEEDS, account, tx};
 use creditd::ledger::codec;
@@ -87,9 +87,15 @@ fn log_records(bencher: Bencher<'_, '_>, accounts: u64) {
     bencher.counter(ItemsCount::new(RECORDS)).with_inputs(|| load(&parts)).bench_local_values(replay);
 }
 
-/// The longest step of a copy is what a command may wait for: a table of the index, or some hundred accounts.
-#[divan::bench(args = [1_000_000], sample_count = 3, sample_size = 1)]
-fn copy_whole(bencher: Bencher<'_, '_>, accounts: u64) {
+/// Steps of a copy, one after the other: the slowest one is how long a command may wait for it.
+#[divan::bench(args = [1_000_000, 10_000_000], sample_count = 5_000, sample_size = 1)]
+fn copy_step(bencher: Bencher<'_, '_>, accounts: u64) {
     let crowd = Crowd::of(accounts);
-    bencher.counter(ItemsCount::new(accounts)).bench_local(|| copy(&crowd, crowd.lsn + 1));
+    let (mut copying, mut out) = (crowd.ledger.copying(crowd.lsn + 1), Vec::with_capacity(1 << 20));
+    bencher.bench_local(|| {
+        out.clear();
+        if crowd.ledger.copy(&mut copying, &mut out) == Copied::Done {
+            copying = crowd.ledger.copying(crowd.lsn + 1);
+        }
+    });
 }

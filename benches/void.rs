@@ -80,7 +80,7 @@ impl Storage for Void {
     fn read_snapshot(&mut self, end: Lsn, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
         self.0.read_snapshot(end, offset, buf)
     }
-    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError> {
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<(), JournalError> {
         self.0.set_snapshot_aside(end)
     }
     fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError> {

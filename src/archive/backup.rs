@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::journal::files::sync_dir;
 use crate::journal::manifest::{MANIFEST_NAME, Manifest};
-use crate::journal::repair::{clear_behind, write_supers};
+use crate::journal::repair::{REPAIRS_NAME, clear_behind, write_supers};
 use crate::journal::storage::snapshot_name;
 use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, Sight, shard_path};
 
@@ -77,6 +77,12 @@ impl Backup {
     /// Length of all files in bytes.
     pub fn len(&self) -> u64 {
         self.files.iter().map(|file| file.len).sum()
+    }
+
+    /// How many bytes a restore reads and proves, about.
+    pub fn work_len(&self) -> u64 {
+        let is_compared = self.files.iter().any(|file| file.path.extension().is_some_and(|end| end == "snap"));
+        self.len() * if is_compared { 3 } else { 2 }
     }
 
     /// Whether there is no file, which is never so.
@@ -234,6 +240,9 @@ fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
     }
     for snapshot in log.snapshots() {
         link_or_copy(log.dir(), dest, &snapshot_name(snapshot.end))?;
+    }
+    if log.dir().join(REPAIRS_NAME).exists() {
+        copy(&log.dir().join(REPAIRS_NAME), &dest.join(REPAIRS_NAME))?;
     }
     let (mut end, mut epoch) = (known.durable, known.epoch);
     if let Some(newest) = newest {

@@ -111,14 +111,22 @@ impl<'a> Patient<'a> {
         Diagnosis { report, supers_bad: self.supers_bad, cut }
     }
 
+    /// What would go with a cut at `at`, and the end of the log then.
+    ///
+    /// # Errors
+    /// [`Failure`] if no server would start after it.
+    pub fn weigh(&self, at: Lsn, progress: Progress<'_>) -> Result<(Cut, Head), Failure> {
+        let walk = Walk::over(&self.log, at, progress);
+        let durable = self.check(&walk, at)?;
+        Ok((walk.cut(at, self.log.known().map(|known| known.durable.0)), durable))
+    }
+
     /// Cuts the log at `at`, the end of a block before which nothing is wrong. `now` and `reason` go into REPAIRS.
     ///
     /// # Errors
     /// [`Failure`]: nothing was changed, or the same can be done again.
     pub fn truncate(self, at: Lsn, reason: &str, now: &str, progress: Progress<'_>) -> Result<Cut, Failure> {
-        let walk = Walk::over(&self.log, at, progress);
-        let durable = self.check(&walk, at)?;
-        let cut = walk.cut(at, self.log.known().map(|known| known.durable.0));
+        let (cut, durable) = self.weigh(at, progress)?;
         // The first one stays in any case: without it nothing says that there was a log.
         let is_kept = |(i, segment): &(usize, SegmentName)| *i == 0 || segment.base < at;
         let segments: Vec<SegmentName> =
@@ -197,11 +205,12 @@ impl<'a> Patient<'a> {
     }
 }
 
-/// Where a finding says that the log is wrong; `None` for those that a cut does not mend.
+/// Where a finding says that the log is wrong; `None` for those that a cut does not mend: after an edit, what stands
+/// before it is not to be trusted either.
 fn first_wrong(finding: &Finding) -> Option<Lsn> {
     let base = || SegmentName::parse(finding.segment.as_deref()?).map(|segment| segment.base);
     match finding.kind {
-        "damaged" | "altered" | "hole" | "unreadable" | "invariant" => finding.lsn.or_else(base),
+        "damaged" | "hole" | "unreadable" | "invariant" => finding.lsn.or_else(base),
         // All that is here may be whole.
         "lost" => finding.lsn.or(Some(Lsn::MAX)),
         _ => None,

@@ -182,9 +182,8 @@ fn next_step(kind: &str) -> &'static str {
         "unreadable" => "read the kernel log, copy the directory to another disk, verify the copy",
         "format" => "verify with the version of creditd that wrote it",
         "foreign" => "put the right file back, or verify the directory it came from",
-        "supers" | "manifest" => {
-            "put the file back from a backup of the same directory; the segments are judged all the same"
-        }
+        "supers" => "see what `creditd repair` says: it judges the segments, and can write supers anew",
+        "manifest" => "put the file back from a backup of the same directory; the segments are judged all the same",
         "snapshot" => "nothing is lost: a start takes the one before, or the log; BGSAVE makes a new one",
         "state" => "copy the directory away, do not start from this snapshot (move it away), report this finding",
         "archive" => "archive to another directory, and find out which of the two is right: nothing was overwritten",

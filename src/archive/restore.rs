@@ -44,7 +44,7 @@ pub fn read_backup(path: &Path) -> Result<Backup, Failure> {
 }
 
 /// Makes the data directory `dir`, which must not be there or be empty, from a backup. `progress` is told every byte
-/// twice: when it is copied, and when it is proved.
+/// when it is copied, when it is proved, and when snapshots are compared with it.
 ///
 /// # Errors
 /// [`Failure`].

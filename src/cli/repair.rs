@@ -29,9 +29,8 @@ pub(super) fn command() -> Command {
         .arg(data::arg("DATA_DIR", "Data directory"))
         .arg(number("shard", "N", "Which shard").required(true).value_parser(value_parser!(u16)))
         .arg(
-            number("truncate-at", "LSN", "Give up everything from this position on")
-                .value_parser(value_parser!(u64))
-                .requires("accept-loss"),
+            number("truncate-at", "LSN", "Give up everything from this position on; alone it says what that is")
+                .value_parser(value_parser!(u64)),
         )
         .arg(
             number("accept-loss", "REASON", "Why that may be lost; kept in REPAIRS")
@@ -62,39 +61,63 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
     }
     let (place, id) = (shard_path(path, shard), dir.manifest().log_id(shard));
     let patient = || Patient::new(&place, id);
-    let now = archive::moment(SystemClock.wall_ms());
-    let acted = if let Some(at) = matches.get_one::<u64>("truncate-at") {
-        let reason = matches.get_one::<String>("accept-loss").expect("it is required with truncate-at");
-        patient()
-            .and_then(|patient| with_bar(patient, |patient, tell| patient.truncate(*at, reason, &now, tell)))
-            .map(|cut| super::say(&format!("shard {shard}: cut. {}\n", loss(&cut))))
-    } else if matches.get_flag("rebuild-supers") {
-        patient()
-            .and_then(|patient| with_bar(patient, |patient, tell| patient.rebuild_supers(&now, tell)))
-            .map(|()| super::say(&format!("shard {shard}: supers rebuilt\n")))
-    } else {
-        Ok(())
-    };
     let name = path.display().to_string();
-    let diagnosis =
-        acted.and_then(|()| patient()).map(|patient| with_bar(patient, |patient, tell| patient.diagnose(name, tell)));
+    let command = format!("creditd repair {name} --shard {shard}");
+    let acted = patient().and_then(|patient| act(matches, patient, &command));
+    let diagnosis = match acted {
+        Ok(true) => patient().map(|patient| with_bar(patient, |patient, tell| patient.diagnose(name, tell))),
+        Ok(false) => return Exit::Data,
+        Err(failure) => Err(failure),
+    };
     match diagnosis {
-        Ok(diagnosis) => told(&diagnosis, &format!("creditd repair {} --shard {shard}", path.display())),
+        Ok(diagnosis) => told(&diagnosis, &command),
         Err(failure) => data::told(&failure),
     }
+}
+
+/// Does what the flags say. Gives whether the shard is to be looked at now.
+fn act(matches: &ArgMatches, patient: Patient<'_>, command: &str) -> Result<bool, Failure> {
+    let now = archive::moment(SystemClock.wall_ms());
+    let (at, reason) = (matches.get_one::<u64>("truncate-at"), matches.get_one::<String>("accept-loss"));
+    match (at, reason) {
+        (Some(at), Some(reason)) => {
+            let cut = with_bar(patient, |patient, tell| patient.truncate(*at, reason, &now, tell))?;
+            super::say(&format!("repair: cut. {}\n", loss(&cut)));
+        }
+        (Some(at), None) => {
+            let (cut, _) = with_bar(patient, |patient, tell| patient.weigh(*at, tell))?;
+            super::print(&format!(
+                "repair: nothing was changed. With a cut there {}\n{}",
+                loss(&cut),
+                next(command, *at)
+            ));
+            return Ok(false);
+        }
+        _ if matches.get_flag("rebuild-supers") => {
+            with_bar(patient, |patient, tell| patient.rebuild_supers(&now, tell))?;
+            super::say("repair: supers rebuilt\n");
+        }
+        _ => {}
+    }
+    Ok(true)
+}
+
+/// What to type for a cut.
+fn next(command: &str, at: u64) -> String {
+    format!(
+        "next: copy the data directory away; a backup may hold more; then\n  {command} --truncate-at {at} --accept-loss \
+         \"why\"\n"
+    )
 }
 
 fn told(found: &Diagnosis, command: &str) -> Exit {
     super::print(&found.report.to_string());
     let next = match &found.cut {
-        Some(cut) => format!(
-            "repair: a cut at lsn {} makes the shard whole. {}\nnext: copy the data directory away; a backup may hold \
-             more; then\n  {command} --truncate-at {} --accept-loss \"why\"\n",
-            cut.at,
-            loss(cut),
-            cut.at
-        ),
-        None if found.supers_bad => {
+        Some(cut) => {
+            let at = cut.at;
+            format!("repair: a cut at lsn {at} makes the shard whole; with it {}\n{}", loss(cut), next(command, at))
+        }
+        None if found.supers_bad && found.report.ok => {
             format!("repair: neither super can be read, nothing else is wrong\nnext:\n  {command} --rebuild-supers\n")
         }
         None if found.report.ok => return Exit::Ok,

@@ -28,7 +28,7 @@ pub(super) fn command() -> Command {
 pub(super) fn run(matches: &ArgMatches) -> Exit {
     let (source, dir) = (data::path(matches, "BACKUP"), data::path(matches, "DATA_DIR"));
     let restored = archive::read_backup(source).and_then(|made| {
-        let progress = Progress::new("restore", made.len() * 2);
+        let progress = Progress::new("restore", made.work_len());
         let restored = archive::restore(source, &made, dir, &|bytes| progress.add(bytes));
         progress.finish();
         restored.map(|()| made)

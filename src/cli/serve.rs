@@ -36,6 +36,9 @@ pub(super) fn serve(config: Config) -> Exit {
 fn start_log(config: &Config) {
     let level: LevelFilter = config.log_level.parse().expect("the knob's words are the levels of tracing");
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false);
+    // It would tell of a line that cannot be written on the same standard error, and panic: a full disk, or a collector
+    // that went away, would end the server.
+    let log = log.log_internal_errors(false);
     // A second start in one process (tests) keeps the first log.
     let _already_set = match config.log_format {
         LogFormat::Text => log.with_ansi(false).try_init(),

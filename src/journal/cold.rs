@@ -43,7 +43,7 @@ pub(super) fn to_page<T: Serialize>(magic: u32, format: u16, value: &T) -> Box<P
 /// [`ColdFault`].
 pub(super) fn from_page<T: DeserializeOwned>(magic: u32, format: u16, page: &Page) -> Result<T, ColdFault> {
     let len = u32_at(page, 12) as usize;
-    if u32_at(page, 0) != magic || len > PAGE - HEAD_LEN {
+    if u32_at(page, 0) != magic || len > PAGE - HEAD_LEN || u16_at(page, 10) != 0 {
         return Err(ColdFault::Damaged);
     }
     if crc32c::crc32c(&page[8..HEAD_LEN + len]) != u32_at(page, 4) {

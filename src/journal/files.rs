@@ -212,13 +212,12 @@ impl Storage for FileStorage {
         self.read_uncached(&path, &file, offset, buf)
     }
 
-    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError> {
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<(), JournalError> {
         let (dir, name) = (self.quarantine_dir()?, snapshot_name(end));
         let path = self.dir.join(&name);
         fs::rename(&path, dir.join(&name)).map_err(|error| JournalError::io("rename", path, error))?;
         sync_dir(&dir)?;
-        self.sync_dir()?;
-        Ok(name)
+        self.sync_dir()
     }
 
     fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError> {

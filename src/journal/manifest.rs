@@ -22,8 +22,8 @@ pub const SLOTS: u16 = 16_384;
 /// Most shards of a directory: their slot ranges must fit the manifest's page.
 pub const SHARDS_MAX: u16 = 256;
 
-const MAGIC: u32 = 0x464d_7263; // "crMF"
-const FORMAT: u16 = 1;
+pub(super) const MAGIC: u32 = 0x464d_7263; // "crMF"
+pub(super) const FORMAT: u16 = 1;
 /// Name of its file in the data directory.
 pub const MANIFEST_NAME: &str = "MANIFEST";
 const NEW_NAME: &str = "MANIFEST.tmp";
@@ -126,7 +126,7 @@ impl Manifest {
     }
 
     /// Every slot belongs to one shard that exists.
-    fn is_sound(&self) -> bool {
+    pub(super) fn is_sound(&self) -> bool {
         let mut next = 0;
         for range in &self.slots {
             if range.first != next || range.last < range.first || range.last >= SLOTS || range.shard >= self.shards {

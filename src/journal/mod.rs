@@ -25,6 +25,8 @@ pub mod data_dir;
 mod draft;
 pub mod error;
 pub mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod log;
 pub mod manifest;
 mod place;
@@ -39,6 +41,7 @@ pub mod segment_header;
 pub mod sim;
 mod sim_draft;
 mod sim_file;
+mod sim_storage;
 pub mod snapshot;
 mod spare;
 pub mod storage;

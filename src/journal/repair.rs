@@ -22,7 +22,8 @@ use super::storage::SegmentName;
 use super::super_page::Super;
 use super::{LogId, Lsn};
 
-const NOTES_NAME: &str = "REPAIRS";
+/// Name of the file that says what was repaired.
+pub const REPAIRS_NAME: &str = "REPAIRS";
 
 /// Writes both supers of a shard, so that the log goes on at `known.durable`.
 ///
@@ -90,7 +91,7 @@ pub fn set_aside(dir: &Path, name: &str) -> Result<String, JournalError> {
 /// # Errors
 /// [`JournalError`].
 pub fn note(dir: &Path, line: &str) -> Result<(), JournalError> {
-    let path = dir.join(NOTES_NAME);
+    let path = dir.join(REPAIRS_NAME);
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path);
     let written = file.and_then(|mut file| {
         file.write_all(format!("{line}\n").as_bytes())?;
@@ -103,7 +104,7 @@ pub fn note(dir: &Path, line: &str) -> Result<(), JournalError> {
 /// What was repaired in a shard's directory, the oldest first: an object of JSON each.
 pub fn repairs(dir: &Path) -> Vec<String> {
     // A file that cannot be read is no reason to judge the log otherwise.
-    fs::read_to_string(dir.join(NOTES_NAME)).unwrap_or_default().lines().map(str::to_owned).collect()
+    fs::read_to_string(dir.join(REPAIRS_NAME)).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
 /// Gives a file a second name, in the quarantine, that no other file has there.

@@ -136,9 +136,11 @@ impl<'a, P: Pages> Scan<'a, P> {
         self.loaded = 0..0;
     }
 
-    /// What the block at `offset` says is durable, if it is a valid one that belongs there.
+    /// What the block at `offset` says is durable, if it is a valid one. Also if it belongs elsewhere: only this segment's
+    /// salt makes it valid, so it was written to be durable, and something has put it here since.
     fn claim_at(&mut self, offset: u64) -> Result<Lsn, JournalError> {
-        Ok(self.at_home(offset)?.map_or(0, |header| header.durable_lsn))
+        let epoch = self.file.name.epoch;
+        Ok(self.block(offset)?.filter(|found| found.header.epoch == epoch).map_or(0, |found| found.header.durable_lsn))
     }
 
     /// The header of the block at `offset`, if it is a valid one that belongs there.

@@ -159,8 +159,8 @@ pub trait Storage: Send + 'static {
     /// Fills `buf` with a piece of the snapshot that was ended at `end`, as [`Self::read`] does.
     fn read_snapshot(&mut self, end: Lsn, offset: u64, buf: &mut [u8]) -> Result<(), JournalError>;
 
-    /// Moves a snapshot durably into the quarantine directory and returns its name there.
-    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<String, JournalError>;
+    /// Moves a snapshot durably into the quarantine directory, under its name.
+    fn set_snapshot_aside(&mut self, end: Lsn) -> Result<(), JournalError>;
 
     /// Reads super 0 or 1; `None` if there is no such file, or not a page of it.
     fn read_super(&mut self, which: usize) -> Result<Option<Box<Page>>, JournalError>;

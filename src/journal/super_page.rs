@@ -11,8 +11,8 @@ use super::error::{Case, JournalError, Refusal};
 use super::storage::{Page, Storage};
 use super::{Chain, LogId, Lsn};
 
-const MAGIC: u32 = 0x5053_7263; // "crSP"
-const FORMAT: u16 = 1;
+pub(super) const MAGIC: u32 = 0x5053_7263; // "crSP"
+pub(super) const FORMAT: u16 = 1;
 
 /// The content of a super.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -56,11 +56,12 @@ const ROW_LEN: usize = 24;
 /// Copies what `history` has below the log's end to a snapshot. `meanwhile` goes on with the log; gives where it began.
 pub(super) fn save<S: Storage>(
     opened: &mut Opened<S>,
+    id: LogId,
     history: &mut Records,
     meanwhile: impl FnOnce(&mut Opened<S>, &mut Records) -> Result<(), JournalError>,
 ) -> Result<Lsn, JournalError> {
     let begin = opened.committer.position();
-    let head = SnapshotHead { id: ID, created_ms: 2_000, begin, content: snapshot::SNAPSHOT_CONTENT };
+    let head = SnapshotHead { id, created_ms: 2_000, begin, content: snapshot::SNAPSHOT_CONTENT };
     let mut writer = SnapshotWriter::begin(opened.committer.draft(), &head)?;
     for rows in history[..history.partition_point(|(lsn, _)| *lsn < begin.lsn)].chunks(200) {
         let row = |(lsn, bytes): &(Lsn, Vec<u8>)| [*lsn, bytes.len() as u64, block::u64_at(bytes, 8)];

@@ -109,6 +109,13 @@ impl Transactions {
         Self { entries: HashIndex::new(), bytes_max, floor: NO_LSN, cursor: None, swept_floor: NO_LSN }
     }
 
+    /// Makes room for so many entries, as far as the limit allows, when there are none.
+    pub(crate) fn make_room(&mut self, len: u64) {
+        assert_eq!(self.len(), 0, "room is made before entries come");
+        let len_max = self.bytes_max / (2 * size_of::<(u64, Entry)>());
+        self.entries = HashIndex::with_room(usize::try_from(len).unwrap_or(usize::MAX).min(len_max));
+    }
+
     /// What the id answers.
     pub(crate) fn lookup(&self, key: TxKey) -> Prior {
         match self.place(key).map(|place| *self.entries.get(place)) {

@@ -41,6 +41,8 @@ pub(super) struct Supply {
     attempt: Option<Receiver<Result<(), JournalError>>>,
     /// When to look again, or to try again.
     look_at_ms: u64,
+    /// An attempt has ended since a block found no room.
+    has_tried: bool,
     full_since_ms: u64,
     /// Of the times before, ended.
     full_ms: u64,
@@ -48,8 +50,16 @@ pub(super) struct Supply {
 
 impl Supply {
     pub(super) fn new(shard: u16) -> Self {
-        let room = Room::Ample;
-        Self { shard, room, has_reserve: false, attempt: None, look_at_ms: 0, full_since_ms: 0, full_ms: 0 }
+        Self {
+            shard,
+            room: Room::Ample,
+            has_reserve: false,
+            attempt: None,
+            look_at_ms: 0,
+            has_tried: false,
+            full_since_ms: 0,
+            full_ms: 0,
+        }
     }
 
     /// How much room there is, as far as known.
@@ -113,15 +123,14 @@ impl Supply {
             let why = why(error);
             tracing::warn!(shard = self.shard, why, "disk full and the reserve used up: only reads are answered");
         }
-        self.has_reserve = false;
+        (self.has_reserve, self.has_tried) = (false, false);
         self.look_at_ms = now_ms + TRY_EVERY_MS;
         self.is_short(Room::Spent, now_ms);
     }
 
-    /// Whether a block that waits can be tried again: a file is there. False while one is being made.
+    /// Whether a block that waits can be tried again: an attempt has ended, and there is a file.
     pub(super) fn may_go_on(&self, committer: &Committer) -> bool {
-        let spare = || committer.spare();
-        self.attempt.is_none() && (spare().is_ready() || spare().has_reserve())
+        self.has_tried && (committer.spare().is_ready() || committer.spare().has_reserve())
     }
 
     /// The block that waited is on disk.
@@ -133,6 +142,7 @@ impl Supply {
 
     fn tried(&mut self, result: Result<(), JournalError>, now_ms: u64) {
         self.attempt = None;
+        self.has_tried = true;
         match result {
             Ok(()) => {
                 self.has_reserve = true;

@@ -316,7 +316,7 @@ impl Running {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stepped {
     More,
-    /// All buffers are away: the thread returns one.
+    /// All buffers are away (one more, where a section ended within a step): the thread returns one.
     Stuck,
     Done(SnapshotEnd),
 }
@@ -331,7 +331,7 @@ impl Copy {
         if self.buffer.capacity() == 0 {
             match self.free.pop() {
                 Some(buffer) => self.buffer = buffer,
-                None if self.away == BUFFERS => return Stepped::Stuck,
+                None if self.away >= BUFFERS => return Stepped::Stuck,
                 None => self.buffer.reserve(BUFFER_BYTES),
             }
         }

@@ -10,6 +10,9 @@ fn shard(shard: u16, granted: u128, debited: u128) -> ShardFacts {
         shard,
         totals,
         next_lsn: 8_192,
+        oldest_lsn: 1_024,
+        changes_since_save: 4,
+        snapshot_bytes: 4_096,
         durable_lsn: 4_096,
         commits: 2,
         records: 5,
@@ -97,6 +100,12 @@ fn clients_find_the_fields_they_ask_for() {
         ("used_memory_human", "1.50M"),
         ("maxmemory_policy", "noeviction"),
         ("loading", "0"),
+        ("rdb_changes_since_last_save", "12"),
+        ("rdb_bgsave_in_progress", "0"),
+        ("rdb_last_bgsave_status", "ok"),
+        ("rdb_last_bgsave_time_sec", "-1"),
+        ("snapshot_bytes", "12288"),
+        ("log_bytes_kept", "21504"),
         ("aof_enabled", "1"),
         ("aof_last_write_status", "ok"),
         ("total_commands_processed", "2"),
@@ -130,6 +139,16 @@ fn totals_satisfy_i2_beyond_64_bits_and_shards_have_a_line_each() {
     assert!(shards[1].starts_with("shard1:core=1,accounts=3,"), "by shard, not by core: {}", shards[1]);
     assert!(shards[0].contains("next_lsn=8192,durable_lsn=4096,undurable_bytes=4096,commits=2,"), "{}", shards[0]);
     assert!(shards[0].ends_with("records=5,bytes_per_commit=4096.00"), "{}", shards[0]);
+}
+
+#[test]
+fn one_shard_that_could_not_be_saved_is_told() {
+    let mut cores = two_cores();
+    cores[1].shards[0].save_failed = true;
+    let facts = ServerFacts { saving: true, last_save_duration_ms: Some(2_900), ..server() };
+    let text = info(&facts, &cores, &["persistence"]);
+    assert_eq!(value(&text, "rdb_last_bgsave_status"), "err");
+    assert_eq!((value(&text, "rdb_bgsave_in_progress"), value(&text, "rdb_last_bgsave_time_sec")), ("1", "2"));
 }
 
 #[test]

@@ -72,7 +72,10 @@ fn check_backup_under_load(dest: &Path, is_linked: bool) {
             let (wire, progress, is_over) = (server.connect(), progress.clone(), &is_over);
             scope.spawn(move || client.work(account, wire, is_over, &progress));
         }
-        (0..1000).for_each(|_| answered.recv().expect("clients work"));
+        for _ in 0..2 {
+            (0..500).for_each(|_| answered.recv().expect("clients work"));
+            server.connect().expect("SAVE", "+OK");
+        }
         let before = counts(|client| &client.acknowledged);
         let told = backup(&site.data_dir(), dest);
         let after = counts(|client| &client.sent);
@@ -82,6 +85,8 @@ fn check_backup_under_load(dest: &Path, is_linked: bool) {
         (before, after)
     });
     server.kill9();
+    let snapshots = image(dest).into_iter().filter(|(path, _)| path.extension() == Some("snap".as_ref())).count();
+    assert_eq!(snapshots, 4, "two of each shard");
     let links = |path: &Path| fs::metadata(path).expect("there").nlink();
     let segments: Vec<_> =
         image(dest).into_iter().filter(|(path, _)| path.extension() == Some("wal".as_ref())).collect();
@@ -92,6 +97,7 @@ fn check_backup_under_load(dest: &Path, is_linked: bool) {
     let told = restore(dest, &restored.data_dir());
     assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
     let server = restored.start(&[]);
+    assert!(server.log().contains("snapshot"), "it starts from one: {}", server.log());
     let mut wire = server.connect();
     for (i, account) in accounts.into_iter().enumerate() {
         let balance = |wire: &mut Wire| wire.ask(&format!("CREDIT.BALANCE {account}")).number("balance");

@@ -1,4 +1,4 @@
-//! Dice that a number decides.
+//! Dice that a number decides, and numbers that whoever runs a test decides.
 
 /// splitmix64
 pub struct Chance(pub u64);
@@ -22,6 +22,13 @@ impl Chance {
     pub fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }
+}
+
+/// The number in the variable `name`, or the `usual` one; said aloud, so that the run can be had again.
+pub fn setting(name: &str, usual: impl FnOnce() -> u64) -> u64 {
+    let number = std::env::var(name).map_or_else(|_| usual(), |text| text.parse().expect("a number"));
+    eprintln!("{name}={number}");
+    number
 }
 
 /// A seed from the system.

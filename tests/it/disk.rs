@@ -1,4 +1,4 @@
-//! A disk that fails or is slow, as strace makes it.
+//! A disk that fails, is slow or has no room, as strace makes it.
 //!
 //! strace attaches to the running server and changes what `fdatasync` answers. Where it is not installed or may not
 //! attach, these tests say so and prove nothing; `.ci/run` installs it.
@@ -61,7 +61,11 @@ fn the_first_failed_sync_ends_with_70_and_no_reply() {
         assert_eq!(wire.rest(), b"", "no reply to what is not on disk");
         let log = server.log();
         assert_eq!(server.exit_code(), Some(70), "{log}");
-        assert!(log.contains("FATAL") && log.contains("shard"), "{log}");
+        let said = log.lines().find(|line| line.contains("FATAL")).unwrap_or_else(|| panic!("{log}"));
+        for fact in ["shard 0 segment 0000000000000000-00000001.wal offset ", ": lsn ", "(os error 5)", "exit_code=70"]
+        {
+            assert!(said.contains(fact), "no '{fact}' in: {said}");
+        }
 
         // Unknown means: there once or not at all. The same id settles it.
         let server = site.start(&[]);
@@ -100,31 +104,59 @@ fn while_the_disk_is_slow_replies_stay_right_and_reads_that_show_nothing_new_do_
     assert!(wire.reply().line().contains("debited"));
 }
 
+/// Neither the file nor the name of a new segment may find room; both can be tried again.
 #[test]
-fn no_room_for_the_next_segment_ends_with_28_and_loses_nothing() {
+fn while_there_is_no_room_for_a_segment_writes_are_refused_and_nothing_is_lost() {
+    for call in ["fallocate", "rename"] {
+        let site = Site::new();
+        let server = site.start(&["--cores", "1", "--shards", "1"]);
+        let mut wire = server.connect();
+        let mut other = server.connect();
+        assert!(wire.ask("CREDIT.GRANT b start 5").line().contains("granted"));
+        let Some(fault) = Fault::inject(&server, call, "error=ENOSPC") else { return };
+        // Three segments of 4 MiB: what was made ahead is not enough. A client that does not wait for answers.
+        let meta = "m".repeat(1000);
+        let sender = std::thread::spawn(move || {
+            let lines = (0..12_000).map(|n| request(&format!("CREDIT.GRANT a t{n} 1 META {meta}")));
+            wire.send(&lines.flatten().collect::<Vec<_>>());
+            (0..12_000).filter(|_| !wire.reply().line().starts_with("-MISCONF")).count() as u64
+        });
+        let state = loop {
+            let state = info(&mut other, "persistence", "disk_state");
+            if state != "ok" {
+                break state;
+            }
+        };
+        assert_eq!(state, if call == "rename" { "spent" } else { "full" });
+        assert!(other.ask("CREDIT.GRANT b new 5").line().starts_with("-MISCONF disk full"));
+        assert_eq!(other.ask("CREDIT.BALANCE b").number("balance"), 5);
+        drop(fault);
+        let acknowledged = sender.join().expect("every grant is answered once there is room");
+        while info(&mut other, "persistence", "disk_state") != "ok" {}
+        assert!((1..12_000).contains(&acknowledged), "{acknowledged}");
+        server.kill9();
+        let server = site.start(&[]);
+        assert_eq!(server.connect().ask("CREDIT.BALANCE a").number("balance"), acknowledged);
+    }
+}
+
+#[test]
+fn a_stop_while_a_block_waits_for_room_ends_with_28() {
     let site = Site::new();
     let server = site.start(&["--cores", "1", "--shards", "1"]);
-    let mut wire = server.connect();
-    let Some(_fault) = Fault::inject(&server, "fallocate", "error=ENOSPC") else { return };
+    let (mut wire, mut other) = (server.connect(), server.connect());
+    assert!(wire.ask("CREDIT.GRANT b start 5").line().contains("granted"));
+    let Some(_fault) = Fault::inject(&server, "rename", "error=ENOSPC") else { return };
     let meta = "m".repeat(1000);
-    let mut acknowledged = 0;
-    // Three segments of 4 MiB: the spare that may be there already is not enough.
-    'full: for round in 0..120 {
-        let lines = (0..100).map(|n| request(&format!("CREDIT.GRANT a t{round}:{n} 1 META {meta}")));
-        if wire.try_send(&lines.flatten().collect::<Vec<_>>()).is_err() {
-            break;
-        }
-        for _ in 0..100 {
-            let Some(reply) = wire.next() else { break 'full };
-            acknowledged = reply.number("balance");
-        }
-    }
-    let log = server.log();
-    assert_eq!(server.exit_code(), Some(28), "after {acknowledged} grants\n{log}");
-    assert!(acknowledged > 0 && log.contains("disk full"), "{log}");
-    let server = site.start(&[]);
-    let balance = server.connect().ask("CREDIT.BALANCE a").number("balance");
-    assert!(balance >= acknowledged, "{balance} < {acknowledged}");
+    let lines = (0..5_000).map(|n| request(&format!("CREDIT.GRANT a t{n} 1 META {meta}")));
+    wire.send(&lines.flatten().collect::<Vec<_>>());
+    while info(&mut other, "persistence", "disk_state") != "spent" {}
+    let log = site.path("stderr");
+    assert_eq!(server.terminate(), Some(28));
+    let log = std::fs::read_to_string(log).expect("its log");
+    assert!(log.contains("FATAL") && log.contains("disk full: cannot name segment"), "{log}");
+    let balance = site.start(&[]).connect().ask("CREDIT.BALANCE b").number("balance");
+    assert_eq!(balance, 5);
 }
 
 #[test]

@@ -37,6 +37,16 @@ fn a_directory_that_others_can_enter_ends_with_77() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let site = Site::new();
+    let deaf = ["sh", "-c", "exec \"$@\" 2>/dev/full", "sh"];
+    let started = site.begin(&deaf, &[]).ready();
+    let server = started.unwrap_or_else(|(status, _)| panic!("ended for want of a log: {status}"));
+    assert!(server.connect().ask("CREDIT.GRANT a g 1").line().contains("granted"));
+    assert_eq!(server.terminate(), Some(0));
+}
+
+#[test]
 fn an_unknown_format_ends_with_65_and_nothing_is_touched() {
     let site = Site::new();
     assert_eq!(site.start(&[]).terminate(), Some(0));

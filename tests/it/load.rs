@@ -53,7 +53,7 @@ impl Load {
     }
 
     /// What was answered, and what was not, for whoever reads along.
-    pub fn told(&self) -> String {
+    fn told(&self) -> String {
         let sum = |figure: fn(&Steady) -> usize| self.steady.iter().map(figure).sum::<usize>();
         let (answered, open) = (sum(|client| client.answered.len()), sum(|client| client.unanswered.len()));
         format!("{answered} answered, {open} not, {} short holds decided", self.hasty.decided)
@@ -88,6 +88,53 @@ impl Load {
         assert_eq!(figure("expired_keys"), hasty.expired, "each short hold expired once");
         assert_eq!(figure("accounts"), accounts().count() as u64 + u64::from(hasty.balance() > 0));
     }
+}
+
+/// How a life of the server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM: what is not answered was not executed, or was; the same questions are open.
+    Stop,
+    /// The file system is gone before the server is.
+    PowerCut,
+}
+
+/// Lets servers of different kinds live in one place, one after the other, until `end` ends each; judges what every one
+/// finds, and says a line about it. Only these `policies` of `appendfsync` promise anything about such an end.
+pub fn lives(
+    site: &Site,
+    count: u64,
+    policies: &[&str],
+    chance: &mut Chance,
+    mut end: impl FnMut(&mut Chance, Server) -> End,
+) {
+    let (mut load, mut last) = (Load::new(chance), End::Kill);
+    for life in 0..count {
+        let (cores, inline, appendfsync) = (chance.of(&["1", "2"]), chance.of(&["0", "1ms"]), chance.of(policies));
+        let flags = ["--cores", cores, "--inline-sync-max", inline, "--appendfsync", appendfsync, "--shards", "2"];
+        let server = site.start(&flags);
+        if last == End::Stop {
+            assert_eq!(info(&mut server.connect(), "persistence", "log_clean_start"), "1", "{}", server.log());
+        }
+        load.check(&server);
+        let (saves, batches) = (chance.below(2) == 0, chance.below(150));
+        last = load.run(server, |server, answered| {
+            if saves {
+                let reply = server.connect().ask("BGSAVE SCHEDULE").line();
+                assert!(reply.starts_with("+Background saving "), "{reply}");
+            }
+            (0..batches).for_each(|_| answered.recv().expect("clients work until the server is gone"));
+            end(chance, server)
+        });
+        verify(site);
+        eprintln!("life {life}: {flags:?}, saves {saves}, {last:?} after {batches} batches; {}", load.told());
+    }
+    let server = site.start(&[]);
+    load.check(&server);
+    load.expect_some();
+    assert_eq!(server.terminate(), Some(0));
 }
 
 /// The log that a server left, however it ended, is whole.

@@ -15,6 +15,7 @@ mod chance;
 mod clients;
 mod disk;
 mod files;
+mod frozen;
 mod full;
 mod hasty;
 mod hostile;
@@ -40,5 +41,9 @@ mod wire;
 /// The judge of the kill tests speaks in the ledger's words.
 use creditd::ledger;
 
+#[path = "../linear/mod.rs"]
+mod linear;
 #[path = "../model/mod.rs"]
 mod model;
+#[path = "../torture/mod.rs"]
+mod torture;

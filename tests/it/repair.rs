@@ -155,14 +155,19 @@ fn what_does_not_help_is_not_done() {
         assert!(told.code == Some(64) && told.err.contains(&words), "{words}: {}", told.err);
     }
     for (words, saying) in [
-        (&["--truncate-at", "0"][..], "--accept-loss"),
-        (&["--truncate-at", "0", "--accept-loss", ""], "--accept-loss"),
+        (&["--truncate-at", "0", "--accept-loss", ""][..], "--accept-loss"),
         (&["--accept-loss", "tested"], "--truncate-at"),
         (&["--rebuild-supers"], "there is nothing to rebuild"),
     ] {
         let told = repair(&site, words);
         assert!(told.code == Some(64) && told.err.contains(saying), "{words:?}: {}", told.err);
     }
+    let told = repair(&site, &["--truncate-at", &blocks[1].lsn.to_string()]);
+    assert!(
+        told.code == Some(65) && told.out.contains("repair: nothing was changed. With a cut there lsn "),
+        "{}",
+        told.out
+    );
     assert!(image(&site.data_dir()) == before, "nothing was changed");
     let dir = site.data_dir();
     let told = tool(&["repair", dir.to_str().expect("text"), "--shard", "1"]);

@@ -19,10 +19,10 @@ use crate::wire::{Reply, Wire, encode};
 const ACCOUNTS: u64 = 5;
 
 /// Longer than any test, shorter than the most that is allowed.
-const LONG_TTL_MS: u64 = 2_000_000_000;
+pub const LONG_TTL_MS: u64 = 2_000_000_000;
 
 /// Holds of one account, as configured by default.
-const HOLDS_MAX: usize = 1024;
+pub const HOLDS_MAX: usize = 1024;
 
 /// As much of a trail as one HISTORY shows, oldest first.
 const OLDEST: HistoryQuery = HistoryQuery {
@@ -189,10 +189,7 @@ impl Steady {
             assert_eq!(words_without_times(reply), expected, "{order:?}");
             return;
         }
-        let outcome = self.model.execute(&order.command(), 0);
-        let mut expected = Vec::new();
-        Encoder::new(&mut expected, Proto::Resp2).outcome(&outcome, None);
-        assert_eq!(without_times(reply), without_times(&Reply(expected)), "{order:?}");
+        assert_eq!(without_times(reply), answer(&mut self.model, order), "{order:?}");
     }
 }
 
@@ -205,6 +202,11 @@ impl Order {
 
     /// As the server takes it.
     pub fn bytes(&self) -> Vec<u8> {
+        encode(&self.words().iter().map(String::as_bytes).collect::<Vec<_>>())
+    }
+
+    /// Verb, account and the rest.
+    pub fn words(&self) -> Vec<String> {
         let (verb, options) = match self.op {
             Op::Grant { amount } => ("CREDIT.GRANT", vec![amount.to_string()]),
             Op::Debit { amount } => ("CREDIT.DEBIT", vec![amount.to_string()]),
@@ -218,18 +220,19 @@ impl Order {
             Op::Refund { amount: Some(amount) } => {
                 ("CREDIT.REFUND", vec![self.of.clone(), "AMOUNT".to_owned(), amount.to_string()])
             }
+            Op::Balance => ("CREDIT.BALANCE", vec![]),
             Op::Tx => ("CREDIT.TX", vec![]),
             Op::Audit => ("CREDIT.AUDIT", vec![]),
             Op::History(HistoryQuery { count, newest_first, .. }) => {
                 let order = if newest_first { vec!["REV".to_owned()] } else { vec![] };
                 ("CREDIT.HISTORY", [order, vec!["COUNT".to_owned(), count.to_string()]].concat())
             }
-            Op::Balance | Op::Holds | Op::BalanceAt { .. } => unreachable!("clients do not invent these"),
+            Op::Holds | Op::BalanceAt { .. } => unreachable!("clients do not invent these"),
         };
-        let mut words = vec![verb.as_bytes(), self.account.as_bytes()];
-        words.extend(self.op.has_tx().then_some(self.tx.as_bytes()));
-        words.extend(options.iter().map(|option| option.as_bytes()));
-        encode(&words)
+        let mut words = vec![verb.to_owned(), self.account.clone()];
+        words.extend(self.op.has_tx().then(|| self.tx.clone()));
+        words.extend(options);
+        words
     }
 
     /// Asks until the server does not refuse.
@@ -242,6 +245,13 @@ impl Order {
             }
         }
     }
+}
+
+/// What the model replies, without times.
+pub fn answer(model: &mut Model, order: &Order) -> String {
+    let mut bytes = Vec::new();
+    Encoder::new(&mut bytes, Proto::Resp2).outcome(&model.execute(&order.command(), 0), None);
+    without_times(&Reply(bytes))
 }
 
 /// The reply with every time as `:0`: the model has no clock.

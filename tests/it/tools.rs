@@ -214,6 +214,33 @@ fn an_export_has_the_trail_of_the_accounts_that_were_asked_for() {
 }
 
 #[test]
+fn closed_segments_are_archived_beside_a_server_and_proved_there() {
+    let site = Site::new();
+    (0..2).for_each(|_| assert_eq!(loaded(&site).terminate(), Some(0)));
+    let server = loaded(&site);
+    let (data, dest) = (site.data_dir(), site.path("archive"));
+    let words = ["archive", data.to_str().expect("text"), dest.to_str().expect("text"), "--before", "2100-01-01"];
+    for copied in [segments(&site, 0).len() - 1, 0] {
+        let told = tool(&words);
+        assert_eq!(told.code, Some(0), "{}", told.err);
+        assert!(told.out.starts_with(&format!("shard 0: {copied} segments copied, all below lsn ")), "{}", told.out);
+        assert!(told.err.contains("a server runs here: nothing is removed"), "{}", told.err);
+    }
+    assert_eq!(server.terminate(), Some(0));
+    let told = tool(&words);
+    assert!(told.code == Some(0) && told.out.contains(" 0 removed, "), "no start could do without: {}", told.out);
+    let told = tool(&["verify", words[2]]);
+    assert_eq!(told.code, Some(0), "{}", told.out);
+    let archived =
+        image(&dest).into_iter().find(|(path, _)| path.ends_with(segments(&site, 0)[0].file_name().expect("a name")));
+    let (path, mut bytes) = archived.expect("archived");
+    bytes[20] ^= 1;
+    fs::write(&path, bytes).expect("another file");
+    let told = tool(&words);
+    assert!(told.code == Some(65) && told.err.contains("FINDING archive: "), "{}", told.err);
+}
+
+#[test]
 fn wrong_words_are_usage_and_say_what_is_wrong() {
     let site = Site::new();
     let nowhere = site.path("nowhere");
@@ -236,7 +263,7 @@ fn wrong_words_are_usage_and_say_what_is_wrong() {
         assert_eq!(told.code, Some(64), "{words:?}: {}", told.err);
         assert!(told.err.contains(saying), "{words:?}: {}", told.err);
     }
-    for tool_name in ["verify", "inspect", "export", "head", "backup", "restore", "repair"] {
+    for tool_name in ["verify", "inspect", "export", "head", "backup", "restore", "repair", "archive"] {
         let told = tool(&[tool_name, "--help"]);
         assert_eq!(told.code, Some(0));
         let page = if tool_name == "restore" { "backup" } else { tool_name };

@@ -91,14 +91,9 @@ impl<D: Draft> SnapshotWriter<D> {
         self.draft.abandon();
     }
 
-    /// Bytes so far.
-    pub fn len(&self) -> u64 {
+    /// Length of the file so far, in bytes.
+    pub fn written(&self) -> u64 {
         self.offset + self.filled as u64
-    }
-
-    /// Never: there is always a first page.
-    pub fn is_empty(&self) -> bool {
-        false
     }
 
     fn frame(&mut self, section: u8, count: u32, body: &[u8]) -> Result<(), JournalError> {

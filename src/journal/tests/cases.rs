@@ -174,6 +174,16 @@ fn case_4_damage_that_the_super_proves_is_refused() {
     }
 }
 
+/// Found by fuzzing: the newest blocks changed places, and were cut off as a torn tail.
+#[test]
+fn case_4_damage_that_a_misplaced_block_proves_is_refused() {
+    let (disk, _) = written(4);
+    let newest = disk.contents(&first_segment(), PAGE_LEN + 4 * 4096, PAGE);
+    disk.patch(&first_segment(), PAGE_LEN + 2 * 4096, &[0; 3 * PAGE]);
+    disk.patch(&first_segment(), PAGE_LEN + 5 * 4096, &newest);
+    check_refused(&disk, Case::Damaged, &["a later block says", "lost lsn 8192..16384"]);
+}
+
 #[test]
 fn case_4_damage_in_a_closed_segment_is_refused() {
     let (disk, names) = three_segments();

@@ -88,7 +88,7 @@ impl Model {
     fn save(&mut self, opened: &mut Opened<SimStorage>, count: u64) -> Result<(), JournalError> {
         pump(opened)?;
         let serial = &mut self.serial;
-        let begin = save(opened, &mut self.history, |opened, history| {
+        let begin = save(opened, ID, &mut self.history, |opened, history| {
             for _ in 0..count {
                 *serial += 1;
                 let bytes = record(64, *serial);
@@ -189,7 +189,7 @@ fn every_change_can_be_the_last() {
 
 fn fixed_life(model: &mut Model) -> Result<(), JournalError> {
     let (mut opened, _) = open(model.disk.storage(), &model.options)?;
-    for serial in 0..6 {
+    for serial in 0..8 {
         for i in 0..if serial % 2 == 0 { 250 } else { 1 } {
             let bytes = record(4096, serial * 1_000 + i);
             model.history.push((put(&mut opened.log, &bytes), bytes));

@@ -72,6 +72,30 @@ fn a_log_over_several_segments_is_read_back() {
 }
 
 #[test]
+fn a_snapshot_stands_for_segments_that_are_gone() {
+    let parent = tempfile::tempdir().expect("a directory");
+    let path = parent.path().join("data");
+    let (dir, mut opened, _) = start(&path).expect("a new log");
+    let mut history = fill(&mut opened);
+    let begin = save(&mut opened, dir.manifest().log_id(0), &mut history, |_, _| Ok(())).expect("saved");
+    assert_eq!(trim(&mut opened, begin).expect("trimmed"), 3);
+    drop((opened, dir));
+    let shard = path.join("shard-000");
+    fs::write(shard.join("snapshot.tmp"), b"unfinished").expect("written");
+    let (dir, opened, seen) = start(&path).expect("starts");
+    let used = opened.recovered.snapshot.expect("used");
+    assert_eq!((used.begin, opened.recovered.records, seen.len()), (begin, 0, history.len()));
+    assert!(seen == history && !shard.join("snapshot.tmp").exists());
+    drop((opened, dir));
+
+    let name = super::super::storage::snapshot_name(used.end);
+    patch(&shard.join(&name), 5_000, b"flipped");
+    let error = start(&path).err().expect("nothing to start from");
+    assert_eq!(error.exit_code(), 65);
+    assert!(error.to_string().contains("no snapshot is whole") && shard.join(&name).exists(), "{error}");
+}
+
+#[test]
 fn a_flipped_byte_in_the_middle_refuses_and_a_cut_tail_starts() {
     let parent = tempfile::tempdir().expect("a directory");
     let path = parent.path().join("data");

@@ -23,7 +23,7 @@ impl Life {
         let mut life = Self { disk, opened, history, begins: [0; 2] };
         for i in 0..2 {
             (0..4).for_each(|_| life.put(250, 4096));
-            life.begins[i] = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+            life.begins[i] = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
         }
         life.put(3, 64);
         life
@@ -66,6 +66,11 @@ fn names(disk: &SimDisk, end: &str) -> Vec<String> {
     disk.file_names().into_iter().filter(|name| name.ends_with(end) && !name.contains('/')).collect()
 }
 
+/// Where the segments begin, in order.
+fn bases(disk: &SimDisk) -> Vec<Lsn> {
+    names(disk, ".wal").iter().map(|name| SegmentName::parse(name).expect("a segment").base).collect()
+}
+
 #[test]
 fn a_start_reads_the_newest_snapshot_and_the_log_behind_it() {
     let mut life = Life::new();
@@ -81,7 +86,7 @@ fn a_start_reads_the_newest_snapshot_and_the_log_behind_it() {
     }
     let found = life.restart();
     assert_eq!((found.records, found.next_lsn), (3, used.begin + 4096), "an idle start leaves nothing");
-    life.begins[0] = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    life.begins[0] = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     assert_eq!(life.snapshots()[0], snapshots[1], "the oldest of three is gone");
     assert_eq!(life.restart().records, 0);
 }
@@ -150,13 +155,19 @@ fn what_the_log_let_go_of_is_removed_at_the_next_start() {
     life.restart();
     assert!(!names(&life.disk, ".wal").contains(&gone[1].to_string()), "the rest of an interrupted trim");
     assert_eq!(names(&life.disk, ".wal").len(), kept, "one less, one new");
-    assert_eq!(life.opened.reader().oldest_lsn(), names_base(&life.disk));
-    life.disk.patch("super.0", 20, b"xxxx");
-    life.restart();
+    assert_eq!(life.opened.reader().oldest_lsn(), bases(&life.disk)[0]);
 }
 
-fn names_base(disk: &SimDisk) -> Lsn {
-    names(disk, ".wal").iter().filter_map(|name| SegmentName::parse(name)).map(|name| name.base).min().expect("some")
+#[test]
+fn either_super_will_do_after_a_snapshot_and_after_a_trim() {
+    for (which, trims) in [("super.0", false), ("super.1", false), ("super.0", true), ("super.1", true)] {
+        let mut life = Life::new();
+        if trims {
+            trim(&mut life.opened, life.begins[0]).expect("trimmed");
+        }
+        life.disk.patch(which, 20, b"xxxxxxxx");
+        assert!(life.restart().snapshot.is_some(), "{which} is bad");
+    }
 }
 
 #[test]
@@ -172,7 +183,7 @@ fn a_missing_segment_before_the_snapshot_is_a_hole() {
 fn case_7_a_snapshot_that_is_newer_than_the_log_is_refused() {
     let mut life = Life::new();
     let old = life.disk.copy();
-    life.begins[0] = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    life.begins[0] = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     let newest = life.snapshots().pop().expect("some");
     let len = life.disk.len(&newest) as usize;
     old.put(&newest, &life.disk.contents(&newest, 0, len));
@@ -184,7 +195,7 @@ fn case_7_a_snapshot_that_is_newer_than_the_log_is_refused() {
 fn case_7_a_log_that_ends_before_the_snapshot_begins_is_refused() {
     // Nothing was appended since the snapshot was begun, so no block stands behind its begin.
     let mut life = Life::new();
-    save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     life.disk.kill();
     let last = names(&life.disk, ".wal").pop().expect("some");
     let name = SegmentName::parse(&last).expect("a segment");
@@ -251,7 +262,10 @@ fn what_the_sink_does_not_take_is_a_bad_snapshot_and_what_contradicts_it_is_not(
     let copy = life.disk.copy();
     let mut fresh = 0;
     let mut sink = |entry: Entry<'_>| match entry {
-        Entry::Fresh => Ok(fresh += 1),
+        Entry::Fresh => {
+            fresh += 1;
+            Ok(())
+        }
         Entry::Part { section: snapshot::FOOTER, .. } => Err("balance below zero".to_owned()),
         _ => Ok(()),
     };
@@ -271,7 +285,7 @@ fn what_the_sink_does_not_take_is_a_bad_snapshot_and_what_contradicts_it_is_not(
 #[test]
 fn a_segment_that_waits_to_be_cut_is_cut_by_the_next_start() {
     let mut life = Life::new();
-    save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("saved");
+    save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("saved");
     life.disk.kill();
     let last = names(&life.disk, ".wal").pop().expect("some");
     for count in 1.. {
@@ -291,8 +305,7 @@ fn a_segment_that_waits_to_be_cut_is_cut_by_the_next_start() {
 #[test]
 fn a_log_is_cut_where_nothing_is_needed_and_nothing_is_too_young() {
     let life = Life::new();
-    let bases: Vec<Lsn> =
-        names(&life.disk, ".wal").iter().filter_map(|name| SegmentName::parse(name)).map(|name| name.base).collect();
+    let bases = bases(&life.disk);
     let point = |floor, before_ms| life.opened.reader().trim_point(floor, before_ms).expect("read");
     // The first segment was made at 1,000 ms, the others at 2,000.
     assert_eq!(point(Lsn::MAX, 999), 0);
@@ -310,7 +323,7 @@ fn small() -> (SimDisk, String, Vec<u8>) {
         history.push((put(&mut opened.log, &bytes), bytes));
     }
     pump(&mut opened).expect("committed");
-    save(&mut opened, &mut history, |_, _| Ok(())).expect("saved");
+    save(&mut opened, ID, &mut history, |_, _| Ok(())).expect("saved");
     disk.kill();
     let name = names(&disk, ".snap").pop().expect("saved");
     let bytes = disk.contents(&name, 0, disk.len(&name) as usize);
@@ -379,7 +392,7 @@ fn frames_of_any_length_are_read_back() {
         writer.part(1 + (i / 4) as u8, 2, &vec![i as u8 + 1; len]).expect("added");
     }
     writer.finish(SnapshotEnd { end: 77, now_ms: 5, needed: 3 }, &[9; 5_000]).expect("finished");
-    let len = writer.len();
+    let len = writer.written();
     assert_eq!(draft.snapshots().expect("listed"), [], "not before it is published");
     writer.publish().expect("published");
     assert_eq!(draft.snapshots().expect("listed"), [SnapshotFile { end: 77, len }]);
@@ -394,14 +407,14 @@ fn a_failed_snapshot_leaves_the_log_and_the_older_ones_alone() {
     let mut life = Life::new();
     let snapshots = life.snapshots();
     life.disk.fail_syncs(1);
-    let error = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect_err("EIO");
+    let error = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect_err("EIO");
     assert!(error.to_string().contains("snapshot.tmp"), "{error}");
     life.disk.set_full(true);
-    let error = save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect_err("full");
+    let error = save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect_err("full");
     assert!(matches!(error, JournalError::Full { .. }), "{error}");
     life.disk.set_full(false);
     assert_eq!(life.snapshots(), snapshots);
     life.put(1, 64);
-    save(&mut life.opened, &mut life.history, |_, _| Ok(())).expect("the next one");
+    save(&mut life.opened, ID, &mut life.history, |_, _| Ok(())).expect("the next one");
     assert_eq!(life.restart().records, 0);
 }

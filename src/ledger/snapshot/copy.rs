@@ -12,7 +12,8 @@ const STEP_ITEMS: u64 = 512;
 #[derive(Debug)]
 pub struct Copying {
     begin: Lsn,
-    table: usize,
+    /// The next table; `None`: the sizes come first.
+    table: Option<usize>,
     account: u32,
     /// How many there were at the begin; later ones the log opens again.
     accounts: u32,
@@ -40,7 +41,7 @@ impl Ledger {
     /// Begins a copy. `begin`: a position at which a block ends that is durable. Every record below it is applied.
     pub fn copying(&self, begin: Lsn) -> Copying {
         let accounts = self.accounts.len();
-        Copying { begin, table: 0, account: 0, accounts, holds: 0, transactions: 0, needed: begin }
+        Copying { begin, table: None, account: 0, accounts, holds: 0, transactions: 0, needed: begin }
     }
 
     /// Appends a step to `out`: a table of the index (390 KB at most), or some hundred accounts with their holds.
@@ -50,8 +51,14 @@ impl Ledger {
 
     /// As [`Ledger::copy`], with steps of so many accounts and holds.
     pub(in crate::ledger) fn copy_some(&self, copying: &mut Copying, items: u64, out: &mut Vec<u8>) -> Copied {
-        if copying.table < self.index.tables() {
-            let count = self.copy_table(copying, out);
+        let Some(table) = copying.table else {
+            put(&[self.index.len() as u64], out);
+            copying.table = Some(0);
+            return Copied::Items { section: Section::Sizes, count: 1 };
+        };
+        if table < self.index.tables() {
+            let count = self.copy_table(table, copying, out);
+            copying.table = Some(table + 1);
             return Copied::Items { section: Section::Transactions, count };
         }
         let first = copying.account;
@@ -78,14 +85,13 @@ impl Ledger {
         copying.needed.min(self.retention.needed())
     }
 
-    fn copy_table(&self, copying: &mut Copying, out: &mut Vec<u8>) -> u32 {
+    fn copy_table(&self, table: usize, copying: &mut Copying, out: &mut Vec<u8>) -> u32 {
         let mut count = 0;
-        for (key, lsn) in self.index.recorded(copying.table).filter(|(_, lsn)| *lsn < copying.begin) {
+        for (key, lsn) in self.index.recorded(table).filter(|(_, lsn)| *lsn < copying.begin) {
             put_transaction(key, lsn, out);
             count += 1;
             copying.needed = copying.needed.min(lsn);
         }
-        copying.table += 1;
         copying.transactions += u64::from(count);
         count
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   log   ----B----------------------------------E-------> end        B begin, E end of the copy
-//!   copy      table, table, .. accounts, accounts, footer            a step between two turns of commands
+//!   copy      sizes, table, table, .. accounts, accounts, footer     a step between two turns of commands
 //!   start     items of the copy, then every record from B on
 //! ```
 //! The copy is fuzzy: each item is as it was when its step came. It is right all the same, because replay makes good
@@ -27,9 +27,11 @@ pub use restore::Restore;
 /// Version of what the parts of a snapshot hold.
 pub const CONTENT: u16 = 1;
 
-/// What a part of a snapshot holds. Parts come in this order; the footer is one part, the others any number.
+/// What a part of a snapshot holds. Parts come in this order; sizes and footer are one part each, the others any number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
+    /// For how many ids to make room: loaded into an index that grows, ids in the order of its hashes crowd each other.
+    Sizes = 0,
     /// What ids answer that are no active holds.
     Transactions = 1,
     /// Accounts with their holds.
@@ -41,7 +43,9 @@ pub enum Section {
 impl Section {
     /// The section of a number in a file.
     pub fn of(number: u8) -> Option<Self> {
-        [Self::Transactions, Self::Accounts, Self::Footer].into_iter().find(|section| *section as u8 == number)
+        [Self::Sizes, Self::Transactions, Self::Accounts, Self::Footer]
+            .into_iter()
+            .find(|section| *section as u8 == number)
     }
 }
 

@@ -16,8 +16,8 @@ use crate::ledger::{Ledger, Limits, Seeds, Sought, codec};
 #[derive(Debug)]
 pub struct Restore {
     ledger: Ledger,
-    /// What comes next, or has come.
-    section: Section,
+    /// What came last.
+    section: Option<Section>,
     /// Items taken: transactions, accounts, holds.
     transactions: u64,
     accounts: u64,
@@ -37,7 +37,7 @@ const TOGETHER: usize = 32;
 impl Restore {
     /// Starts from nothing.
     pub fn new(limits: Limits, seeds: Seeds) -> Self {
-        let (section, ledger) = (Section::Transactions, Ledger::new(limits, seeds));
+        let (section, ledger) = (None, Ledger::new(limits, seeds));
         let (ahead, near) = (Vec::new(), Vec::new());
         Self { ledger, section, transactions: 0, accounts: 0, holds: 0, end: NO_LSN, block_ms: None, ahead, near }
     }
@@ -47,10 +47,18 @@ impl Restore {
     /// # Errors
     /// [`PartError`] if it cannot be the next part of a snapshot of this version; then only a new [`Restore`] will do.
     pub fn part(&mut self, section: u8, count: u32, bytes: &[u8]) -> Result<(), PartError> {
-        let known = Section::of(section).filter(|known| *known >= self.section && self.end == NO_LSN);
-        self.section = known.ok_or(PartError::Section { found: section })?;
+        let is_next = |next: &Section| match self.section {
+            None => *next == Section::Sizes,
+            Some(last) => *next >= last.max(Section::Transactions) && last != Section::Footer,
+        };
+        let next = Section::of(section).filter(is_next).ok_or(PartError::Section { found: section })?;
+        self.section = Some(next);
         let mut items = Items(bytes);
-        match self.section {
+        match next {
+            Section::Sizes => {
+                let [transactions] = items.words().ok_or(PartError::Length { section })?;
+                self.ledger.index.make_room(transactions);
+            }
             Section::Transactions => self.take_transactions(count, &mut items)?,
             Section::Accounts => (0..count).try_for_each(|_| self.take_account(&mut items))?,
             Section::Footer => self.take_footer(&mut items)?,
@@ -153,7 +161,7 @@ impl Restore {
             let place = (expires_at_ms, seq);
             check(std::mem::replace(&mut before, place) < place, "holds stand by deadline, then age")?;
             check(seq <= account.seq && opened_lsn <= last_lsn, "a hold is as old as its account")?;
-            held = held.checked_add(amount).unwrap_or(u64::MAX);
+            held = held.saturating_add(amount);
             let opening = Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved };
             let slot = self.ledger.holds.insert(number, &mut seldom.holds, &opening);
             self.ledger.index.hold(TxKey::new(self.ledger.seeds.index_key, id, tx), slot);

@@ -26,7 +26,7 @@ enum Step {
     Copy {
         back: usize,
     },
-    CopyStep {
+    Advance {
         items: u64,
     },
     /// Restores from a copy that was finished, and goes on from there.
@@ -95,7 +95,7 @@ impl Teller {
                 let copy = Copy { begin, needed: begin, parts: Vec::new() };
                 self.copying = Some((self.desk.ledger.copying(begin), copy));
             }
-            Step::CopyStep { items } => self.copy_step(items),
+            Step::Advance { items } => self.copy_step(items),
             Step::Restart { back } => {
                 self.copying = None;
                 let copy = self.copies.iter().rev().nth(back);
@@ -172,7 +172,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => prop_oneof![9 => 0..25u64, 1 => 25..400u64].prop_map(Step::Tick),
         1 => Just(Step::Wake),
         3 => (0..4usize).prop_map(|back| Step::Copy { back }),
-        3 => (1..4u64).prop_map(|items| Step::CopyStep { items }),
+        3 => (1..4u64).prop_map(|items| Step::Advance { items }),
         1 => (0..3usize).prop_map(|back| Step::Restart { back }),
     ]
 }
@@ -200,7 +200,7 @@ fn crowded_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => many.prop_map(Step::Crowd),
         1 => (0..300usize).prop_map(|back| Step::Copy { back }),
-        4 => Just(Step::CopyStep { items: 4_000 }),
+        4 => Just(Step::Advance { items: 4_000 }),
         1 => Just(Step::Tick(9)),
     ]
 }
@@ -217,7 +217,7 @@ proptest! {
             teller.tell(step);
         }
         while teller.copying.is_some() {
-            teller.tell(Step::CopyStep { items: 4_000 });
+            teller.tell(Step::Advance { items: 4_000 });
         }
         teller.tell(Step::Crowd(500));
         teller.check();
@@ -234,7 +234,7 @@ impl Teller {
     fn copy(&mut self) -> &Copy {
         self.tell(Step::Copy { back: 0 });
         while self.copying.is_some() {
-            self.tell(Step::CopyStep { items: 1 });
+            self.tell(Step::Advance { items: 1 });
         }
         self.copies.last().expect("it is finished")
     }
@@ -332,7 +332,7 @@ fn load_with<'a>(parts: &[(u8, u32, &'a [u8])], at: usize, part: (u8, u32, &'a [
 fn what_is_no_snapshot_is_refused_and_nothing_panics() {
     let copy = small_copy();
     let parts: Vec<_> = copy.parts.iter().map(|(section, count, bytes)| (*section as u8, *count, &bytes[..])).collect();
-    assert!(parts.len() == 4 && load(parts.iter().copied()));
+    assert!(parts.len() == 5 && load(parts.iter().copied()));
     for (at, &(section, count, bytes)) in parts.iter().enumerate() {
         for len in 0..bytes.len() {
             assert!(!load_with(&parts, at, (section, count, &bytes[..len])), "part {at} cut at {len}");

@@ -32,6 +32,9 @@ fn read_any(line: &[u8]) -> Number {
     let mut value = 0_u64;
     let mut at = start;
     while let Some(digit) = line.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9) {
+        if at > start && line[start] == b'0' {
+            return Number::Bad;
+        }
         if at - start == DIGITS_MAX {
             return Number::TooLong;
         }
@@ -39,7 +42,7 @@ fn read_any(line: &[u8]) -> Number {
         at += 1;
     }
     let digits = &line[start..at];
-    let canonical = !digits.is_empty() && (digits[0] != b'0' || (digits.len() == 1 && !negative));
+    let canonical = !digits.is_empty() && !(digits[0] == b'0' && negative);
     match (line.get(at), line.get(at + 1)) {
         (None, _) if canonical || digits.is_empty() => Number::Partial,
         (Some(b'\r'), None) if canonical => Number::Partial,
@@ -81,6 +84,8 @@ mod tests {
             ("1\rx", Number::Bad),
             ("x", Number::Bad),
             ("111111111111111111111", Number::TooLong),
+            // Found by fuzzing: cut after the second digit it was another error than whole.
+            ("000000000000000000000", Number::Bad),
         ] {
             assert_eq!(read(line.as_bytes()), expected, "{line:?}");
         }

@@ -140,7 +140,7 @@ fn step(work: Work, file: &mut Option<SnapshotWriter<FileDraft>>, draft: &FileDr
         }
         Work::Publish { trim } => {
             let writer = file.take().expect("named once");
-            let bytes = writer.len();
+            let bytes = writer.written();
             writer.publish()?;
             Saved::Published { bytes, trim_below: trim.and_then(|trim| trim.point()) }
         }
