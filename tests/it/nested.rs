@@ -78,6 +78,41 @@ fn kill_at(call: &str, nth: u32) -> [String; 7] {
 }
 
 #[test]
+fn a_save_killed_at_any_of_its_steps_leaves_what_was_there() {
+    if !has_strace() {
+        return;
+    }
+    let site = Site::new();
+    let server = site.start(&FLAGS);
+    grant(&server, 0, 100);
+    server.connect().expect("SAVE", "+OK");
+    server.kill9();
+    let draft = site.data_dir().join("shard-000/snapshot.tmp");
+    let (mut granted, mut killed) = (100, 0);
+    for call in ["openat", "pwrite64", "fdatasync", "rename"] {
+        for nth in 1.. {
+            let mut strace = kill_at(call, nth).to_vec();
+            strace.splice(1..1, ["-P".to_owned(), draft.to_str().expect("text").to_owned()]);
+            let strace: Vec<_> = strace.iter().map(String::as_str).collect();
+            let server = site.begin(&strace, &FLAGS).ready().unwrap_or_else(|(status, log)| panic!("{status}\n{log}"));
+            grant(&server, granted, 1);
+            granted += 1;
+            let mut wire = server.connect();
+            assert_eq!(balance(&mut wire), granted, "{call} {nth}");
+            wire.send(&request("SAVE"));
+            if let Some(saved) = wire.next() {
+                assert_eq!(saved.line(), "+OK", "{call} {nth}");
+                break;
+            }
+            killed += 1;
+        }
+    }
+    assert!(killed >= 4, "a save has more than {killed} steps");
+    let server = site.start(&FLAGS);
+    assert_eq!(balance(&mut server.connect()), granted);
+}
+
+#[test]
 fn three_kills_in_a_row_while_the_log_is_read_change_nothing() {
     if !has_strace() {
         return;
