@@ -56,7 +56,8 @@ impl Ledger {
             copying.table = Some(0);
             return Copied::Items { section: Section::Sizes, count: 1 };
         };
-        if table < self.index.tables() {
+        // Tables that split off once accounts are copied hold nothing that was not copied from the table they were part of.
+        if copying.account == 0 && table < self.index.tables() {
             let count = self.copy_table(table, copying, out);
             copying.table = Some(table + 1);
             return Copied::Items { section: Section::Transactions, count };

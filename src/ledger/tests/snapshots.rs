@@ -241,6 +241,19 @@ impl Teller {
 }
 
 #[test]
+fn tables_that_split_while_accounts_are_copied_are_not_copied_again() {
+    let limits = Limits { accounts_max: u32::MAX, tx_index_bytes_max: u64::MAX, ..LIMITS };
+    let mut teller = Teller::new(limits, 100);
+    teller.tell(Step::Crowd(12_000));
+    teller.tell(Step::Copy { back: 2 });
+    while teller.copying.is_some() {
+        teller.tell(Step::Advance { items: 1_000 });
+        teller.tell(Step::Crowd(3_000));
+    }
+    teller.check();
+}
+
+#[test]
 fn a_snapshot_tells_what_the_log_is_needed_for() {
     let mut teller = Teller::new(Limits { tx_retention_ms: 1_000, ..LIMITS }, 1);
     teller.run(0, 0, Op::Grant { amount: 50 });
