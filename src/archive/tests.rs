@@ -46,8 +46,10 @@ impl Author {
         };
         let storage = dir.storage(0).expect("there");
         let mut opened = recover(storage, &options, &mut |_| Ok(()), &mut |_, _| {}).expect("opened");
-        opened.log.mark(BlockKind::Fence, 1_000);
-        Self { opened, accounts: BTreeMap::new(), now_ms: 1_000, _dir: dir }
+        // Shard time does not go back from one life to the next.
+        let now_ms = opened.recovered.last_now_ms.max(1_000);
+        opened.log.mark(BlockKind::Fence, now_ms);
+        Self { opened, accounts: BTreeMap::new(), now_ms, _dir: dir }
     }
 
     /// Writes an entry and gives its place.

@@ -254,7 +254,7 @@ impl Home {
 
     fn job(&mut self, place: usize, task: Task) -> Job {
         self.sent_at_ms = self.now_ms;
-        self.post.begun(self.now_ms);
+        self.post.begun();
         Job { place, committer: self.committer.take().expect("the caller saw it here"), task }
     }
 

@@ -10,47 +10,59 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// How long a disk may take (journal.md 7).
-const DEAD_AFTER_MS: u64 = 30_000;
-
 /// How often it is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Where a shard writes since when its committer is away: clones are the same.
+/// At how many looks in a row a commit may be the same one (journal.md 7: half a minute). Looks are counted, not
+/// time: who was stopped and goes on, or slept with his machine, has not waited for a disk.
+const LOOKS_MAX: u64 = 60;
+
+/// Where a shard writes that its committer goes away, and that it is back: clones are the same.
 #[derive(Clone, Default)]
 pub(super) struct Post {
-    /// Unix milliseconds of the shard clock; 0: it is not away.
-    since_ms: Arc<AtomicU64>,
+    /// Odd while it is away.
+    moves: Arc<AtomicU64>,
 }
 
 impl Post {
-    pub(super) fn begun(&self, now_ms: u64) {
-        self.since_ms.store(now_ms, Ordering::Relaxed);
+    pub(super) fn begun(&self) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn over(&self) {
-        self.since_ms.store(0, Ordering::Relaxed);
+        self.moves.fetch_add(1, Ordering::Relaxed);
     }
+}
 
-    /// For how many milliseconds it has been away, if that is too long.
-    fn overdue(&self, now_ms: u64) -> Option<u64> {
-        let since_ms = self.since_ms.load(Ordering::Relaxed);
-        let away_ms = now_ms.saturating_sub(since_ms);
-        (since_ms > 0 && away_ms > DEAD_AFTER_MS).then_some(away_ms)
+/// A post, and how often the same commit was seen there.
+struct Watched {
+    shard: u16,
+    post: Post,
+    moves: u64,
+    looks: u64,
+}
+
+impl Watched {
+    /// Whether the disk has not answered for too long.
+    fn look(&mut self) -> bool {
+        let moves = self.post.moves.load(Ordering::Relaxed);
+        let is_same = moves % 2 == 1 && moves == self.moves;
+        self.looks = if is_same { self.looks + 1 } else { 0 };
+        self.moves = moves;
+        self.looks >= LOOKS_MAX
     }
 }
 
 /// Starts to look at the posts of all shards, by their numbers, until the server has ended.
 pub(super) fn start(posts: Vec<(u16, Post)>, shared: Weak<Shared>) -> io::Result<()> {
+    let watched = posts.into_iter().map(|(shard, post)| Watched { shard, post, moves: 0, looks: 0 });
+    let mut watched: Vec<_> = watched.collect();
     let look = move || {
-        while let Some(shared) = shared.upgrade() {
-            for (shard, post) in &posts {
-                if let Some(away_ms) = post.overdue(shared.now_ms()) {
-                    fatal::stuck(*shard, away_ms);
-                }
+        while shared.strong_count() > 0 {
+            if let Some(stuck) = watched.iter_mut().find_map(|watched| watched.look().then_some(watched.shard)) {
+                fatal::stuck(stuck, LOOKS_MAX * LOOK_EVERY.as_millis() as u64);
             }
-            drop(shared);
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::park_timeout(LOOK_EVERY);
         }
     };
     std::thread::Builder::new().name("watch".to_owned()).spawn(look).map(drop)
@@ -61,14 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_overdue_after_thirty_seconds_and_never_when_it_is_over() {
-        let (post, begun_ms) = (Post::default(), 1_790_000_000_000);
-        assert_eq!(post.overdue(begun_ms), None, "nothing has begun");
-        post.clone().begun(begun_ms);
-        for (after_ms, overdue) in [(0, None), (30_000, None), (30_001, Some(30_001)), (90_000, Some(90_000))] {
-            assert_eq!(post.overdue(begun_ms + after_ms), overdue, "after {after_ms} ms");
+    fn a_commit_that_is_seen_for_half_a_minute_is_stuck_and_many_short_ones_are_not() {
+        let post = Post::default();
+        let mut watched = Watched { shard: 0, post: post.clone(), moves: 0, looks: 0 };
+        for _ in 0..2 * LOOKS_MAX {
+            post.begun();
+            assert!(!watched.look(), "another one every time");
+            post.over();
         }
+        assert!((0..2 * LOOKS_MAX).all(|_| !watched.look()), "none is under way");
+        post.begun();
+        assert_eq!((0..2 * LOOKS_MAX).take_while(|_| !watched.look()).count() as u64, LOOKS_MAX);
         post.over();
-        assert_eq!(post.overdue(begun_ms + 90_000), None);
+        assert!(!watched.look());
     }
 }

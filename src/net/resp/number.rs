@@ -42,7 +42,7 @@ fn read_any(line: &[u8]) -> Number {
         at += 1;
     }
     let digits = &line[start..at];
-    let canonical = !digits.is_empty() && !(digits[0] == b'0' && negative);
+    let canonical = !(digits.is_empty() || digits[0] == b'0' && negative);
     match (line.get(at), line.get(at + 1)) {
         (None, _) if canonical || digits.is_empty() => Number::Partial,
         (Some(b'\r'), None) if canonical => Number::Partial,
