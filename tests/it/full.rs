@@ -5,14 +5,14 @@
 //! ```
 //! What was acknowledged is there, at every step and after a kill -9 at the end.
 
-use std::time::{Duration, Instant};
+use creditd::clock::{Clock, SystemClock};
 
 use crate::mount::Mount;
 use crate::server::{Server, Site};
 use crate::wire::{Wire, info, request};
 
 /// A change of state that takes longer will not come. The server looks every 500 ms.
-const WITHIN: Duration = Duration::from_secs(30);
+const WITHIN_NS: u64 = 30_000_000_000;
 
 /// Where clients read what they are refused.
 const FULL: &str =
@@ -25,13 +25,13 @@ fn start(site: &Site, mount: &Mount) -> Server {
 
 /// Asks until `is_so` says yes.
 fn until(wire: &mut Wire, line: &str, is_so: impl Fn(&str) -> bool) -> String {
-    let started = Instant::now();
+    let ends_at_ns = SystemClock.boot_ns() + WITHIN_NS;
     loop {
         let reply = wire.ask(line).line();
         if is_so(&reply) {
             return reply;
         }
-        assert!(started.elapsed() < WITHIN, "{line} still says {reply}");
+        assert!(SystemClock.boot_ns() < ends_at_ns, "{line} still says {reply}");
     }
 }
 

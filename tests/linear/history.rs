@@ -23,16 +23,19 @@ pub struct Call {
     pub told: Option<(u64, Reply)>,
 }
 
+/// The calls that were executed, as bits; and in order those that changed the account.
+type Place = (u128, Vec<usize>);
+
 /// The specification: the naive model, one command after the other; and a memory of what led nowhere, without which
 /// the tester would try every order of calls that change nothing.
 #[derive(Clone)]
 struct Desk<'a> {
     calls: &'a [&'a Call],
     model: Model,
-    /// The calls that were executed, as bits; and in order those that changed the account.
-    been: (u128, Vec<usize>),
+    /// Where it is.
+    been: Place,
     /// Where the search has been. What is left to do depends on that alone, so a second visit ends as the first did.
-    seen: Rc<RefCell<BTreeSet<(u128, Vec<usize>)>>>,
+    seen: Rc<RefCell<BTreeSet<Place>>>,
 }
 
 impl SequentialSpec for Desk<'_> {

@@ -140,7 +140,8 @@ impl World {
     /// The same log, read from an older snapshot or from its start, gives the same state.
     fn recover_otherwise(&mut self, shard: u16, disk: &SimDisk, found: Recovered) -> Recovered {
         disk.kill();
-        (disk.set_full(false), disk.fail_syncs(0));
+        disk.set_full(false);
+        disk.fail_syncs(0);
         let snapshots = disk.storage().snapshots().expect("the names are read");
         let gone = if self.chance.percent(50) { 1 } else { snapshots.len() };
         for snapshot in snapshots.iter().rev().take(gone) {
