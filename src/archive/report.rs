@@ -258,7 +258,8 @@ impl fmt::Display for Finding {
         if let Some(seq) = self.seq {
             write!(f, " entry {seq}")?;
         }
-        writeln!(f, ": {}", self.what)?;
+        let has_place = self.shard.is_some() || self.segment.is_some() || self.account.is_some();
+        writeln!(f, "{} {}", if has_place { ":" } else { "" }, self.what)?;
         if let Some([from, to]) = self.lost {
             writeln!(f, "  lost or in doubt: lsn {from}..{to}")?;
         }

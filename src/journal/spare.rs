@@ -213,6 +213,22 @@ mod tests {
     }
 
     #[test]
+    fn a_reserve_is_a_spare_of_its_own_until_it_is_taken() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let spare = FileSpare::new(paths(dir.path()));
+        assert_eq!(spare.step_reserve(1 << 20).expect("begun"), None);
+        assert!(!spare.take_reserve(), "half a file is none");
+        assert_eq!(spare.step_reserve(1 << 20).expect("made"), Some(1 << 20));
+        assert_eq!(spare.step(2 << 20).expect("begun beside it"), None);
+        assert!(spare.take_reserve() && spare.is_ready() && !spare.has_reserve());
+        assert_eq!(spare.step_reserve(1 << 20).expect("the next one, at the path that is free"), None);
+        let (_, len) = spare.name(&dir.path().join("segment"), &[7; PAGE]).expect("named");
+        assert_eq!((len, std::fs::read_dir(dir.path()).expect("a directory").count()), (1 << 20, 2));
+        assert_eq!(spare.step(1 << 50).expect_err("no disk has a pebibyte").exit_code(), 28);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 2, "nothing is left of it");
+    }
+
+    #[test]
     fn a_file_in_the_way_is_an_error_not_a_segment() {
         let dir = tempfile::tempdir().expect("a directory");
         let spare = FileSpare::new(paths(&dir.path().join("gone")));

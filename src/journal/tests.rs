@@ -3,6 +3,7 @@
 mod cases;
 mod crashes;
 mod files;
+mod full;
 mod snapshots;
 mod surveys;
 

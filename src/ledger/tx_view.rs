@@ -5,13 +5,10 @@ use super::outcome::{TxState, TxView};
 use super::rejection::Verb;
 
 /// What is known of an id. `event` is the entry that decided it or ended its reservation, or the RESERVE of an active
-/// one; `opened` the RESERVE behind an end; `refunded` the sum of refunds of it.
-///
-/// # Panics
-/// If an end comes without its RESERVE.
+/// one; `opened` the RESERVE behind an end, if it is kept; `refunded` the sum of refunds of it.
 pub fn tx_view(event: &Event<'_>, opened: Option<&Event<'_>>, refunded: u64) -> TxView {
     let is_end = matches!(event.change, Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. });
-    let first = if is_end { opened.expect("the caller reads the RESERVE behind an end") } else { event };
+    let first = opened.filter(|_| is_end).unwrap_or(event);
     let (lead, expires_at_ms) = match first.change {
         Change::Reserve { lead: b"", expires_at_ms } => (&b""[..], Some(expires_at_ms)),
         Change::Reserve { lead, .. } => (lead, None),

@@ -84,7 +84,12 @@ impl Errand {
     /// Reads what the command needs. On any thread that may wait for the disk; errands that are run together share a
     /// window that was made after they were given out.
     pub fn run<R: SegmentSource>(&mut self, window: &mut Window<R>) {
-        self.found = Some(self.read(window));
+        let found = match self.read(&mut *window) {
+            // The log was trimmed meanwhile: the second look begins where it begins now.
+            Err(Stop::Gone) => self.read(window),
+            found => found,
+        };
+        self.found = Some(found);
     }
 
     /// What went wrong on the way, for the operator; the client hears that nothing was executed.
@@ -126,7 +131,10 @@ impl Errand {
                 }
                 Ok(Found::PastOf(recalled))
             }
-            Task::Answer(question) => question.answer(source, account, self.from, self.walk_max).map(Found::Answer),
+            Task::Answer(question) => match question.answer(source, account, self.from, self.walk_max) {
+                Err(Stop::Gone) => Ok(Found::Answer(question.answer_without_trail(self.now_ms))),
+                answer => answer.map(Found::Answer),
+            },
         }
     }
 }

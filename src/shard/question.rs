@@ -10,7 +10,7 @@ use crate::ledger::command::{HistoryQuery, Op};
 use crate::ledger::event::EntryId;
 use crate::ledger::id::Lsn;
 use crate::ledger::invariants::AccountState;
-use crate::ledger::outcome::{Entries, Figures, Outcome};
+use crate::ledger::outcome::{AuditView, Entries, Figures, Outcome};
 use crate::ledger::rejection::Rejection;
 use std::ops::ControlFlow;
 
@@ -48,6 +48,20 @@ impl Question {
             Question::History(query) => oldest_first(&mut trail, query, from),
             Question::At(at_ms) => balance_at(&mut trail, *at_ms, from),
             Question::Audit(memory) => audit(&mut trail, memory, from),
+        }
+    }
+
+    /// The answer, asked at `now_ms`, if not even the account's newest entry is kept: it was idle for very long.
+    pub(super) fn answer_without_trail(&self, now_ms: u64) -> Outcome {
+        let at = EntryId { time_ms: now_ms, seq: 0 };
+        match self {
+            Question::Tx { .. } => Outcome::Tx(None),
+            Question::History(_) => Outcome::History(Entries::default()),
+            Question::At(_) => Outcome::Rejected(Rejection::HistoryStarts { at }),
+            Question::Audit(memory) => {
+                let AccountState { balance, reserved, .. } = **memory;
+                Outcome::Audit(AuditView { entries: 0, balance, reserved, starts: Some(at) })
+            }
         }
     }
 }

@@ -232,3 +232,25 @@ fn an_audit_reads_every_entry_and_finds_what_is_wrong() {
     rows.records[599] = record;
     assert_eq!(audit(&rows, &memory), corrupt(600, "balance"));
 }
+
+#[test]
+fn an_account_of_which_nothing_is_kept_is_answered_from_memory() {
+    let rows = Rows { kept_from: lsn_of(11), ..Rows::new(10, 3) };
+    let memory = AccountState { balance: 9, reserved: 4, ..AccountState::default() };
+    let at = EntryId { time_ms: 5_000, seq: 0 };
+    for (question, answer) in [
+        (Question::Tx { tx: (*b"t1").into(), hint: None }, Outcome::Tx(None)),
+        (Question::History(everything()), Outcome::History(Entries::default())),
+        (Question::At(1_005), Outcome::Rejected(Rejection::HistoryStarts { at })),
+        (
+            Question::Audit(Box::new(memory)),
+            Outcome::Audit(AuditView { entries: 0, balance: 9, reserved: 4, starts: Some(at) }),
+        ),
+    ] {
+        match rows.ask(&question, u64::MAX) {
+            Ok(outcome) => assert_eq!(outcome, answer, "{question:?}: the trail says so itself"),
+            Err(stop) => assert!(matches!(stop, Stop::Gone), "{question:?}: {stop:?}"),
+        }
+        assert_eq!(question.answer_without_trail(5_000), answer);
+    }
+}

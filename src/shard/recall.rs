@@ -50,12 +50,18 @@ impl Recalled {
         }
         self.event.extend_from_slice(record);
         if let Some(opened_lsn) = reserve_needed(op, &event) {
-            let record = source.record(opened_lsn)?;
-            let opened = decode(opened_lsn, record)?;
-            if opened.account != account || opened.tx != tx || opened.entry_type() != EntryType::Reserve {
-                return Err(Stop::Broken(Fault::Foreign { lsn: opened_lsn }));
+            match source.record(opened_lsn) {
+                // CREDIT.TX shows what is left.
+                Err(Stop::Gone) if matches!(op, Op::Tx) => {}
+                record => {
+                    let record = record?;
+                    let opened = decode(opened_lsn, record)?;
+                    if opened.account != account || opened.tx != tx || opened.entry_type() != EntryType::Reserve {
+                        return Err(Stop::Broken(Fault::Foreign { lsn: opened_lsn }));
+                    }
+                    self.opened.extend_from_slice(record);
+                }
             }
-            self.opened.extend_from_slice(record);
         }
         (self.lsn, self.refunded) = (place, refunded);
         Ok(())

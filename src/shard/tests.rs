@@ -271,3 +271,41 @@ fn walks_are_bounded() {
     assert_eq!(counter.answers[&slots[1_024]], Outcome::Rejected(Rejection::TryAgain(Busy::Readers)));
     assert_eq!(counter.answers.len(), 1);
 }
+
+#[test]
+fn a_disk_in_trouble_refuses_changes_and_nothing_else() {
+    let full = || Outcome::Rejected(Rejection::DiskFull { reserve_is_used: false });
+    let spent = || Outcome::Rejected(Rejection::DiskFull { reserve_is_used: true });
+    let slow = || Outcome::Rejected(Rejection::TryAgain(Busy::Storage));
+    let reserve = |tx, ttl_ms| Command::new(b"t1", tx, Op::Reserve { amount: 1, ttl_ms });
+    let release = |tx| Command::new(b"t1", tx, Op::Release);
+    let capture = |tx| Command::new(b"t1", tx, Op::Capture { amount: None });
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    for tx in [b"h1", b"h2", b"h3", b"h4"] {
+        counter.run(&reserve(tx, 1_000));
+    }
+    counter.run(&Command::new(b"t2", b"g", Op::Grant { amount: 7 }));
+    for (admission, refusal) in
+        [(Admission::Endings, full()), (Admission::Later, slow()), (Admission::Nothing, spent())]
+    {
+        counter.shard.set_admission(admission);
+        for new in [grant(b"n", 1), debit(b"n", 1), debit(b"n", 1_000), reserve(b"n", 1_000), release(b"n")] {
+            assert_eq!(counter.run(&new), refusal, "{admission:?}: {new:?}");
+        }
+        assert!(matches!(counter.run(&BALANCE), Outcome::Balance(Figures { balance: 99.., .. })), "{admission:?}");
+        let ends = counter.run(&if admission == Admission::Endings { capture(b"h1") } else { release(b"h2") });
+        assert_eq!(matches!(ends, Outcome::Written(_)), admission == Admission::Endings, "{admission:?}: {ends:?}");
+    }
+    assert_eq!(counter.shard.refused(), 5 + 6, "slow is not full");
+
+    // h2, h3 and h4 are due. While nothing may be written, who would show them is refused; the idle ones wait.
+    counter.now_ms += 2_000;
+    assert_eq!(counter.run(&BALANCE), spent());
+    let other = Command::new(b"t2", b"", Op::Balance);
+    assert!(matches!(counter.run(&other), Outcome::Balance(Figures { balance: 7, .. })), "nothing of it is due");
+    assert_eq!((counter.shard.next_expiry(), counter.shard.expire(counter.now_ms, 10)), (None, false));
+    counter.shard.set_admission(Admission::Endings);
+    assert!(!counter.shard.expire(counter.now_ms, 10), "all have expired");
+    assert!(matches!(counter.run(&BALANCE), Outcome::Balance(Figures { balance: 99, reserved: 0, .. })));
+}

@@ -111,7 +111,7 @@ fn what_a_newer_version_wrote_is_refused_by_name() {
         let before = gather(&data(&site));
         let message = format!(
             "shard 0 segment {segment} block at offset {block_at} is written by a newer version of creditd: format 2, \
-             this version reads format 1"
+             this version reads format 1; next: start the version that wrote it"
         );
         let refusal = Teller::open(&data(&site), 2).err().expect("it is refused");
         assert_eq!((refusal.to_string(), refusal.exit_code()), (message.clone(), 65));

@@ -111,6 +111,11 @@ fn sigterm_and_shutdown_leave_a_clean_log() {
     assert_eq!(wire.ask("CREDIT.BALANCE a").number("balance"), 20);
     server.kill9();
     let server = site.start(&[]);
+    let mut wire = server.connect();
+    assert_eq!(info(&mut wire, "persistence", "log_clean_start"), "1", "nothing was written that a kill could cut");
+    wire.ask("CREDIT.GRANT a g3 10");
+    server.kill9();
+    let server = site.start(&[]);
     assert_eq!(info(&mut server.connect(), "persistence", "log_clean_start"), "0", "a kill is not clean");
 }
 

@@ -437,31 +437,6 @@ fn case_14_a_read_only_file_system_is_said_in_plain_words() {
 }
 
 #[test]
-fn a_full_disk_stops_nothing_but_the_next_segment() {
-    let (disk, mut opened, _) = running(1);
-    disk.set_full(true);
-    let mut serial = 0;
-    let error = loop {
-        for _ in 0..150 {
-            serial += 1;
-            put(&mut opened.log, &record(4096, serial));
-        }
-        if let Err(error) = pump(&mut opened) {
-            break error;
-        }
-    };
-    assert_eq!((error.exit_code(), matches!(error, JournalError::Full { .. })), (28, true), "{error}");
-    assert!(opened.committer.wants_spare());
-    let sealed = opened.log.durable_lsn();
-    disk.kill();
-    disk.set_full(false);
-    let (mut opened, _) = open(disk.storage(), &options()).expect("room again");
-    assert_eq!(opened.recovered.next_lsn, sealed, "what was acknowledged is there");
-    put(&mut opened.log, &record(64, 0));
-    pump(&mut opened).expect("goes on");
-}
-
-#[test]
 fn the_first_failed_sync_is_the_last_one_tried() {
     let (disk, mut opened, records) = running(2);
     let acknowledged = opened.log.durable_lsn();
