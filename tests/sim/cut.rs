@@ -39,11 +39,13 @@ impl Cut {
     pub fn explains(&self, told: &Outcome) -> bool {
         let is_past = matches!(self.op, Op::History(_) | Op::BalanceAt { .. } | Op::Tx | Op::Audit);
         let is_refund = matches!(self.op, Op::Refund { .. });
+        // Where no entry is kept the answer names the moment of the question.
+        let starts = |seq| seq == self.first || seq == 0 && self.first > self.all;
         match told {
-            Outcome::Rejected(Rejection::HistoryStarts { at }) => is_past && at.seq == self.first,
+            Outcome::Rejected(Rejection::HistoryStarts { at }) => is_past && starts(at.seq),
             Outcome::History(told) => told.iter().map(|event| Entry::of(&event)).eq(self.entries.iter().cloned()),
             Outcome::Audit(told) => {
-                told.entries == self.all + 1 - self.first && told.starts.is_some_and(|at| at.seq == self.first)
+                told.entries == self.all + 1 - self.first && told.starts.is_some_and(|at| starts(at.seq))
             }
             Outcome::Tx(None) => self.id_is_gone,
             Outcome::Rejected(Rejection::NoTx | Rejection::WalkTooLong { .. }) => is_refund && self.id_is_gone,
