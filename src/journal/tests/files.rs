@@ -1,4 +1,4 @@
-//! The same log on real, mapped files.
+//! The same log on real files.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
