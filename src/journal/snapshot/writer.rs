@@ -70,7 +70,7 @@ impl<D: Draft> SnapshotWriter<D> {
     }
 
     /// Gives the finished snapshot its name, then removes all but the [`SNAPSHOTS_KEPT`] newest. To be called when the
-    /// log is durable up to its end, and a super says so ([`super::Committer::note`]).
+    /// log is durable up to its end, and a super says so ([`crate::journal::Committer::note`]).
     ///
     /// # Errors
     /// As [`Self::begin`]. If this is only about the removal of old ones, the new one is there all the same.
