@@ -128,6 +128,10 @@ pub fn lives(
             (0..batches).for_each(|_| answered.recv().expect("clients work until the server is gone"));
             end(chance, server)
         });
+        assert!(
+            last == End::PowerCut || load.steady.iter().all(|client| client.unread == 0),
+            "an old record is unreadable"
+        );
         verify(site);
         eprintln!("life {life}: {flags:?}, saves {saves}, {last:?} after {batches} batches; {}", load.told());
     }
