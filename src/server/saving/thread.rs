@@ -97,7 +97,13 @@ struct Save {
     writer: Option<SnapshotWriter<FileDraft>>,
 }
 
+/// How much nicer than a core the thread is: where they share a CPU, commands go first. (On Linux a thread has its own.)
+const NICENESS: i32 = 15;
+
 fn run(inbox: &Receiver<Work>) {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICENESS) {
+        tracing::debug!(%error, "snapshots are written at the priority of cores");
+    }
     let mut save = None;
     while let Ok(work) = inbox.recv() {
         if let Work::Begin { mailbox, draft, head } = work {
