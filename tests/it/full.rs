@@ -87,7 +87,9 @@ fn a_disk_that_fills_and_drains_loses_nothing_and_ends_nothing() {
     }
     assert!(info(&mut wire, "stats", "rejected_misconf").parse::<u64>().expect("a number") >= 4 * cycles);
     let log = server.log();
-    assert_eq!(log.matches("disk full: ").count() as u64, cycles, "{log}");
+    // Told by whoever meets it first, the maker of spares or the log, and by both where the log goes on in its reserve.
+    let told = log.matches("disk full: ").count() as u64;
+    assert!((cycles..=2 * cycles).contains(&told), "{told} times: {log}");
     assert_eq!(log.matches("the disk has room again").count() as u64, cycles, "{log}");
     assert!(log.contains("bytes are needed and"), "{log}");
 
