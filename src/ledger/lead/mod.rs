@@ -25,6 +25,7 @@ mod tests;
 pub use event::{LeadChange, LeadEvent, Refusal};
 pub use rules::LeadDecision;
 pub use table::{LeadAt, Leads};
+pub(crate) use table::{Claim, Lead};
 pub use view::{ClaimView, Ended, LeadState, LeadView, OwnedRefusal, Step};
 
 /// Most slots of a lead.
