@@ -17,6 +17,7 @@ mod view;
 
 pub mod codec;
 mod apply;
+mod check;
 mod rules;
 
 #[cfg(test)]
