@@ -80,11 +80,7 @@ const TOGETHER: usize = 32;
 impl HashIndex<u32, u32> {
     /// The numbers below `len` by their hashes: many look-ups at a time, in tables that do not grow. `None` if two are the
     /// same.
-    pub(crate) fn of_numbers(
-        len: u32,
-        hash: impl Fn(u32) -> u32,
-        are_same: impl Fn(u32, u32) -> bool,
-    ) -> Option<Self> {
+    pub(crate) fn of_numbers(len: u32, hash: impl Fn(u32) -> u32, are_same: impl Fn(u32, u32) -> bool) -> Option<Self> {
         let mut index = Self::with_room(len as usize);
         for first in (0..len).step_by(TOGETHER) {
             let last = len.min(first + TOGETHER as u32);

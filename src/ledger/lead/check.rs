@@ -2,9 +2,9 @@
 
 use super::super::event::NEVER_MS;
 use super::super::invariants::{Fault, Violation, rule, same};
+use super::MAX_CLAIMS;
 use super::table::{Lead, LeadAt, Leads};
 use super::view::LeadState;
-use super::MAX_CLAIMS;
 
 impl Leads {
     /// Judges all leads: I8, their counts, and that leads and claims are found by their names.

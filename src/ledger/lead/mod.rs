@@ -15,9 +15,9 @@ mod event;
 mod table;
 mod view;
 
-pub mod codec;
 mod apply;
 mod check;
+pub mod codec;
 mod rules;
 
 #[cfg(test)]
@@ -25,8 +25,8 @@ mod tests;
 
 pub use event::{LeadChange, LeadEvent, Refusal};
 pub use rules::LeadDecision;
-pub use table::{LeadAt, Leads};
 pub(crate) use table::{Claim, Lead};
+pub use table::{LeadAt, Leads};
 pub use view::{ClaimView, Ended, LeadState, LeadView, OwnedRefusal, Step};
 
 /// Most slots of a lead.

@@ -94,7 +94,10 @@ impl Restore {
         let leads = &mut self.ledger.leads;
         let lead = leads.slab.get(number);
         check(slot == lead.claims.len() as u32 + 1, "claims of a lead stand by slot")?;
-        check((lead.opened_at_ms..lead.timer.deadline_ms).contains(&time_ms), "claims are made while the lead is open")?;
+        check(
+            (lead.opened_at_ms..lead.timer.deadline_ms).contains(&time_ms),
+            "claims are made while the lead is open",
+        )?;
         let (account, tx) = (KeptId::new(account), KeptId::new(tx));
         leads.add_unnamed_claim(Claim { account, tx, cost, time_ms, account_seq, lead: number, slot });
         Ok(())
@@ -109,7 +112,8 @@ impl Restore {
         }
         let section = Section::Leads as u8;
         let claims_of = |number| self.ledger.leads.slab.get(number).claims.len();
-        if let Some((number, _)) = (0..).zip(&self.taken).find(|(number, taken)| claims_of(*number) != **taken as usize) {
+        if let Some((number, _)) = (0..).zip(&self.taken).find(|(number, taken)| claims_of(*number) != **taken as usize)
+        {
             return Err(PartError::Item { section, item: number.into(), rule: "a lead's claims are there" });
         }
         let rule = "leads have names of their own, and a claim for each claimant (I8)";

@@ -44,14 +44,8 @@ pub enum Section {
 }
 
 /// In the order in which they come.
-const SECTIONS: [Section; 6] = [
-    Section::Sizes,
-    Section::Transactions,
-    Section::Accounts,
-    Section::Leads,
-    Section::Claims,
-    Section::Footer,
-];
+const SECTIONS: [Section; 6] =
+    [Section::Sizes, Section::Transactions, Section::Accounts, Section::Leads, Section::Claims, Section::Footer];
 
 impl Section {
     /// The section of a number in a file.

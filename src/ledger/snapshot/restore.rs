@@ -2,8 +2,8 @@
 
 use super::form::{Items, TRANSACTION_LEN};
 use super::{PartError, Section};
-use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::codec::Record;
+use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::event::NEVER_MS;
 use crate::ledger::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
 use crate::ledger::invariants::Violation;
@@ -61,7 +61,9 @@ impl Restore {
     /// # Errors
     /// [`PartError`] if it cannot be the next part of a snapshot of this version; then only a new [`Restore`] will do.
     pub fn part(&mut self, section: u8, count: u32, bytes: &[u8]) -> Result<(), PartError> {
-        let next = Section::of(section).filter(|next| next.is_next(self.section)).ok_or(PartError::Section { found: section })?;
+        let next = Section::of(section)
+            .filter(|next| next.is_next(self.section))
+            .ok_or(PartError::Section { found: section })?;
         self.section = Some(next);
         let mut items = Items(bytes);
         match next {
@@ -185,7 +187,8 @@ impl Restore {
             check(std::mem::replace(&mut before, place) < place, "holds stand by deadline, then age")?;
             check(seq <= account.seq && opened_lsn <= last_lsn, "a hold is as old as its account")?;
             held = held.saturating_add(amount);
-            let opening = Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved, lead };
+            let opening =
+                Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved, lead };
             let slot = self.ledger.holds.insert(number, &mut seldom.holds, &opening);
             self.ledger.index.hold(TxKey::new(self.ledger.seeds.index_key, id, tx), slot);
         }
