@@ -184,6 +184,9 @@ impl<S: Storage> Committer<S> {
             self.storage.sync().inspect_err(|_| self.poisoned = true)?;
             self.synced = self.end;
         }
+        if planted!("snapshot named before the super knows") {
+            return Ok(());
+        }
         self.write_supers()
     }
 
@@ -198,7 +201,10 @@ impl<S: Storage> Committer<S> {
         }
         let gone: Vec<_> = {
             let mut kept = self.segments.write().expect("no panic under this lock");
-            let gone = kept.windows(2).take_while(|pair| pair[1].base <= below).count();
+            let gone = kept
+                .windows(2)
+                .take_while(|pair| pair[usize::from(!planted!("trim above the floor"))].base <= below)
+                .count();
             kept.drain(..gone).collect()
         };
         if !gone.is_empty() {
@@ -306,7 +312,7 @@ impl<S: Storage> Committer<S> {
             block_no: block.block_no,
             epoch: block.epoch,
             first_lsn: block.first_lsn,
-            durable_lsn: self.synced.lsn,
+            durable_lsn: if planted!("claims what is not synced") { self.end.lsn } else { self.synced.lsn },
             prev_chain: self.end.chain,
             now_ms: block.now_ms,
         };
@@ -316,7 +322,12 @@ impl<S: Storage> Committer<S> {
         self.end = Tip { lsn: block.end_lsn(), chain: chain_of(&header, &block.body) };
         self.next_block_no = block.block_no.wrapping_add(1);
         if self.policy == SyncPolicy::Always || sealed || block.kind != BlockKind::Data {
-            self.storage.sync()?;
+            if planted!("sync tried again after EIO") {
+                let _ = self.storage.sync();
+            }
+            if !planted!("no sync") {
+                self.storage.sync()?;
+            }
             self.synced = self.end;
             self.counters.syncs += 1;
         }

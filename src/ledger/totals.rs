@@ -80,7 +80,7 @@ impl Sums {
 
     /// Counts the event at `lsn`, unless a snapshot has counted it.
     pub(crate) fn add(&mut self, event: &Event<'_>, lsn: Lsn) {
-        if lsn < self.counted {
+        if lsn < self.counted && !planted!("sums count the snapshot again") {
             return;
         }
         self.entries += 1;
