@@ -144,9 +144,11 @@ impl<S: Storage> Committer<S> {
         }
         let result = self.write(block);
         result.map_err(|source| {
-            if matches!(source, JournalError::Full { .. }) && self.segment.as_ref().is_none_or(|current| current.sealed)
-            {
-                return source; // no room for the new segment's name: the block was not touched
+            // A block that seals its segment has done so when its sync fails.
+            let is_untouched = self.end.lsn == block.first_lsn;
+            let is_between = self.segment.as_ref().is_none_or(|current| current.sealed);
+            if matches!(source, JournalError::Full { .. }) && is_untouched && is_between {
+                return source; // no room for the new segment's name
             }
             self.poisoned = true;
             let segment = self.segment.as_ref().map_or(SegmentName { base: 0, epoch: 0 }, |current| current.name);
