@@ -11,20 +11,21 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export RUSTFLAGS="--cfg planted" RUST_BACKTRACE=0 CARGO_TERM_COLOR=never PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
-target=${CARGO_TARGET_DIR:-target}
-export CARGO_TARGET_DIR=$target/planted
+CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")/planted
+export CARGO_TARGET_DIR
 # A test may do what it is to find out: never end.
 seconds_max=${PLANTED_SECONDS_MAX:-300}
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# Which part of the tests is to see it: words for `cargo test`.
+# Which part of the tests is to see it: words for `cargo test`, or a target of fuzz/run, which gets 60 s.
 lib="--lib"
 journal="--lib journal::"
 ledger="--lib ledger::"
 sim="--test sim"
 states="--test states"
 linear="--test it linear"
+pipelines="--test it pipelines::"
 order="--test it order::"
 bugs="
 acknowledged before the sync|$sim
@@ -69,14 +70,22 @@ expiry has the time of the tick|$ledger
 a timer is dropped on its way down|$lib
 clock forgets the log|$lib
 timer reads the wall clock|$sim
+replies leave as answers come|$pipelines
 bell without a fence|$lib
+end of an argument not looked at|fuzz resp_request
+torn block taken|fuzz commit_block
+damage cut off as a torn tail|fuzz recover
+capture returns nothing|fuzz commands
 inbox looked at before the flag is set|$lib
 "
 
 # try BUG TESTS: whether the tests fail; what they said is in $log.
 try() {
-  # shellcheck disable=SC2086
-  ! PLANTED_BUG=$1 timeout "$seconds_max" cargo test -q --no-fail-fast $2 >"$log" 2>&1
+  # shellcheck disable=SC2086  # tests are words
+  case $2 in
+  fuzz*) ! PLANTED_BUG=$1 FUZZ_RUSTFLAGS=$RUSTFLAGS fuzz/run ${2#fuzz } 60 >"$log" 2>&1 ;;
+  *) ! PLANTED_BUG=$1 timeout "$seconds_max" cargo test -q --no-fail-fast $2 >"$log" 2>&1 ;;
+  esac
 }
 
 bugs=$(grep -F "${1:-|}" <<<"$bugs")
@@ -100,7 +109,7 @@ while IFS='|' read -r bug tests; do
   started=$SECONDS
   if try "$bug" "$tests"; then
     # Cargo lists the tests that failed at the end; there is none if they did not end.
-    seen=$(grep -oP '^    \K[a-z_0-9]+(::[a-z_0-9]+)*$' "$log" | sort -u)
+    seen=$(grep -oP '^    \K[a-z_0-9]+(::[a-z_0-9]+)*$|^fuzz [a-z_]+(?=: FAILED)' "$log" | sort -u)
     more=$(($(wc -l <<<"$seen") - 1))
     seen=$(grep -m 1 nothing_ <<<"$seen" || head -1 <<<"$seen")
     printf '| %s | `%s`%s | %s |\n' "$bug" "${seen:-does not end}" "$([ $more = 0 ] || echo " and $more more")" \
