@@ -255,7 +255,8 @@ impl BlockHeader {
         let format = u16_at(bytes, 8);
         let (kind, flags) = (BlockKind::from_code(bytes[10]), bytes[11]);
         // Somebody wrote it and meant it: what is not understood must never pass for a torn tail.
-        let Some(kind) = kind.filter(|_| (BLOCK_FORMAT..=BLOCK_FORMAT_MAX).contains(&format) && flags & !SEAL == 0) else {
+        let Some(kind) = kind.filter(|_| (BLOCK_FORMAT..=BLOCK_FORMAT_MAX).contains(&format) && flags & !SEAL == 0)
+        else {
             return Err(BlockFault::Format(format));
         };
         Ok(Self {

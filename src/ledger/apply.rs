@@ -174,7 +174,11 @@ impl Ledger {
                     (DeclinedOp::Reserve | DeclinedOp::Claim, DeclineCode::Limit { holds: then }) => then == holds,
                     _ => false,
                 };
-                rule((has_amount || op == DeclinedOp::Claim) && is_true, "decline", "a decline has its reason in the account's state")
+                rule(
+                    (has_amount || op == DeclinedOp::Claim) && is_true,
+                    "decline",
+                    "a decline has its reason in the account's state",
+                )
             }
             Change::Refund { of, opened_lsn, refunded_total, .. } => {
                 refund(event)?;

@@ -32,8 +32,8 @@
 //! and sequence are not judged here but in replay. Absent on purpose: checksums (the block has one), compression.
 
 use super::event::{Change, DeclineCode, DeclinedOp, Event};
-use super::lead::{self, LeadEvent, Refusal};
 use super::id::{ACCOUNT_LEN_MAX, META_LEN_MAX, NO_LSN, REASON_LEN_MAX, TX_LEN_MAX};
+use super::lead::{self, LeadEvent, Refusal};
 use std::ops::RangeInclusive;
 
 /// No record is longer (journal.md 5). The longest event of today has 1,496 bytes.

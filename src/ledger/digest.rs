@@ -28,7 +28,11 @@ impl Ledger {
             for (place, (slot, hold)) in self.holds.of(&seldom.holds).enumerate() {
                 let times = [place as u64, hold.created_at_ms, hold.expires_at_ms(), hold.seq, hold.opened_lsn];
                 let figures = [hold.amount, hold.balance, hold.reserved];
-                sum = sum.wrapping_add(item(HOLD, &[&times[..], &figures].concat(), &[account.id(), hold.tx(), self.holds.lead(slot)]));
+                sum = sum.wrapping_add(item(
+                    HOLD,
+                    &[&times[..], &figures].concat(),
+                    &[account.id(), hold.tx(), self.holds.lead(slot)],
+                ));
             }
         }
         for (key, prior) in self.index.kept() {

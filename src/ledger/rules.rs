@@ -273,7 +273,12 @@ impl<'c> Draft<'_, '_, 'c> {
 
     fn decline(&self, amount: u64, op: DeclinedOp, code: DeclineCode) -> Decision<'c> {
         let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
-        self.enter(amount, balance, reserved, Change::Decline { op, code, of: self.command.of, lead: self.command.lead })
+        self.enter(
+            amount,
+            balance,
+            reserved,
+            Change::Decline { op, code, of: self.command.of, lead: self.command.lead },
+        )
     }
 
     /// An entry that brings a new id into the index.

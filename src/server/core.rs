@@ -302,7 +302,8 @@ impl Core {
     fn arm(&mut self, stuck: bool, idle_at_ms: Option<u64>, cx: &mut Context<'_>) {
         let now_ms = self.engine.now_ms();
         let sweep_at_ms = (self.sockets.len() > 0).then_some(self.swept_at_ms + SWEEP_EVERY_MS);
-        let retry_at_ms = (stuck || !matches!(self.engine.phase, Phase::Loading | Phase::Serving)).then_some(now_ms + RETRY_MS);
+        let retry_at_ms =
+            (stuck || !matches!(self.engine.phase, Phase::Loading | Phase::Serving)).then_some(now_ms + RETRY_MS);
         let save_at_ms = self.engine.saving.waits().then_some(now_ms + SAVE_RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
         let Some(at_ms) = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min()

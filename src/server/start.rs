@@ -258,10 +258,8 @@ async fn install(
         check_clock(shared.clock.wall_ms(), last_ms)?;
     }
     shared.start_shard_clock(last_ms);
-    let patience = Patience {
-        walk_max: shared.config.history_walk_max,
-        claim_timeout_ms: shared.config.claim_timeout_ms,
-    };
+    let patience =
+        Patience { walk_max: shared.config.history_walk_max, claim_timeout_ms: shared.config.claim_timeout_ms };
     let clean = recovered.iter().all(|shard| shard.opened.recovered.clean);
     let mut posts = Vec::new();
     for RecoveredShard { number, opened, ledger, newest } in recovered {

@@ -161,7 +161,9 @@ impl<R: SegmentSource> Shard<R> {
         while let Some((at_ms, number)) = self.claims.patience.pop_front_if(|(at_ms, _)| *at_ms <= now_ms) {
             let Some(claim) = self.claims.claims.get_mut(&number) else { continue };
             let timeout_ms = self.claims.timeout_ms;
-            for (ticket, _) in claim.waiters.extract_if(.., |(_, since_ms)| since_ms.saturating_add(timeout_ms) <= at_ms) {
+            for (ticket, _) in
+                claim.waiters.extract_if(.., |(_, since_ms)| since_ms.saturating_add(timeout_ms) <= at_ms)
+            {
                 released.push(Reply { ticket, outcome: Outcome::Rejected(Rejection::TryAgain(Busy::Claim)) });
             }
         }

@@ -185,7 +185,9 @@ impl Story {
                 return self.end(event, opened_lsn);
             }
             Change::Release { opened_lsn, .. } | Change::Expire { opened_lsn } => return self.end(event, opened_lsn),
-            Change::Claimed { opened_lsn, .. } | Change::Refused { opened_lsn, .. } => return self.end(event, opened_lsn),
+            Change::Claimed { opened_lsn, .. } | Change::Refused { opened_lsn, .. } => {
+                return self.end(event, opened_lsn);
+            }
             _ => rule(!holds.iter().any(|hold| *hold.tx == *event.tx), "tx", "an id has one effect (I5)")?,
         }
         match event.change {

@@ -5,10 +5,10 @@ use super::super::expiry::Timer;
 use super::super::id::{Lsn, NO_LSN};
 use super::super::invariants::{Fault, Violation, rule, same};
 use super::super::kept_id::KeptId;
+use super::MAX_CLAIMS;
 use super::event::{LeadChange, LeadEvent};
 use super::table::{Claim, Lead, LeadAt, Leads};
 use super::view::LeadState;
-use super::MAX_CLAIMS;
 
 impl Leads {
     /// Applies an event that was just decided or settled and stands in the log at `lsn`. Gives the lead's place.

@@ -15,8 +15,8 @@ mod event;
 mod table;
 mod view;
 
-pub mod codec;
 mod apply;
+pub mod codec;
 mod rules;
 
 #[cfg(test)]

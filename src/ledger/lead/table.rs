@@ -15,9 +15,9 @@ use super::super::expiry::{Timer, Timers, Wheel};
 use super::super::hash_index::{HashIndex, Place};
 use super::super::id::{Lsn, NO_LSN};
 use super::super::kept_id::KeptId;
+use super::ENDED_CLAIMS_MAX;
 use super::event::Refusal;
 use super::view::{ClaimView, Ended, LeadState, LeadView};
-use super::ENDED_CLAIMS_MAX;
 
 /// Timers that one wake-up may move between buckets.
 const MOVES_MAX: usize = 128;

@@ -2,8 +2,8 @@
 
 use super::form::{Items, TRANSACTION_LEN};
 use super::{PartError, Section};
-use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::codec::Record;
+use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
 use crate::ledger::invariants::Violation;
 use crate::ledger::reservation::Opening;
@@ -170,7 +170,8 @@ impl Restore {
             check(std::mem::replace(&mut before, place) < place, "holds stand by deadline, then age")?;
             check(seq <= account.seq && opened_lsn <= last_lsn, "a hold is as old as its account")?;
             held = held.saturating_add(amount);
-            let opening = Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved, lead: b"" };
+            let opening =
+                Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved, lead: b"" };
             let slot = self.ledger.holds.insert(number, &mut seldom.holds, &opening);
             self.ledger.index.hold(TxKey::new(self.ledger.seeds.index_key, id, tx), slot);
         }
