@@ -20,6 +20,7 @@ mod full;
 mod hasty;
 mod hostile;
 mod kill;
+mod leads;
 mod lifecycle;
 mod load;
 mod messages;
