@@ -3,8 +3,10 @@
 //! [`Story`] judges one account's entries by themselves and knows nothing of how a ledger keeps its state;
 //! [`Ledger::check`](super::Ledger::check) judges a state by itself and knows nothing of how it came about.
 
+mod lead_story;
 mod story;
 
+pub use lead_story::LeadStory;
 pub use story::{AccountState, ActiveHold, Story, check_trail};
 
 use super::Ledger;
