@@ -9,7 +9,7 @@
 //!
 //! Absent on purpose: what one shard alone can tell (one claim of an account, slots in order, one end of a hold).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -18,6 +18,7 @@ use crate::journal::{RestingDir, RestingLog, Sight};
 use crate::ledger::codec::{self, Record};
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
+use crate::ledger::invariants::LeadStory;
 use crate::ledger::lead::{LeadChange, LeadEvent};
 
 use super::notation::escaped;
@@ -51,11 +52,29 @@ enum Kind {
 /// What one shard's log says of claims.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
-    pub marks: Vec<Mark>,
+    marks: Vec<Mark>,
     /// Leads, hashed, and how many of their slots were taken before the first record that is here.
-    pub before: Vec<(u64, u32)>,
+    before: Vec<(u64, u32)>,
     /// Whether history before this log is elsewhere.
-    pub is_cut: bool,
+    is_cut: bool,
+}
+
+impl Marks {
+    /// Adds what a record is, if it is one of a claim.
+    pub fn add(&mut self, mark: Option<Mark>) {
+        self.marks.extend(mark);
+    }
+
+    /// Ends the log, which begins at `first_lsn` and is about these leads.
+    pub fn end(&mut self, first_lsn: Lsn, leads: &BTreeMap<Box<[u8]>, LeadStory>) {
+        self.is_cut = first_lsn > 0;
+        self.before = leads.iter().map(|(lead, story)| (lead_hash(lead), story.before())).collect();
+    }
+
+    /// Whether there is nothing to compare.
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
 }
 
 /// Where a mark stands.
@@ -98,28 +117,27 @@ impl Mark {
 }
 
 /// What stands for a lead in [`Marks`].
-pub(super) fn lead_hash(lead: &[u8]) -> u64 {
+fn lead_hash(lead: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new();
     hasher.write(lead);
     hasher.finish128().h1
 }
 
-/// Judges what all shards of a directory say. Gives findings, and how many more there are.
-pub(super) fn prove(dir: &RestingDir, shards: Vec<Marks>) -> (Vec<Finding>, u64) {
+/// Judges what all shards of a directory say, [`FINDINGS_MAX`] claims at most.
+pub(super) fn prove(dir: &RestingDir, shards: Vec<Marks>) -> Vec<Finding> {
     let cut = Cut::of(&shards);
     let mut marks: Vec<Mark> = shards.into_iter().flat_map(|shard| shard.marks).collect();
     marks.sort_unstable();
     let groups = marks.chunk_by(|a, b| a.claim == b.claim);
-    let suspects: Vec<[u64; 2]> = groups.filter(|group| cut.judge(group).is_some()).map(|group| group[0].claim).collect();
+    let suspects = groups.filter(|group| cut.judge(group).is_some()).map(|group| group[0].claim);
+    let suspects: BTreeSet<[u64; 2]> = suspects.take(FINDINGS_MAX).collect();
     drop(marks);
-    let looked_for: BTreeSet<[u64; 2]> = suspects.iter().copied().take(FINDINGS_MAX).collect();
-    let left_out = suspects.len() - looked_for.len();
-    if looked_for.is_empty() {
-        return (Vec::new(), 0);
+    if suspects.is_empty() {
+        return Vec::new();
     }
     let mut places = Vec::new();
     for log in dir.logs.iter().flatten() {
-        look_for(log, &looked_for, &mut places);
+        look_for(log, &suspects, &mut places);
     }
     places.sort_by_key(|place| (place.mark, place.shard, place.lsn));
     let groups = places.chunk_by(|a, b| a.mark.claim == b.mark.claim);
@@ -127,7 +145,7 @@ pub(super) fn prove(dir: &RestingDir, shards: Vec<Marks>) -> (Vec<Finding>, u64)
         let marks: Vec<Mark> = group.iter().map(|place| place.mark).collect();
         cut.judge(&marks).map(|what| finding(group, what))
     });
-    (findings.collect(), left_out as u64)
+    findings.collect()
 }
 
 /// Finds the records of some claims in the log as it is now.
