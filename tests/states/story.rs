@@ -8,7 +8,7 @@ use creditd::journal::{
 use creditd::ledger::command::{Command, Op};
 use creditd::ledger::{Ledger, Limits, Seeds};
 use creditd::shard::batch::Ticket;
-use creditd::shard::{CopyStep, Rebuild, Shard};
+use creditd::shard::{CopyStep, Patience, Rebuild, Shard};
 use std::collections::BTreeMap;
 
 /// Whose log.
@@ -113,7 +113,8 @@ impl Story {
         let (ledger, opened, recovered) = open(&self.disk, self.now_ms)?;
         assert_eq!(ledger.digest(), self.digest, "a start changes nothing");
         let reader = opened.reader();
-        let shard = Shard::new(0, ledger, opened.log, reader, recovered.last_now_ms, 1_000);
+        let patience = Patience { walk_max: 1_000, claim_timeout_ms: 5_000 };
+        let shard = Shard::new(0, ledger, opened.log, reader, recovered.last_now_ms, patience);
         Ok(Life { shard, committer: opened.committer })
     }
 
@@ -131,7 +132,7 @@ impl Story {
         self.run(life, Op::Debit { amount: 300 }, &debit, "");
         self.commit(life)?;
         self.now_ms += 2_000;
-        while life.shard.expire(self.now_ms, 10) {}
+        while life.shard.expire(self.now_ms, 10, &mut Vec::new()) {}
         self.run(life, Op::Release, "", "");
         self.commit(life)
     }
@@ -222,6 +223,8 @@ fn rebuild() -> Rebuild {
     let limits = Limits {
         holds_per_account_max: 100,
         accounts_max: 100,
+        leads_max: 100,
+        lead_slots_max: 100,
         tx_index_bytes_max: 1 << 24,
         tx_retention_ms: u64::MAX,
     };
