@@ -371,7 +371,8 @@ fn claims_of_storm(wire: &mut Wire) -> BTreeSet<(String, String)> {
         let shown = wire.ask(&format!("LEAD.CLAIMS l{lead}")).line();
         let words: Vec<_> = shown.split(' ').collect();
         let after = |key: &str| {
-            words.iter().zip(&words[2..]).filter(|(word, _)| **word == key).map(|(_, value)| *value).collect::<Vec<_>>()
+            let found = words.windows(3).filter(|words| words[0] == key).map(|words| words[2]);
+            found.collect::<Vec<_>>()
         };
         let (accounts, txs) = (after("account"), after("tx"));
         assert!(accounts.len() <= 3 && accounts.iter().collect::<BTreeSet<_>>().len() == accounts.len(), "{shown}");
