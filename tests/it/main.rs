@@ -26,6 +26,7 @@ mod load;
 mod messages;
 mod mount;
 mod nested;
+mod order;
 mod past;
 mod pipelines;
 mod recovery;
