@@ -15,7 +15,7 @@ use crate::journal::{JournalError, Lsn, SegmentName};
 use crate::server::{Committer, HomeShard};
 use crate::shard::Admission;
 use crate::shard::batch::Reply;
-use crate::telemetry::{CreditTotals, DiskState, ShardFacts};
+use crate::telemetry::{CreditTotals, DiskState, LeadFacts, ShardFacts};
 use crossbeam_channel::{Sender, bounded};
 use std::sync::Arc;
 
@@ -285,7 +285,7 @@ impl Home {
 
     /// The shard's figures, for INFO.
     pub(super) fn facts(&self) -> ShardFacts {
-        let totals = self.shard.ledger().totals();
+        let (totals, leads) = (self.shard.ledger().totals(), self.shard.ledger().leads());
         ShardFacts {
             shard: self.shard.id(),
             totals: CreditTotals {
@@ -302,6 +302,13 @@ impl Home {
             transactions: totals.index_entries,
             account_bytes: totals.account_bytes,
             transaction_bytes: totals.index_bytes,
+            leads: LeadFacts {
+                leads: leads.len().into(),
+                open: leads.open_count().into(),
+                claims: leads.claim_count().into(),
+                bytes: leads.bytes() as u64,
+                running: self.shard.claims_running() as u64,
+            },
             next_lsn: self.shard.log().next_lsn(),
             durable_lsn: self.shard.log().durable_lsn(),
             commits: self.stats.commits,
