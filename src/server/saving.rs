@@ -189,7 +189,10 @@ impl Saving {
                 return running.go(News::Begun);
             }
             Some(Act::Note) => home.lend(place, here.journal, Task::Note),
-            Some(Act::LetGo(below)) => home.lend(place, here.journal, Task::LetGo(below)),
+            Some(Act::LetGo(below)) => {
+                let below = home.shard.let_go(below.min(running.next.floor));
+                home.lend(place, here.journal, Task::LetGo(below));
+            }
         }
         running.go(News::Lent);
     }

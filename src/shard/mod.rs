@@ -57,6 +57,8 @@ pub struct Shard<R: SegmentSource> {
     /// Most records that one walk touches.
     walk_max: u64,
     parked: Parked,
+    /// The log lets go of what stands before, if it has not yet.
+    kept_from: Lsn,
     admission: Admission,
     /// Commands refused because the disk is full.
     refused: u64,
@@ -124,6 +126,7 @@ impl<R: SegmentSource> Shard<R> {
             now_ms: last_now_ms,
             walk_max,
             parked: Parked::default(),
+            kept_from: NO_LSN,
             admission: Admission::All,
             refused: 0,
             recalled: Default::default(),
@@ -289,6 +292,7 @@ impl<R: SegmentSource> Shard<R> {
                 return None;
             }
         };
+        self.recalled[1].forget_below(self.kept_from);
         let own = own.past(&self.recalled[0]);
         let of = of.past(&self.recalled[1]);
         match self.ledger.decide(at, command, &own, &of, now_ms) {
