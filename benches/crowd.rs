@@ -20,6 +20,8 @@ pub const FUNDS: u64 = 1 << 40;
 pub const LIMITS: Limits = Limits {
     holds_per_account_max: u32::MAX,
     accounts_max: u32::MAX,
+    leads_max: u32::MAX,
+    lead_slots_max: u64::MAX,
     tx_index_bytes_max: u64::MAX,
     tx_retention_ms: u64::MAX,
 };
@@ -108,7 +110,7 @@ impl Crowd {
                 self.ledger.apply(at, key, &event, self.lsn);
                 true
             }
-            Decision::Answer(_) => false,
+            Decision::Answer(_) | Decision::Wait(_) => false,
         }
     }
 

@@ -12,7 +12,10 @@ fn record() -> Vec<u8> {
 }
 
 fn put(log: &mut Log, record: &[u8]) {
-    log.append(NOW_MS, |block| block.extend_from_slice(record));
+    log.append(NOW_MS, |block| {
+        block.extend_from_slice(record);
+        1
+    });
 }
 
 /// A record into the open block, and the committed block's way to recent memory, a thousandth of it.

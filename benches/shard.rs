@@ -31,7 +31,8 @@ impl Desk {
         let opened = void::log();
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let shard = Shard::new(0, Ledger::new(LIMITS, SEEDS), log, reader, NOW_MS, 1);
+        let patience = creditd::shard::Patience { walk_max: 1, claim_timeout_ms: 5_000 };
+        let shard = Shard::new(0, Ledger::new(LIMITS, SEEDS), log, reader, NOW_MS, patience);
         let mut desk = Self { shard, committer, released: Vec::new() };
         for first in (0..ACCOUNTS).step_by(1000) {
             desk.turn(&batch((first..first + 1000).map(|n| (account(n), opening(n), FUND))));

@@ -95,6 +95,12 @@ pub struct Config {
     pub requirepass: Option<Secret>,
     /// Accounts per shard.
     pub accounts_max: u64,
+    /// Leads per shard.
+    pub leads_max: u64,
+    /// Slots per shard that leads have.
+    pub lead_slots_max: u64,
+    /// How long a claim's client waits for its end, milliseconds.
+    pub claim_timeout_ms: u64,
     /// Bytes of the transaction index per shard; `None` = a share of the machine's memory.
     pub tx_index_bytes_max: Option<u64>,
     /// Active reservations per account.
@@ -170,6 +176,9 @@ impl Config {
             maxclients: s.count("maxclients") as usize,
             requirepass: s.secret("requirepass"),
             accounts_max: s.count("accounts-max"),
+            leads_max: s.count("leads-max"),
+            lead_slots_max: s.count("lead-slots-max"),
+            claim_timeout_ms: s.count("claim-timeout") / US_PER_MS,
             tx_index_bytes_max: some_if_positive(s.count("tx-index-memory")),
             holds_per_account_max: s.count("holds-per-account-max") as u32,
             slots_per_connection: s.count("slots-per-connection") as usize,

@@ -9,7 +9,7 @@
 
 use creditd::journal::block::BLOCK_MAGIC;
 use creditd::journal::{BLOCK_HEADER_LEN, Entry, RECORD_LEN_MAX, fuzzing};
-use creditd::ledger::{Limits, Seeds, codec};
+use creditd::ledger::{Limits, Seeds, codec, lead};
 use creditd::shard::Rebuild;
 use libfuzzer_sys::fuzz_target;
 
@@ -17,7 +17,7 @@ use libfuzzer_sys::fuzz_target;
 const SALT: u32 = 0x5a17_5a17;
 
 const LIMITS: Limits =
-    Limits { holds_per_account_max: 8, accounts_max: 1000, tx_index_bytes_max: 1 << 20, tx_retention_ms: 86_400_000 };
+    Limits { holds_per_account_max: 8, accounts_max: 1000, leads_max: 100, lead_slots_max: 1000, tx_index_bytes_max: 1 << 20, tx_retention_ms: 86_400_000 };
 
 fuzz_target!(|input: &[u8]| {
     let Some((flags, block)) = input.split_first() else { return };
@@ -52,9 +52,12 @@ fn replay(lsn: u64, now_ms: u64, records: &[u8]) {
     let mut at = lsn + BLOCK_HEADER_LEN as u64;
     let mut taken = rebuild.take(Entry::Block { lsn, now_ms, records });
     for bytes in all {
-        if let Ok(event) = codec::decode(bytes) {
+        if let Ok(record) = codec::decode_any(bytes) {
             let mut again = Vec::new();
-            codec::encode(&event, &mut again);
+            match record {
+                codec::Record::Entry(event) => codec::encode(&event, &mut again),
+                codec::Record::Lead(event) => lead::codec::encode(&event, &mut again),
+            };
             assert_eq!(again, bytes, "one event has one encoding");
         }
         taken = taken.and_then(|()| rebuild.take(Entry::Record { lsn: at, bytes }));

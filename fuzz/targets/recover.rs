@@ -238,7 +238,10 @@ impl Story {
         let mut bytes = vec![self.history.len() as u8 ^ 0x5a; len];
         bytes[..2].copy_from_slice(&(len as u16).to_le_bytes());
         bytes[8..16].copy_from_slice(&(self.history.len() as u64).to_le_bytes());
-        let lsn = opened.log.append(2_000, |out| out.extend_from_slice(&bytes));
+        let lsn = opened.log.append(2_000, |out| {
+            out.extend_from_slice(&bytes);
+            1
+        });
         self.history.push((lsn, bytes));
     }
 

@@ -31,7 +31,7 @@ pub(super) fn row<'a>(shard: u16, lsn: Lsn, event: &Event<'a>) -> Row<'a> {
         ("lead", bytes(own.lead)),
         ("of", bytes(own.of)),
         ("cause", own.cause.map(Value::Word)),
-        ("code", own.code.map(|code| Value::Word(code.word()))),
+        ("code", own.code.map(Value::Word)),
         ("reason", bytes(event.reason)),
         ("meta", bytes(event.meta)),
     ])

@@ -27,6 +27,8 @@ use super::verify::Progress;
 
 /// A server has limits; what it did within them is to be told here, whatever they were.
 const NO_LIMITS: Limits = Limits {
+    leads_max: u32::MAX,
+    lead_slots_max: u64::MAX,
     holds_per_account_max: u32::MAX,
     accounts_max: u32::MAX,
     tx_index_bytes_max: u64::MAX,
@@ -146,8 +148,8 @@ impl Proof<'_> {
         }
         restore.block(block.header.first_lsn, block.header.now_ms, block.body());
         for (lsn, record) in block.records().take_while(|(lsn, _)| *lsn < self.file.end) {
-            let event = codec::decode(record).map_err(|error| ("state", format!("lsn {lsn}: {error}")))?;
-            restore.record(&event, lsn).map_err(|violation| ("state", format!("lsn {lsn}: {violation}")))?;
+            let record = codec::decode_any(record).map_err(|error| ("state", format!("lsn {lsn}: {error}")))?;
+            restore.record(&record, lsn).map_err(|violation| ("state", format!("lsn {lsn}: {violation}")))?;
         }
         Ok(())
     }

@@ -123,7 +123,7 @@ fn story(path: &Path) -> Author {
     let opened_lsn = author.write("bob", "r1", 8, Change::Reserve { expires_at_ms: 9_000, lead: b"" });
     author.write("bob", "r1", 8, Change::Release { opened_lsn, lead: b"" });
     author.write("bob", "v1", 0, Change::Void);
-    let declined = Change::Decline { op: DeclinedOp::Debit, code: DeclineCode::Insufficient, of: b"" };
+    let declined = Change::Decline { op: DeclinedOp::Debit, code: DeclineCode::Insufficient, of: b"", lead: b"" };
     author.write("bob", "d9", 999, declined);
     author.write("c\\a,\"t\"", "g1", 1, Change::Grant);
     let expires_at_ms = author.now_ms + 20;

@@ -5,6 +5,7 @@
 //! No reply nests deeper than seven. Nothing is formatted on the way of a command: templates and `itoa`.
 
 mod hello;
+mod lead;
 mod outcome;
 mod rejection;
 #[cfg(test)]

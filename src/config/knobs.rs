@@ -195,6 +195,24 @@ pub const KNOBS: &[Knob] = &[
         help: "active reservations of one account; then RESERVE gets LIMIT",
     },
     Knob {
+        name: "leads-max",
+        kind: Kind::Count { min: 1, max: 1 << 31 },
+        default: "16777216",
+        help: "leads per shard; they are kept for ever, and at the limit LEAD.OPEN gets OOM",
+    },
+    Knob {
+        name: "lead-slots-max",
+        kind: Kind::Count { min: 1, max: 1 << 31 },
+        default: "67108864",
+        help: "slots per shard that leads have, taken or open, about 100 bytes each when taken; then LEAD.OPEN gets OOM",
+    },
+    Knob {
+        name: "claim-timeout",
+        kind: Kind::Duration { min_us: 10 * MS, max_us: 600 * SECOND, bare_us: MS, forever: false },
+        default: "5s",
+        help: "how long a LEAD.CLAIM waits for its end; then TRYAGAIN, and the claim goes on",
+    },
+    Knob {
         name: "history-walk-max",
         kind: Kind::Count { min: 1_000, max: 1_000_000_000 },
         default: "100000",

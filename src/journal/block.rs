@@ -27,8 +27,10 @@ pub const RECORD_LEN_MAX: usize = 4096;
 pub const RECORD_ALIGN: usize = 8;
 /// Longest body in bytes.
 pub const BODY_LEN_MAX: usize = BLOCK_LEN_MAX - BLOCK_HEADER_LEN;
-/// The block format that this version writes and reads.
+/// The block format of what needs no higher one.
 pub const BLOCK_FORMAT: u16 = 1;
+/// The highest block format that this version reads.
+pub const BLOCK_FORMAT_MAX: u16 = 2;
 /// "crBK", little-endian.
 pub const BLOCK_MAGIC: u32 = 0x4b42_7263;
 /// Flag: the last block of its segment.
@@ -70,6 +72,8 @@ pub struct Block {
     pub(super) block_no: u32,
     pub(super) first_lsn: Lsn,
     pub(super) now_ms: u64,
+    /// The lowest that all its records can be in.
+    pub(super) format: u16,
     pub(super) record_count: u16,
     pub(super) body: Vec<u8>,
 }
@@ -179,6 +183,8 @@ pub(super) enum BlockFault {
 /// The header of a block, as on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BlockHeader {
+    /// The lowest version that can read the block.
+    pub format: u16,
     /// What it is for.
     pub kind: BlockKind,
     /// [`SEAL`] or 0.
@@ -210,7 +216,7 @@ impl BlockHeader {
         assert!(body.len() <= BODY_LEN_MAX, "a block is at most {BLOCK_LEN_MAX} bytes");
         let mut out = [0; BLOCK_HEADER_LEN];
         out[0..4].copy_from_slice(&BLOCK_MAGIC.to_le_bytes());
-        out[8..10].copy_from_slice(&BLOCK_FORMAT.to_le_bytes());
+        out[8..10].copy_from_slice(&self.format.to_le_bytes());
         out[10] = self.kind.code();
         out[11] = self.flags;
         out[12..14].copy_from_slice(&self.shard.to_le_bytes());
@@ -249,10 +255,12 @@ impl BlockHeader {
         let format = u16_at(bytes, 8);
         let (kind, flags) = (BlockKind::from_code(bytes[10]), bytes[11]);
         // Somebody wrote it and meant it: what is not understood must never pass for a torn tail.
-        let Some(kind) = kind.filter(|_| format == BLOCK_FORMAT && flags & !SEAL == 0) else {
+        let Some(kind) = kind.filter(|_| (BLOCK_FORMAT..=BLOCK_FORMAT_MAX).contains(&format) && flags & !SEAL == 0)
+        else {
             return Err(BlockFault::Format(format));
         };
         Ok(Self {
+            format,
             kind,
             flags,
             shard: u16_at(bytes, 12),
@@ -310,6 +318,7 @@ mod tests {
 
     fn header(body: &[u8]) -> BlockHeader {
         BlockHeader {
+            format: BLOCK_FORMAT,
             kind: BlockKind::Data,
             flags: SEAL,
             shard: 3,
@@ -357,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_is_from_the_future_is_named_only_if_its_checksum_holds() {
-        for (at, value, format) in [(8, 2, 2), (10, 9, 1), (10, 0, 1), (11, 2, 1), (11, SEAL | 4, 1)] {
+        for (at, value, format) in [(8, 3, 3), (8, 0, 0), (10, 9, 1), (10, 0, 1), (11, 2, 1), (11, SEAL | 4, 1)] {
             let mut bytes = header(&[]).encode(9, &[]);
             bytes[at] = value;
             assert_eq!(BlockHeader::decode(&bytes, 9), Err(BlockFault::Invalid));

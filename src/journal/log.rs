@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::Lsn;
 use super::block::{
-    BLOCK_HEADER_LEN, BODY_LEN_MAX, Block, BlockKind, RECORD_ALIGN, RECORD_LEN_MAX, padded_len, record_at,
+    BLOCK_FORMAT, BLOCK_HEADER_LEN, BODY_LEN_MAX, Block, BlockKind, RECORD_ALIGN, RECORD_LEN_MAX, padded_len, record_at,
 };
 use super::recent::Recent;
 
@@ -64,11 +64,12 @@ impl Log {
     }
 
     /// Appends the one record that `write` adds to the buffer, and returns its position. `now_ms`: shard time. The first
-    /// record of an epoch has a FENCE before it: not earlier, so that a start without traffic leaves no block.
+    /// record of an epoch has a FENCE before it: not earlier, so that a start without traffic leaves no block. `write`
+    /// returns the lowest format of a block that may hold the record.
     ///
     /// # Panics
     /// If `write` adds no record: 8..=4096 bytes, a multiple of 8, the first u16 (little-endian) saying how many.
-    pub fn append(&mut self, now_ms: u64, write: impl FnOnce(&mut Vec<u8>)) -> Lsn {
+    pub fn append(&mut self, now_ms: u64, write: impl FnOnce(&mut Vec<u8>) -> u16) -> Lsn {
         if self.open.as_ref().is_some_and(|block| !has_room(block)) {
             self.close();
         }
@@ -80,7 +81,7 @@ impl Log {
         }
         let block = self.open.as_mut().expect("opened above");
         let offset = block.body.len();
-        write(&mut block.body);
+        block.format = block.format.max(write(&mut block.body));
         let len = block.body.len() - offset;
         assert!(len <= RECORD_LEN_MAX && len.is_multiple_of(RECORD_ALIGN), "{len} bytes are no record");
         assert_eq!(record_at(&block.body[offset..]).map(<[u8]>::len), Some(len), "a record says its length first");
@@ -201,6 +202,7 @@ impl Log {
             block_no: self.next_block_no,
             first_lsn: self.next_first_lsn,
             now_ms,
+            format: BLOCK_FORMAT,
             record_count: 0,
             body,
         }
@@ -229,6 +231,7 @@ mod tests {
         log.append(1, |buf| {
             buf.extend_from_slice(&(len as u16).to_le_bytes());
             buf.resize(buf.len() + len - 2, fill);
+            1
         })
     }
 
@@ -318,6 +321,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "says its length")]
     fn a_record_that_lies_about_its_length_is_a_bug() {
-        log().append(1, |buf| buf.extend_from_slice(&[16, 0, 0, 0, 0, 0, 0, 0]));
+        log().append(1, |buf| {
+            buf.extend_from_slice(&[16, 0, 0, 0, 0, 0, 0, 0]);
+            1
+        });
     }
 }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::LogId;
-use super::block::{BLOCK_FORMAT, BLOCK_MAGIC};
+use super::block::{BLOCK_FORMAT_MAX, BLOCK_MAGIC};
 use super::block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, BlockFault, BlockHeader, PAGE, chain_of_whole};
 use super::error::{Case, JournalError, Refusal};
 use super::segment_header::{HeaderFault, SEGMENT_FORMAT, SegmentHeader};
@@ -94,7 +94,7 @@ impl<'a, P: Pages> Scan<'a, P> {
             Err(BlockFault::Invalid) => Ok(None),
             Err(BlockFault::Format(found)) => {
                 let what = format!("shard {} segment {name} block at offset {offset}", id.shard);
-                Err(JournalError::Format { what, found, known: BLOCK_FORMAT })
+                Err(JournalError::Format { what, found, known: BLOCK_FORMAT_MAX })
             }
         }
     }

@@ -96,7 +96,10 @@ pub(super) fn record(len: usize, serial: u64) -> Vec<u8> {
 
 /// Appends a record.
 pub(super) fn put(log: &mut Log, bytes: &[u8]) -> Lsn {
-    log.append(2_000, |buf| buf.extend_from_slice(bytes))
+    log.append(2_000, |buf| {
+        buf.extend_from_slice(bytes);
+        1
+    })
 }
 
 /// Commits all that waits.

@@ -298,6 +298,7 @@ impl<S: Storage> Committer<S> {
         assert!(offset + padded <= current.len, "the seal rule leaves room for any block");
         let sealed = current.len - (offset + padded) < BLOCK_LEN_MAX as u64;
         let header = BlockHeader {
+            format: block.format,
             kind: block.kind,
             flags: if sealed { SEAL } else { 0 },
             shard: block.shard,

@@ -4,7 +4,7 @@
 //! a fault is a bug of this program and stops it; in recovery it is reported and refused (journal.md 6, case 13).
 
 use super::credits::CREDITS_MAX;
-use super::event::{Change, DeclineCode, DeclinedOp, Event};
+use super::event::{Change, DeclineCode, DeclinedOp, Event, NEVER_MS};
 use super::id::{Lsn, NO_LSN};
 use super::invariants::{Fault, Violation, figures, refund, rule, same};
 use super::reservation::{HoldSlot, Opening};
@@ -58,7 +58,7 @@ impl Ledger {
             seldom.anchor_lsn = lsn;
         }
         match (event.change, held) {
-            (Change::Reserve { expires_at_ms, .. }, _) => {
+            (Change::Reserve { expires_at_ms, lead }, _) => {
                 let opening = Opening {
                     tx: event.tx,
                     amount: event.amount,
@@ -68,6 +68,7 @@ impl Ledger {
                     opened_lsn: lsn,
                     balance: event.balance,
                     reserved: event.reserved,
+                    lead,
                 };
                 let slot = self.holds.insert(number, &mut seldom.holds, &opening);
                 account.next_deadline_ms = self.holds.first_deadline_ms(&seldom.holds);
@@ -111,7 +112,7 @@ impl Ledger {
         rule(lsn > last_lsn && lsn >> 63 == 0, "lsn", "an account's entries stand in order")?;
         figures(balance, reserved, event)?;
         match event.change {
-            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => {
+            _ if event.ends_hold() => {
                 let held = held.ok_or(Fault::Rule { field: "hold", rule: "only an active hold ends (I4)" })?;
                 self.judge_end(at, held, event)?;
             }
@@ -126,9 +127,14 @@ impl Ledger {
 
     /// The rules of entries that end a hold.
     fn judge_end(&self, at: Located, slot: HoldSlot, event: &Event<'_>) -> Result<(), Fault> {
-        let hold = self.holds.get(slot);
+        let (hold, lead) = (self.holds.get(slot), self.holds.lead(slot));
         same("amount of the hold", hold.amount, event.amount)?;
+        rule(event.is_of_claim() != lead.is_empty(), "lead", "claims end by their lead, other holds do not")?;
         match event.change {
+            Change::Claimed { opened_lsn, lead: of, .. } | Change::Refused { opened_lsn, lead: of, .. } => {
+                rule(lead == of, "lead", "a claim ends by the lead that it is for")?;
+                same("opened_lsn", hold.opened_lsn, opened_lsn)
+            }
             Change::Capture { captured, opened_lsn, .. } => {
                 rule((1..=event.amount).contains(&captured), "captured", "amount = captured + returned (I4)")?;
                 same("opened_lsn", hold.opened_lsn, opened_lsn)
@@ -150,22 +156,29 @@ impl Ledger {
         match event.change {
             Change::Grant | Change::Debit => rule(has_amount, "amount", "amounts are at least 1"),
             Change::Reserve { expires_at_ms, lead } => {
-                rule(lead.is_empty(), "lead", "no version has made holds for leads yet")?;
-                rule(has_amount && expires_at_ms > event.time_ms, "hold", "a hold holds something for a while")
+                rule(lead.is_empty() || expires_at_ms == NEVER_MS, "expires", "a claim has no deadline")?;
+                let holds = has_amount || !lead.is_empty();
+                rule(holds && expires_at_ms > event.time_ms, "hold", "a hold holds something for a while")
             }
             Change::Void => rule(!has_amount, "amount", "a burned id moves nothing"),
             Change::Decline { op, code, .. } => {
                 let available = event.balance - event.reserved;
                 let holds = u64::from(self.hold_list(at).len);
                 let is_true = match (op, code) {
-                    (DeclinedOp::Debit | DeclinedOp::Reserve, DeclineCode::Insufficient) => event.amount > available,
+                    (DeclinedOp::Debit | DeclinedOp::Reserve | DeclinedOp::Claim, DeclineCode::Insufficient) => {
+                        event.amount > available
+                    }
                     (DeclinedOp::Grant | DeclinedOp::Refund, DeclineCode::Overflow) => {
                         event.amount > CREDITS_MAX - event.balance
                     }
-                    (DeclinedOp::Reserve, DeclineCode::Limit { holds: then }) => then == holds,
+                    (DeclinedOp::Reserve | DeclinedOp::Claim, DeclineCode::Limit { holds: then }) => then == holds,
                     _ => false,
                 };
-                rule(has_amount && is_true, "decline", "a decline has its reason in the account's state")
+                rule(
+                    (has_amount || op == DeclinedOp::Claim) && is_true,
+                    "decline",
+                    "a decline has its reason in the account's state",
+                )
             }
             Change::Refund { of, opened_lsn, refunded_total, .. } => {
                 refund(event)?;
@@ -181,6 +194,7 @@ impl Ledger {
                 }
             }
             Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => Ok(()),
+            Change::Claimed { .. } | Change::Refused { .. } => Ok(()),
         }
     }
 }

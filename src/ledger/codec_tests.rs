@@ -27,6 +27,7 @@ fn build<'a>((kind, a, b, c): (u8, u64, u64, u64), lead: &'a [u8], of: &'a [u8])
             op,
             code: [DeclineCode::Insufficient, DeclineCode::Overflow, limit][b as usize % 3],
             of: if op == DeclinedOp::Refund { of } else { b"" },
+            lead: b"",
         },
         REFUND => Change::Refund { of, opened_lsn: a, refunded_total: b, refundable: c },
         _ => Change::Void,
@@ -126,7 +127,7 @@ fn the_longest_event_fits_a_record_with_room_to_spare() {
     for (change, len) in [
         (Change::Capture { captured: 1, opened_lsn: 8, lead: &id }, 1_496),
         (Change::Refund { of, opened_lsn: 8, refunded_total: 1, refundable: 0 }, 1_440),
-        (Change::Decline { op: DeclinedOp::Refund, code, of }, 1_424),
+        (Change::Decline { op: DeclinedOp::Refund, code, of, lead: b"" }, 1_424),
     ] {
         let reason = &meta[..REASON_LEN_MAX];
         let event = Event { reason, meta: &meta, skip_lsn: 8, ..plain(change, &id, &id[..TX_LEN_MAX]) };
@@ -142,7 +143,7 @@ fn the_other_id_is_there_where_it_must_be_and_only_there() {
     let id = [b'x'; 100];
     let of = &id[..8];
     let (grant, refund) = (DeclinedOp::Grant, DeclinedOp::Refund);
-    let decline = |op, of| Change::Decline { op, code: DeclineCode::Overflow, of };
+    let decline = |op, of| Change::Decline { op, code: DeclineCode::Overflow, of, lead: b"" };
     // A record of each, its other id made longer or shorter by whole words, its length mended.
     for (change, other_len) in [
         (Change::Refund { of, opened_lsn: 8, refunded_total: 1, refundable: 0 }, 0),
@@ -158,7 +159,7 @@ fn the_other_id_is_there_where_it_must_be_and_only_there() {
         let mut record = Vec::new();
         encode(&plain(change, b"accounts", &[b't'; 16]), &mut record);
         let end = record.len();
-        record.splice(end - other_id(&change).len().., [b'x'; 136][..other_len].iter().copied());
+        record.splice(end - other_ids(&change).0.len().., [b'x'; 136][..other_len].iter().copied());
         record[6] = other_len as u8;
         let len = record.len() as u16;
         record[..2].copy_from_slice(&len.to_le_bytes());

@@ -25,10 +25,14 @@ impl Ledger {
             let (account, seldom) = (self.accounts.get(number), self.accounts.seldom(number));
             let figures = [account.balance, account.reserved, account.seq, account.last_lsn, seldom.anchor_lsn];
             sum = sum.wrapping_add(item(ACCOUNT, &figures, &[account.id()]));
-            for (place, (_, hold)) in self.holds.of(&seldom.holds).enumerate() {
+            for (place, (slot, hold)) in self.holds.of(&seldom.holds).enumerate() {
                 let times = [place as u64, hold.created_at_ms, hold.expires_at_ms(), hold.seq, hold.opened_lsn];
                 let figures = [hold.amount, hold.balance, hold.reserved];
-                sum = sum.wrapping_add(item(HOLD, &[&times[..], &figures].concat(), &[account.id(), hold.tx()]));
+                sum = sum.wrapping_add(item(
+                    HOLD,
+                    &[&times[..], &figures].concat(),
+                    &[account.id(), hold.tx(), self.holds.lead(slot)],
+                ));
             }
         }
         for (key, prior) in self.index.kept() {

@@ -5,6 +5,7 @@
 //! (`prev_lsn`, `skip_lsn`, `opened_lsn`). Recovery applies events and decides nothing.
 
 use super::id::Lsn;
+use super::lead::Refusal;
 
 /// One entry of an account's trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,9 @@ pub struct Event<'a> {
     pub change: Change<'a>,
 }
 
+/// The deadline of what has none.
+pub const NEVER_MS: u64 = u64::MAX;
+
 /// Every how many entries of an account a record carries `skip_lsn` (journal.md 3).
 pub const SKIP_EVERY: u64 = 256;
 
@@ -47,10 +51,30 @@ pub enum Change<'a> {
     Debit,
     /// `reserved += amount` until the deadline.
     Reserve {
-        /// Unix milliseconds; the hold is valid before it, gone at it.
+        /// Unix milliseconds; the hold is valid before it, gone at it. [`NEVER_MS`] for a claim, which ends by its lead.
         expires_at_ms: u64,
         /// The lead that a claim holds for; empty for a plain reservation.
         lead: &'a [u8],
+    },
+    /// The end of a claim that got a slot: `balance -= amount`, `reserved -= amount`. A CAPTURE.
+    Claimed {
+        /// The RESERVE that this ends.
+        opened_lsn: Lsn,
+        /// As in the RESERVE.
+        lead: &'a [u8],
+        /// The slot, 1..=[`MAX_CLAIMS`](super::lead::MAX_CLAIMS).
+        claim: u32,
+        /// Slots that the lead had left after it.
+        remaining: u32,
+    },
+    /// The end of a claim that got none: `reserved -= amount`. A RELEASE.
+    Refused {
+        /// The RESERVE that this ends.
+        opened_lsn: Lsn,
+        /// As in the RESERVE.
+        lead: &'a [u8],
+        /// Why; what the id answers from now on.
+        refusal: Refusal<'a>,
     },
     /// `balance -= captured`, `reserved -= amount`.
     Capture {
@@ -81,6 +105,8 @@ pub enum Change<'a> {
         code: DeclineCode,
         /// What a refused REFUND would have refunded; empty otherwise.
         of: &'a [u8],
+        /// The lead of a refused claim; empty otherwise.
+        lead: &'a [u8],
     },
     /// A RELEASE of an unknown id: the id is burned (commands.md C.2).
     Void,
@@ -225,8 +251,8 @@ pub struct Particulars<'a> {
     pub of: &'a [u8],
     /// Who ended a hold or burned an id.
     pub cause: Option<&'static str>,
-    /// Why a command was declined.
-    pub code: Option<DeclineCode>,
+    /// Why a command was declined, or a claim refused: the code of the error.
+    pub code: Option<&'static str>,
 }
 
 impl<'a> Event<'a> {
@@ -235,7 +261,14 @@ impl<'a> Event<'a> {
         let none = Particulars { amount: self.amount, ..Particulars::default() };
         match self.change {
             Change::Grant | Change::Debit => none,
+            Change::Reserve { expires_at_ms: NEVER_MS, lead } => Particulars { lead, ..none },
             Change::Reserve { expires_at_ms, lead } => Particulars { expires_at_ms: Some(expires_at_ms), lead, ..none },
+            Change::Claimed { lead, .. } => {
+                Particulars { captured: Some(self.amount), returned: Some(0), lead, ..none }
+            }
+            Change::Refused { lead, refusal, .. } => {
+                Particulars { cause: Some("lead"), code: Some(refusal.word()), lead, ..none }
+            }
             Change::Capture { captured, lead, .. } => Particulars {
                 amount: captured,
                 captured: Some(captured),
@@ -248,7 +281,7 @@ impl<'a> Event<'a> {
             Change::Expire { .. } => Particulars { cause: Some("expired"), ..none },
             Change::Void => Particulars { cause: Some("client"), ..none },
             Change::Refund { of, .. } => Particulars { of, ..none },
-            Change::Decline { code, of, .. } => Particulars { code: Some(code), of, ..none },
+            Change::Decline { code, of, lead, .. } => Particulars { code: Some(code.word()), of, lead, ..none },
         }
     }
 }
@@ -263,8 +296,33 @@ impl Event<'_> {
     pub fn opened_lsn(&self) -> Option<Lsn> {
         match self.change {
             Change::Capture { opened_lsn, .. } | Change::Release { opened_lsn, .. } => Some(opened_lsn),
+            Change::Claimed { opened_lsn, .. } | Change::Refused { opened_lsn, .. } => Some(opened_lsn),
             Change::Expire { opened_lsn } | Change::Refund { opened_lsn, .. } => Some(opened_lsn),
             _ => None,
+        }
+    }
+
+    /// Whether the entry ends a reservation.
+    pub fn ends_hold(&self) -> bool {
+        matches!(self.entry_type(), EntryType::Capture | EntryType::Release | EntryType::Expire)
+    }
+
+    /// The lead of an entry of a claim; empty otherwise.
+    pub fn lead(&self) -> &[u8] {
+        match self.change {
+            Change::Reserve { lead, .. } | Change::Capture { lead, .. } | Change::Release { lead, .. } => lead,
+            Change::Claimed { lead, .. } | Change::Refused { lead, .. } | Change::Decline { lead, .. } => lead,
+            _ => b"",
+        }
+    }
+
+    /// Whether the entry is one of a claim.
+    pub fn is_of_claim(&self) -> bool {
+        match self.change {
+            Change::Reserve { lead, .. } => !lead.is_empty(),
+            Change::Claimed { .. } | Change::Refused { .. } => true,
+            Change::Decline { op, .. } => op == DeclinedOp::Claim,
+            _ => false,
         }
     }
 
@@ -279,7 +337,7 @@ impl Event<'_> {
     /// What a DEBIT or a CAPTURE took: as much can be refunded. `None`: nothing of this can.
     pub fn taken(&self) -> Option<u64> {
         match self.change {
-            Change::Debit => Some(self.amount),
+            Change::Debit | Change::Claimed { .. } => Some(self.amount),
             Change::Capture { captured, .. } => Some(captured),
             _ => None,
         }
@@ -291,8 +349,8 @@ impl Event<'_> {
             Change::Grant => EntryType::Grant,
             Change::Debit => EntryType::Debit,
             Change::Reserve { .. } => EntryType::Reserve,
-            Change::Capture { .. } => EntryType::Capture,
-            Change::Release { .. } => EntryType::Release,
+            Change::Capture { .. } | Change::Claimed { .. } => EntryType::Capture,
+            Change::Release { .. } | Change::Refused { .. } => EntryType::Release,
             Change::Expire { .. } => EntryType::Expire,
             Change::Decline { .. } => EntryType::Decline,
             Change::Void => EntryType::Void,
@@ -305,7 +363,7 @@ impl Event<'_> {
     pub fn delta(&self) -> i64 {
         match self.change {
             Change::Grant | Change::Refund { .. } => self.amount as i64,
-            Change::Debit => (self.amount as i64).wrapping_neg(),
+            Change::Debit | Change::Claimed { .. } => (self.amount as i64).wrapping_neg(),
             Change::Capture { captured, .. } => (captured as i64).wrapping_neg(),
             _ => 0,
         }
@@ -315,9 +373,7 @@ impl Event<'_> {
     pub fn rdelta(&self) -> i64 {
         match self.change {
             Change::Reserve { .. } => self.amount as i64,
-            Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. } => {
-                (self.amount as i64).wrapping_neg()
-            }
+            _ if self.ends_hold() => (self.amount as i64).wrapping_neg(),
             _ => 0,
         }
     }
@@ -334,6 +390,8 @@ pub enum DeclinedOp {
     Reserve,
     /// CREDIT.REFUND
     Refund,
+    /// LEAD.CLAIM
+    Claim,
 }
 
 /// Why a command was declined, with the facts that its reply shows and that the event does not carry already.

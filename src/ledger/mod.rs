@@ -11,7 +11,8 @@
 //! recovery is `replay` of the events and yesterday's decisions stand, whatever the rules say today.
 //!
 //! Invariants: I1-I7 of commands.md C.8 ([`invariants`]); equal events give equal states ([`Ledger::digest`]).
-//! Absent on purpose: time other than what the caller hands in, the log (positions are opaque numbers), leads.
+//! Leads have rules, records and tables of their own ([`lead`]); a claim is where the two meet, and a shard drives it.
+//! Absent on purpose: time other than what the caller hands in, the log (positions are opaque numbers).
 
 pub mod codec;
 pub mod command;
@@ -19,6 +20,7 @@ pub mod credits;
 pub mod event;
 pub mod id;
 pub mod invariants;
+pub mod lead;
 pub mod outcome;
 pub mod rejection;
 pub mod snapshot;
@@ -26,6 +28,7 @@ pub mod snapshot;
 mod account;
 mod apply;
 mod chunks;
+mod claim;
 mod digest;
 mod expiry;
 mod hash_index;
@@ -40,8 +43,9 @@ mod tx_view;
 #[cfg(test)]
 mod tests;
 
+pub use claim::{Ending, RunningClaim};
 pub use reservation::HoldSlot;
-pub use rules::{Decision, Past, Recorded, outcome_of};
+pub use rules::{Decision, Past, Recorded, outcome_again, outcome_of};
 pub use totals::Totals;
 pub use transactions::{Prior, TxKey};
 pub use tx_view::tx_view;
@@ -50,6 +54,8 @@ use account::{Account, Accounts};
 use event::{Change, Event, SKIP_EVERY};
 use hash_index::Place;
 use id::{Lsn, NO_LSN};
+use invariants::Violation;
+use lead::{LeadAt, LeadEvent, Leads};
 use reservation::{HoldList, Reservations};
 use retention::Retention;
 use transactions::Transactions;
@@ -65,6 +71,10 @@ pub struct Limits {
     pub tx_index_bytes_max: u64,
     /// How long an id is remembered after its newest entry, milliseconds; not 0; `u64::MAX` = for ever.
     pub tx_retention_ms: u64,
+    /// Leads of the shard.
+    pub leads_max: u32,
+    /// Slots of the shard's leads that are taken or can still be taken.
+    pub lead_slots_max: u64,
 }
 
 /// Keys of the hashes. Fixed for a ledger's life; secret, so that no caller can choose ids that collide.
@@ -109,6 +119,7 @@ pub struct Ledger {
     index: Transactions,
     retention: Retention,
     next_sweep_ms: u64,
+    leads: Leads,
     sums: totals::Sums,
 }
 
@@ -133,6 +144,7 @@ impl Ledger {
             index: Transactions::new(limits.tx_index_bytes_max),
             retention: Retention::new(limits.tx_retention_ms),
             next_sweep_ms: 0,
+            leads: Leads::new(seeds.map_seed, limits.leads_max, limits.lead_slots_max),
             sums: totals::Sums::default(),
         }
     }
@@ -271,6 +283,29 @@ impl Ledger {
     /// Where the RESERVE of an active hold stands.
     pub fn opened_lsn(&self, slot: HoldSlot) -> Lsn {
         self.holds.get(slot).opened_lsn
+    }
+
+    /// The shard's leads.
+    pub fn leads(&self) -> &Leads {
+        &self.leads
+    }
+
+    /// As [`Leads::due`].
+    pub fn due_lead(&mut self, now_ms: u64) -> Option<LeadAt> {
+        self.leads.due(now_ms)
+    }
+
+    /// As [`Leads::apply`].
+    pub fn apply_lead(&mut self, at: LeadAt, event: &LeadEvent<'_>, lsn: Lsn) -> LeadAt {
+        self.sums.count(lsn);
+        self.leads.apply(at, event, lsn)
+    }
+
+    /// As [`Leads::replay`].
+    pub fn replay_lead(&mut self, event: &LeadEvent<'_>, lsn: Lsn) -> Result<(), Violation> {
+        self.leads.replay(event, lsn)?;
+        self.sums.count(lsn);
+        Ok(())
     }
 
     /// How many accounts there are.

@@ -1,7 +1,8 @@
 //! What a command answers: numbers, not bytes. Encoding is the language's business.
 
 use super::codec;
-use super::event::{DeclineCode, EntryId, Event};
+use super::event::{EntryId, Event};
+use super::lead::{ClaimView, LeadView, Step};
 use super::rejection::{Rejection, Verb};
 
 /// The answer to one [`Command`](super::command::Command).
@@ -19,6 +20,12 @@ pub enum Outcome {
     History(Entries),
     /// CREDIT.AUDIT of an account whose trail and figures agree.
     Audit(AuditView),
+    /// A lead; `None`: it is unknown.
+    Lead(Option<Box<LeadView>>),
+    /// Claims of a lead, by slot.
+    Claims(Vec<ClaimView>),
+    /// What a lead says to a claim that runs. For the shard of its account, never for a client.
+    Step(Box<Step>),
     /// A "no".
     Rejected(Rejection),
 }
@@ -56,6 +63,13 @@ pub enum Detail {
     },
     /// REFUND: what is left to refund.
     Refundable(u64),
+    /// LEAD.CLAIM.
+    Claim {
+        /// The slot, from 1.
+        claim: u32,
+        /// Slots that the lead had left after it.
+        remaining: u32,
+    },
 }
 
 /// The word after `status`.
@@ -77,6 +91,8 @@ pub enum Status {
     Void,
     /// REFUND
     Refunded,
+    /// LEAD.CLAIM
+    Claimed,
 }
 
 /// Everything that is known of one transaction id (CREDIT.TX). Fields that do not apply are `None` or empty.
@@ -102,8 +118,8 @@ pub struct TxView {
     pub lead: Box<[u8]>,
     /// What a refund refunds.
     pub of: Box<[u8]>,
-    /// Why it was declined.
-    pub code: Option<DeclineCode>,
+    /// Why it was declined, or its claim refused: the code of the error.
+    pub code: Option<&'static str>,
     /// The first use's REASON.
     pub reason: Box<[u8]>,
     /// The first use's META.
@@ -210,6 +226,8 @@ pub struct HoldView {
     pub amount: u64,
     /// Unix milliseconds.
     pub created_at_ms: u64,
-    /// Unix milliseconds.
-    pub expires_at_ms: u64,
+    /// Unix milliseconds; `None`: it belongs to a claim.
+    pub expires_at_ms: Option<u64>,
+    /// The lead of a claim; empty otherwise.
+    pub lead: Box<[u8]>,
 }

@@ -99,6 +99,24 @@ pub enum Rejection {
         /// Where it stands in the shard's log.
         lsn: Lsn,
     },
+    /// There is no such lead.
+    NoLead,
+    /// All slots of the lead are taken.
+    LeadFull {
+        /// How many it has.
+        max: u32,
+    },
+    /// The lead was closed.
+    LeadClosed,
+    /// The lead's time was over.
+    LeadExpired {
+        /// Its deadline, unix milliseconds.
+        expires_at_ms: u64,
+    },
+    /// The lead was opened before, with other parameters.
+    LeadExists(LeadConflict),
+    /// The account has a slot of the lead already.
+    AlreadyClaimed(Box<OwnClaim>),
     /// The disk is full; nothing was executed. `reserve_is_used`: not even CAPTURE and RELEASE have room any more.
     DiskFull {
         /// Whether the room that is kept for the ends of reservations is used up too.
@@ -122,6 +140,8 @@ pub enum Conflict {
     },
     /// A REFUND of another transaction.
     Of(Box<OfConflict>),
+    /// A claim of another lead.
+    Lead(Box<OfConflict>),
     /// The same verb with another amount.
     Amount {
         /// The remembered amount.
@@ -131,10 +151,38 @@ pub enum Conflict {
     },
 }
 
-/// Two transactions that one REFUND's id names.
+/// The first difference between a LEAD.OPEN and what the lead is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeadConflict {
+    /// Another number of slots.
+    Max {
+        /// As it was opened.
+        have: u32,
+        /// As in this command.
+        given: u32,
+    },
+    /// Another time to live, milliseconds; `None`: none.
+    Ttl {
+        /// As it was opened.
+        have: Option<u64>,
+        /// As in this command.
+        given: Option<u64>,
+    },
+}
+
+/// The claim that an account has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnClaim {
+    /// Its transaction id.
+    pub tx: Box<[u8]>,
+    /// Its slot, from 1.
+    pub claim: u32,
+}
+
+/// Two transactions that one REFUND's id names, or two leads that a claim's id names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfConflict {
-    /// What the id refunded.
+    /// What the id refunded or claimed.
     pub have: Box<[u8]>,
     /// What this command names.
     pub given: Box<[u8]>,
@@ -149,6 +197,10 @@ pub enum Busy {
     Readers,
     /// Changes that wait for the disk, for too long already.
     Storage,
+    /// Claims that run.
+    Claims,
+    /// The claim with this id runs: it may end well.
+    Claim,
 }
 
 /// A verb's name in facts, lower case on the wire.
@@ -177,4 +229,8 @@ pub enum Table {
     Accounts,
     /// `tx-index-memory`
     Transactions,
+    /// `leads-max`
+    Leads,
+    /// `lead-slots-max`
+    Slots,
 }

@@ -12,6 +12,7 @@ use super::chunks::Chunks;
 use super::expiry::{Timer, Timers, Wheel};
 use super::id::Lsn;
 use super::kept_id::KeptId;
+use std::collections::BTreeMap;
 
 /// No hold: the end of a list.
 const NO_HOLD: u32 = u32::MAX;
@@ -85,6 +86,8 @@ pub(crate) struct Opening<'a> {
     pub(crate) opened_lsn: Lsn,
     pub(crate) balance: u64,
     pub(crate) reserved: u64,
+    /// Empty: no claim's.
+    pub(crate) lead: &'a [u8],
 }
 
 /// All active reservations of a shard.
@@ -94,6 +97,8 @@ pub(crate) struct Reservations {
     first_free: u32,
     len: u32,
     wheel: Wheel,
+    /// The leads of the holds that belong to claims, by slot: few, and not for long.
+    leads: BTreeMap<u32, Box<[u8]>>,
 }
 
 impl Timers for Chunks<Hold> {
@@ -108,7 +113,7 @@ impl Timers for Chunks<Hold> {
 impl Reservations {
     /// No holds.
     pub(crate) fn new() -> Self {
-        Self { slab: Chunks::new(), first_free: NO_HOLD, len: 0, wheel: Wheel::new() }
+        Self { slab: Chunks::new(), first_free: NO_HOLD, len: 0, wheel: Wheel::new(), leads: BTreeMap::new() }
     }
 
     /// How many holds are active.
@@ -126,6 +131,16 @@ impl Reservations {
         let hold = self.slab.get(slot.0);
         assert_ne!(hold.account, FREE, "a slot names a hold only while it is active");
         hold
+    }
+
+    /// The lead of a claim's hold; empty: a plain reservation.
+    pub(crate) fn lead(&self, slot: HoldSlot) -> &[u8] {
+        self.leads.get(&slot.0).map_or(b"", |lead| lead)
+    }
+
+    /// The holds that belong to claims.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = HoldSlot> {
+        self.leads.keys().map(|&slot| HoldSlot(slot))
     }
 
     /// The active holds of an account, in the order in which they expire.
@@ -163,12 +178,16 @@ impl Reservations {
         self.join_back(list, after, slot);
         list.len += 1;
         self.wheel.insert(&mut self.slab, slot, opening.created_at_ms);
+        if !opening.lead.is_empty() {
+            self.leads.insert(slot, opening.lead.into());
+        }
         HoldSlot(slot)
     }
 
     /// Ends a hold of `list` and stops its timer.
     pub(crate) fn remove(&mut self, list: &mut HoldList, slot: HoldSlot) {
         self.wheel.cancel(&mut self.slab, slot.0);
+        self.leads.remove(&slot.0);
         let (prev, next) = (self.get(slot).prev, self.get(slot).next);
         self.join(list, prev, next);
         self.join_back(list, next, prev);
@@ -245,6 +264,7 @@ mod tests {
                 opened_lsn,
                 balance: 9,
                 reserved: seq,
+                lead: b"",
             };
             slots.push(holds.insert(number, &mut list, &opening));
         }
@@ -271,6 +291,7 @@ mod tests {
             opened_lsn: 64,
             balance: 1,
             reserved: 1,
+            lead: b"",
         };
         assert_eq!(holds.insert(number, &mut list, &opening), slots[2]);
         assert_eq!(holds.slab.len(), 6);

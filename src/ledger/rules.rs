@@ -9,10 +9,10 @@ mod refund;
 use super::account::Account;
 use super::command::{Command, Op};
 use super::credits::CREDITS_MAX;
-use super::event::{Change, DeclineCode, DeclinedOp, Event};
+use super::event::{Change, DeclineCode, DeclinedOp, Event, NEVER_MS};
 use super::id::{Lsn, NO_LSN};
 use super::outcome::{Detail, Figures, HoldView, HoldsView, Outcome, Status};
-use super::rejection::{Conflict, Rejection, Table, Verb};
+use super::rejection::{Busy, Conflict, Rejection, Table, Verb};
 use super::reservation::{Hold, HoldSlot};
 use super::{Ledger, Located};
 use answers::{Known, expired, figures, no_reservation, outcome, receipt, reject, released};
@@ -49,11 +49,18 @@ pub enum Decision<'c> {
     Commit(Event<'c>),
     /// Answer this; nothing changes.
     Answer(Outcome),
+    /// The claim with this id runs; what it comes to is the answer.
+    Wait(HoldSlot),
 }
 
 /// The reply to a command whose decision was to commit `event`.
 pub fn outcome_of(event: &Event<'_>) -> Outcome {
     outcome(event, false)
+}
+
+/// As [`outcome_of`], to whoever asked for the same while `event` was decided.
+pub fn outcome_again(event: &Event<'_>) -> Outcome {
+    outcome(event, true)
 }
 
 impl Ledger {
@@ -87,7 +94,9 @@ impl Ledger {
             Op::Refund { amount } => {
                 draft.refund(account, amount, &known, &self.know(at, command.account, command.of, of))
             }
+            Op::Claim { cost } => draft.claim(account, cost, &known, past),
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
+            Op::Lead(_) => panic!("a lead decides"),
         }
     }
 
@@ -105,7 +114,9 @@ impl Ledger {
             Op::Debit { .. } | Op::Reserve { .. } | Op::Capture { .. } | Op::Release | Op::Refund { .. } => {
                 reject(Rejection::NoAccount)
             }
+            Op::Claim { .. } => reject(Rejection::NoAccount),
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
+            Op::Lead(_) => panic!("a lead decides"),
         }
     }
 
@@ -115,7 +126,7 @@ impl Ledger {
             Past::Active(slot) => {
                 let hold = self.holds.get(*slot);
                 let is_same = Some(hold.account) == at.number && hold.tx() == id;
-                if is_same { Known::Held(hold) } else { Known::Nothing }
+                if is_same { Known::Held(hold, self.holds.lead(*slot)) } else { Known::Nothing }
             }
             Past::Recorded(recorded) if recorded.event.account == account && recorded.event.tx == id => {
                 let is_open = matches!(recorded.event.change, Change::Reserve { .. });
@@ -127,13 +138,14 @@ impl Ledger {
     }
 
     fn holds_view(&self, at: Located, account: &Account, now_ms: u64) -> HoldsView {
-        let view = |hold: &Hold| HoldView {
+        let view = |(slot, hold): (HoldSlot, &Hold)| HoldView {
             tx: hold.tx().into(),
             amount: hold.amount,
             created_at_ms: hold.created_at_ms,
-            expires_at_ms: hold.expires_at_ms(),
+            expires_at_ms: Some(hold.expires_at_ms()).filter(|&at_ms| at_ms != NEVER_MS),
+            lead: self.holds.lead(slot).into(),
         };
-        let holds = self.holds.of(self.hold_list(at)).map(|(_, hold)| view(hold)).collect();
+        let holds = self.holds.of(self.hold_list(at)).map(view).collect();
         HoldsView { figures: figures(account, now_ms), holds }
     }
 }
@@ -150,7 +162,7 @@ struct Draft<'l, 'd, 'c> {
 
 impl<'c> Draft<'_, '_, 'c> {
     fn grant(&self, amount: u64, known: &Known<'_>) -> Decision<'c> {
-        if let Some(answer) = known.answer_again(Verb::Grant, b"", Some(amount), self.now_ms) {
+        if let Some(answer) = known.answer_again(Verb::Grant, self.command, Some(amount), self.now_ms) {
             return answer;
         }
         let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
@@ -161,7 +173,7 @@ impl<'c> Draft<'_, '_, 'c> {
     }
 
     fn debit(&self, account: &Account, amount: u64, known: &Known<'_>) -> Decision<'c> {
-        if let Some(answer) = known.answer_again(Verb::Debit, b"", Some(amount), self.now_ms) {
+        if let Some(answer) = known.answer_again(Verb::Debit, self.command, Some(amount), self.now_ms) {
             return answer;
         }
         if amount > account.available() {
@@ -171,25 +183,41 @@ impl<'c> Draft<'_, '_, 'c> {
     }
 
     fn reserve(&self, account: &Account, amount: u64, ttl_ms: u64, known: &Known<'_>) -> Decision<'c> {
-        if let Some(answer) = known.answer_again(Verb::Reserve, b"", Some(amount), self.now_ms) {
+        if let Some(answer) = known.answer_again(Verb::Reserve, self.command, Some(amount), self.now_ms) {
             return answer;
         }
+        self.hold(account, amount, DeclinedOp::Reserve, self.now_ms + ttl_ms)
+    }
+
+    /// LEAD.CLAIM, of a lead that is open as far as anybody knows.
+    fn claim(&self, account: &Account, cost: u64, known: &Known<'_>, past: &Past<'_>) -> Decision<'c> {
+        match (known.answer_again(Verb::Claim, self.command, Some(cost), self.now_ms), known, past) {
+            (Some(Decision::Answer(Outcome::Written(_))), Known::Held(..), Past::Active(slot)) => Decision::Wait(*slot),
+            (Some(answer), _, _) => answer,
+            (None, _, _) => self.hold(account, cost, DeclinedOp::Claim, NEVER_MS),
+        }
+    }
+
+    /// Holds the amount, if it is there.
+    fn hold(&self, account: &Account, amount: u64, op: DeclinedOp, expires_at_ms: u64) -> Decision<'c> {
         if amount > account.available() {
-            return self.decline(amount, DeclinedOp::Reserve, DeclineCode::Insufficient);
+            return self.decline(amount, op, DeclineCode::Insufficient);
         }
         let holds = self.ledger.hold_list(self.at).len;
         if holds >= self.ledger.limits.holds_per_account_max {
-            let code = DeclineCode::Limit { holds: u64::from(holds) };
-            return self.decline(amount, DeclinedOp::Reserve, code);
+            return self.decline(amount, op, DeclineCode::Limit { holds: u64::from(holds) });
         }
-        let change = Change::Reserve { expires_at_ms: self.now_ms + ttl_ms, lead: b"" };
+        let change = Change::Reserve { expires_at_ms, lead: self.command.lead };
         self.enter(amount, account.balance, account.reserved + amount, change)
     }
 
     fn capture(&self, account: &Account, amount: Option<u64>, known: &Known<'_>) -> Decision<'c> {
         let event = match known {
             Known::Nothing => return reject(Rejection::NoReservation { op: None }),
-            Known::Held(hold) => {
+            Known::Held(_, lead) if !lead.is_empty() => {
+                return reject(Rejection::NoReservation { op: Some(Verb::Claim) });
+            }
+            Known::Held(hold, _) => {
                 let captured = amount.unwrap_or(hold.amount);
                 if captured > hold.amount {
                     return reject(Rejection::Exceeds { limit: hold.amount, given: Some(captured) });
@@ -217,7 +245,8 @@ impl<'c> Draft<'_, '_, 'c> {
     fn release(&self, account: &Account, known: &Known<'_>) -> Decision<'c> {
         let event = match known {
             Known::Nothing => return self.enter(0, account.balance, account.reserved, Change::Void),
-            Known::Held(hold) => {
+            Known::Held(_, lead) if !lead.is_empty() => return reject(Rejection::TryAgain(Busy::Claim)),
+            Known::Held(hold, _) => {
                 let change = Change::Release { opened_lsn: hold.opened_lsn, lead: b"" };
                 return self.end(hold, account.balance, account.reserved - hold.amount, change);
             }
@@ -225,6 +254,10 @@ impl<'c> Draft<'_, '_, 'c> {
         };
         match event.change {
             Change::Capture { captured, .. } => reject(Rejection::Captured { amount: captured, seq: event.seq }),
+            Change::Claimed { .. } => reject(Rejection::Captured { amount: event.amount, seq: event.seq }),
+            Change::Refused { .. } => {
+                Decision::Answer(Outcome::Written(receipt(event, Status::Released, Detail::None, true)))
+            }
             Change::Release { .. } | Change::Expire { .. } | Change::Void => Decision::Answer(outcome(event, true)),
             Change::Decline { op: DeclinedOp::Reserve, .. } => {
                 Decision::Answer(Outcome::Written(receipt(event, Status::Void, Detail::None, true)))
@@ -240,7 +273,12 @@ impl<'c> Draft<'_, '_, 'c> {
 
     fn decline(&self, amount: u64, op: DeclinedOp, code: DeclineCode) -> Decision<'c> {
         let (balance, reserved) = self.account.map_or((0, 0), |a| (a.balance, a.reserved));
-        self.enter(amount, balance, reserved, Change::Decline { op, code, of: self.command.of })
+        self.enter(
+            amount,
+            balance,
+            reserved,
+            Change::Decline { op, code, of: self.command.of, lead: self.command.lead },
+        )
     }
 
     /// An entry that brings a new id into the index.

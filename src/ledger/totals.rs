@@ -13,7 +13,7 @@ pub struct Totals {
     pub accounts: u64,
     /// Active reservations.
     pub holds: u64,
-    /// Entries of all trails.
+    /// Records of the log: entries of all trails, and what happened to leads.
     pub entries: u64,
     /// Sum of all grants.
     pub granted: u128,
@@ -80,10 +80,9 @@ impl Sums {
 
     /// Counts the event at `lsn`, unless a snapshot has counted it.
     pub(crate) fn add(&mut self, event: &Event<'_>, lsn: Lsn) {
-        if lsn < self.counted {
+        if !self.count(lsn) {
             return;
         }
-        self.entries += 1;
         let amount = u128::from(event.amount);
         match event.change {
             Change::Grant => self.granted += amount,
@@ -94,7 +93,12 @@ impl Sums {
                 self.captured += u128::from(captured);
                 self.reserved -= amount;
             }
-            Change::Release { .. } => self.reserved -= amount,
+            Change::Claimed { .. } => {
+                self.debited += amount;
+                self.captured += amount;
+                self.reserved -= amount;
+            }
+            Change::Release { .. } | Change::Refused { .. } => self.reserved -= amount,
             Change::Expire { .. } => {
                 self.reserved -= amount;
                 self.expired += 1;
@@ -103,6 +107,13 @@ impl Sums {
             Change::Refund { .. } => self.refunded += amount,
             Change::Void => {}
         }
+    }
+
+    /// Counts a record, unless a snapshot has counted it.
+    pub(crate) fn count(&mut self, lsn: Lsn) -> bool {
+        let is_new = lsn >= self.counted;
+        self.entries += u64::from(is_new);
+        is_new
     }
 
     /// The sums, with the sizes of the tables.

@@ -53,6 +53,8 @@ pub(super) struct Core {
     swept_at_ms: u64,
     /// Set by the phase Closing: when to end at the latest.
     close_at_ms: Option<u64>,
+    /// Set by the phases Resuming and Settling: until when claims may run.
+    settle_by_ms: u64,
     /// The newest phase that the core has said it is through with.
     reported: Phase,
     timer: Pin<Box<Sleep>>,
@@ -99,6 +101,7 @@ async fn run(shared: Arc<Shared>, id: u16, readers: Readers, saver: Saver) -> st
         scratch: vec![0; READ_BYTES],
         failures: Vec::new(),
         close_at_ms: None,
+        settle_by_ms: 0,
         reported: Phase::Loading,
         timer: Box::pin(sleep(Duration::ZERO)),
         timer_at_ms: 0,
@@ -117,7 +120,9 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     core.engine.run_own();
     let more_mail = core.take_requests(shared_core);
     let more_due = core.engine.expire();
+    core.engine.run_claims();
     let more_blocks = core.engine.commit();
+    let more_claims = core.engine.run_claims();
     core.engine.send_errands();
     let may_leave_ns = core.engine.shared.clock.boot_ns();
     let replies = core.deliver();
@@ -134,7 +139,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     if core.step_phase() {
         return Poll::Ready(());
     }
-    if more_due || more_blocks || more_saving || (more_mail && !holding) {
+    if more_due || more_blocks || more_claims || more_saving || (more_mail && !holding) {
         cx.waker().wake_by_ref();
         return Poll::Pending;
     }
@@ -196,6 +201,12 @@ impl Core {
         self.engine.phase = phase;
         match phase {
             Phase::Loading | Phase::Serving => self.engine.shared.step_done(),
+            Phase::Resuming | Phase::Settling => {
+                self.settle_by_ms = self.engine.now_ms() + self.engine.shared.config.claim_timeout_ms;
+                if phase == Phase::Resuming {
+                    self.engine.resume_claims();
+                }
+            }
             Phase::Quiescing => self.engine.give_up_saves(),
             Phase::Finishing => {}
             Phase::Closing => self.close_at_ms = Some(self.engine.now_ms() + CLOSE_WITHIN_MS),
@@ -211,6 +222,15 @@ impl Core {
             Phase::Quiescing => {
                 let sent = !self.engine.has_unsent_commands() && !self.engine.is_congested();
                 self.report(sent);
+            }
+            // A claim that cannot end now keeps its hold, and goes on after the next start.
+            Phase::Resuming | Phase::Settling => {
+                let running = self.engine.claims_running();
+                let late = self.engine.now_ms() >= self.settle_by_ms;
+                if running > 0 && late && self.reported != self.engine.phase {
+                    tracing::warn!(core = self.engine.id(), running, "claims of leads could not be ended yet");
+                }
+                self.report(running == 0 || late);
             }
             Phase::Finishing => {
                 let finished = self.reported != Phase::Finishing && self.engine.finish_shards();
@@ -242,8 +262,8 @@ impl Core {
                 Outcome::Written(receipt) => replays += u64::from(receipt.replayed),
                 Outcome::Balance(figures) if figures.seq > 0 => read_hits += 1,
                 Outcome::Balance(_) => read_misses += 1,
-                Outcome::Holds(_) | Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) | Outcome::Rejected(_) => {
-                }
+                Outcome::Lead(Some(view)) => replays += u64::from(view.replayed),
+                _ => {}
             }
             if let Some(connection) = sockets.connection(reply.ticket) {
                 connection.fill(reply.ticket.slot, replies::Answer::Outcome(reply.outcome), |failure| {
@@ -282,7 +302,8 @@ impl Core {
     fn arm(&mut self, stuck: bool, idle_at_ms: Option<u64>, cx: &mut Context<'_>) {
         let now_ms = self.engine.now_ms();
         let sweep_at_ms = (self.sockets.len() > 0).then_some(self.swept_at_ms + SWEEP_EVERY_MS);
-        let retry_at_ms = (stuck || self.engine.phase > Phase::Serving).then_some(now_ms + RETRY_MS);
+        let retry_at_ms =
+            (stuck || !matches!(self.engine.phase, Phase::Loading | Phase::Serving)).then_some(now_ms + RETRY_MS);
         let save_at_ms = self.engine.saving.waits().then_some(now_ms + SAVE_RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
         let Some(at_ms) = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min()

@@ -122,7 +122,7 @@ impl Engine {
 
     /// Takes `command` for the batch of the core that runs it; this core's own runs in the coming turn.
     pub(super) fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
-        let shard = self.shared.router.shard(command.account);
+        let shard = self.shared.router.shard(command.owner());
         let core = self.shared.router.core(shard);
         let outbox = &mut self.outboxes[usize::from(core)];
         if outbox.batch.is_empty() {
@@ -140,13 +140,17 @@ impl Engine {
 
     /// Runs the commands that this core's connections have for its own shards.
     pub(super) fn run_own(&mut self) {
+        self.run_own_batch();
+        let busy_ns = std::mem::take(&mut self.busy_ns) + self.since_begin_ns();
+        self.counters.batch_ended(busy_ns);
+    }
+
+    fn run_own_batch(&mut self) {
         let own = usize::from(self.id);
         let mut batch = std::mem::take(&mut self.outboxes[own].batch);
         self.run(&batch);
         batch.clear();
         self.outboxes[own].batch = batch;
-        let busy_ns = std::mem::take(&mut self.busy_ns) + self.since_begin_ns();
-        self.counters.batch_ended(busy_ns);
     }
 
     /// Runs a batch: some commands are looked up together, then run one by one.
@@ -182,6 +186,41 @@ impl Engine {
         }
         let run_ns = self.since_begin_ns();
         self.counters.latencies.record(Stage::Execute, run_ns / commands_len, commands_len);
+    }
+
+    /// Goes on with the claims of this core's shards: gives them the answers to their steps, sends the next ones, and runs
+    /// those for its own leads. Returns whether there were any.
+    pub(super) fn run_claims(&mut self) -> bool {
+        let mut ran = false;
+        while self.homes.iter().any(|home| home.shard.claims_running() > 0) {
+            let is_mine = |reply: &mut Reply| reply.ticket.core == self.id && reply.ticket.claim().is_some();
+            let answers: Vec<_> = self.released.extract_if(.., is_mine).collect();
+            for reply in answers {
+                let (shard, _) = reply.ticket.claim().expect("just looked at");
+                let place = self.shared.router.place(shard);
+                self.homes[place].shard.step(self.now_ms, reply, &mut self.released);
+            }
+            let steps: Vec<_> = self.homes.iter_mut().filter_map(|home| home.shard.take_steps()).collect();
+            if steps.is_empty() {
+                break;
+            }
+            for (_, ticket, command) in steps.iter().flat_map(Batch::iter) {
+                self.submit(Ticket { core: self.id, ..ticket }, &command);
+            }
+            self.run_own_batch();
+            ran = true;
+        }
+        ran
+    }
+
+    /// Claims of this core's shards that run.
+    pub(super) fn claims_running(&self) -> usize {
+        self.homes.iter().map(|home| home.shard.claims_running()).sum()
+    }
+
+    /// Begins to bring claims to their ends that recovery has found.
+    pub(super) fn resume_claims(&mut self) {
+        self.homes.iter_mut().for_each(|home| home.shard.resume_claims());
     }
 
     fn execute(&mut self, place: usize, ticket: Ticket, command: &Command<'_>, sought: Sought) {
@@ -256,7 +295,7 @@ impl Engine {
         let mut more = false;
         for home in &mut self.homes {
             if home.shard.next_expiry().is_some_and(|at_ms| at_ms <= now_ms) {
-                more |= home.shard.expire(now_ms, EXPIRE_SLICE);
+                more |= home.shard.expire(now_ms, EXPIRE_SLICE, &mut self.released);
             }
         }
         more

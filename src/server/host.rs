@@ -81,7 +81,7 @@ impl Host for Engine {
     }
 
     fn loading(&self) -> Option<String> {
-        if self.phase != Phase::Loading {
+        if self.phase > Phase::Resuming {
             return None;
         }
         let (percent, seconds) =

@@ -85,6 +85,8 @@ pub(super) fn recover_shard(
 ) -> Result<RecoveredShard, JournalError> {
     let config = &shared.config;
     let limits = Limits {
+        leads_max: u32::try_from(config.leads_max).unwrap_or(u32::MAX),
+        lead_slots_max: config.lead_slots_max,
         holds_per_account_max: config.holds_per_account_max,
         accounts_max: u32::try_from(config.accounts_max).unwrap_or(u32::MAX),
         tx_index_bytes_max: config.tx_index_bytes_max.unwrap_or_else(|| default_index_bytes(shared.router.shards())),

@@ -44,11 +44,15 @@ pub(super) struct Accepted {
 pub(super) enum Phase {
     /// Recovery runs; commands get -LOADING.
     Loading,
+    /// All shards are there; claims that a crash cut short are brought to their ends. Commands get -LOADING.
+    Resuming,
     /// All shards are there.
     Serving,
     /// No new commands; what was read goes to its shards.
     Quiescing,
-    /// No core sends commands any more: make everything durable, then CLEAN_STOP.
+    /// No core has commands of clients any more: bring the claims that run to their ends.
+    Settling,
+    /// No core sends anything any more: make everything durable, then CLEAN_STOP.
     Finishing,
     /// Write the last replies and end.
     Closing,

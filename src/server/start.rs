@@ -16,7 +16,7 @@ use crate::config::{Config, Exit};
 use crate::journal::manifest::SHARDS_MAX;
 use crate::journal::{DataDir, JournalError, NewDir, Opened};
 use crate::net::listener::{self, ListenError};
-use crate::shard::Shard;
+use crate::shard::{Patience, Shard};
 use crate::telemetry::Loading;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
@@ -187,7 +187,7 @@ async fn serve(
     for task in accepting {
         task.abort();
     }
-    for phase in [Phase::Quiescing, Phase::Finishing] {
+    for phase in [Phase::Quiescing, Phase::Settling, Phase::Finishing] {
         tell_all(shared, &mut signals, phase).await;
     }
     for mailbox in &shared.mailboxes {
@@ -258,12 +258,14 @@ async fn install(
         check_clock(shared.clock.wall_ms(), last_ms)?;
     }
     shared.start_shard_clock(last_ms);
+    let patience =
+        Patience { walk_max: shared.config.history_walk_max, claim_timeout_ms: shared.config.claim_timeout_ms };
     let clean = recovered.iter().all(|shard| shard.opened.recovered.clean);
     let mut posts = Vec::new();
     for RecoveredShard { number, opened, ledger, newest } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let shard = Shard::new(number, ledger, log, reader, shared.now_ms(), shared.config.history_walk_max);
+        let shard = Shard::new(number, ledger, log, reader, shared.now_ms(), patience);
         let post = Post::default();
         posts.push((number, post.clone()));
         let home = Home::new(shard, Box::new(committer), post);
@@ -272,6 +274,7 @@ async fn install(
         signals.steps.recv().await;
     }
     watch::start(posts, Arc::downgrade(shared))?;
+    tell_all(shared, signals, Phase::Resuming).await;
     shared.loading_over(clean);
     tell_all(shared, signals, Phase::Serving).await;
     Ok(())

@@ -3,7 +3,8 @@
 //! Asked once, where a decision is about to become a record: what needs no record (reads, replays, declines of known
 //! ids) is answered as ever, and what is refused was not executed.
 
-use crate::ledger::event::{Change, Event};
+use crate::ledger::event::Event;
+use crate::ledger::lead::LeadChange;
 use crate::ledger::rejection::{Busy, Rejection};
 
 /// What may become a record.
@@ -23,7 +24,26 @@ pub enum Admission {
 impl Admission {
     /// Why `event` may not become a record; `None`: it may.
     pub(super) fn refuses(self, event: &Event<'_>) -> Option<Rejection> {
-        let ends = matches!(event.change, Change::Capture { .. } | Change::Release { .. } | Change::Expire { .. });
+        self.refuses_kind(event.ends_hold())
+    }
+
+    /// Why a record of a lead may not be made; `None`: it may. A claim whose hold is there goes on as long as anything does.
+    pub(super) fn refuses_of_lead(self, change: &LeadChange<'_>) -> Option<Rejection> {
+        match change {
+            LeadChange::Open { .. } => self.refuses_kind(false),
+            LeadChange::Close => self.refuses_kind(true),
+            LeadChange::Claim { .. } | LeadChange::Expire => {
+                self.refuses_an_ending().then_some(Rejection::DiskFull { reserve_is_used: true })
+            }
+        }
+    }
+
+    /// Whether not even what was begun may end.
+    pub(super) fn refuses_an_ending(self) -> bool {
+        self == Self::Nothing
+    }
+
+    fn refuses_kind(self, ends: bool) -> Option<Rejection> {
         match self {
             Self::All => None,
             Self::Endings if ends => None,

@@ -21,6 +21,21 @@ pub struct Ticket {
     pub slot: u32,
 }
 
+/// In [`Ticket::connection`]: none; the answer is for a claim of the shard in the other bits.
+const CLAIM: u32 = 1 << 31;
+
+impl Ticket {
+    /// Where the answer to a step of a claim goes; whoever sends the step adds the core.
+    pub fn of_claim(shard: u16, number: u32) -> Self {
+        Self { core: 0, connection: CLAIM | u32::from(shard), generation: 0, slot: number }
+    }
+
+    /// The shard and the number of the claim that the answer is for; `None`: a connection's.
+    pub fn claim(&self) -> Option<(u16, u32)> {
+        (self.connection & CLAIM != 0).then_some((self.connection as u16, self.slot))
+    }
+}
+
 /// An outcome and its destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -46,6 +61,7 @@ struct Item {
     account_len: u8,
     tx_len: u8,
     of_len: u8,
+    lead_len: u8,
     reason_len: u8,
     meta_len: u16,
     start: u32,
@@ -58,7 +74,7 @@ impl Batch {
         let start = u32::try_from(self.arena.len()).expect("a batch is flushed long before 4 GiB");
         self.arena.extend_from_slice(command.account);
         self.arena.extend_from_slice(command.tx);
-        for part in [command.of, command.reason, command.meta] {
+        for part in [command.of, command.lead, command.reason, command.meta] {
             if !part.is_empty() {
                 self.arena.extend_from_slice(part);
             }
@@ -69,6 +85,7 @@ impl Batch {
             account_len: u8::try_from(command.account.len()).expect("account ids are at most 128 bytes"),
             tx_len: u8::try_from(command.tx.len()).expect("transaction ids are at most 64 bytes"),
             of_len: u8::try_from(command.of.len()).expect("transaction ids are at most 64 bytes"),
+            lead_len: u8::try_from(command.lead.len()).expect("lead ids are at most 128 bytes"),
             reason_len: u8::try_from(command.reason.len()).expect("reasons are at most 64 bytes"),
             meta_len: u16::try_from(command.meta.len()).expect("metas are at most 1,024 bytes"),
             start,
@@ -107,9 +124,10 @@ impl Batch {
         let account = take(item.account_len as usize);
         let tx = take(item.tx_len as usize);
         let of = take(item.of_len as usize);
+        let lead = take(item.lead_len as usize);
         let reason = take(item.reason_len as usize);
         let meta = take(item.meta_len as usize);
-        Command { account, tx, of, reason, meta, op: item.op }
+        Command { account, tx, of, lead, reason, meta, op: item.op }
     }
 }
 
@@ -126,7 +144,7 @@ mod tests {
     fn commands_come_out_as_they_went_in() {
         let ticket = Ticket { core: 1, connection: 2, generation: 3, slot: 4 };
         let debit = Command { meta: b"{}", ..Command::new(b"tradie:1", b"t1", Op::Debit { amount: 5 }) };
-        let read = Command { of: b"t1", ..Command::new(b"tradie:2", b"f1", Op::Refund { amount: None }) };
+        let read = Command { of: b"t1", lead: b"l", ..Command::new(b"tradie:2", b"f1", Op::Refund { amount: None }) };
         let mut batch = Batch::default();
         batch.push(7, ticket, &debit);
         batch.push(0, ticket, &read);

@@ -14,8 +14,10 @@
 mod admission;
 mod audit;
 pub mod batch;
+mod claims;
 mod copying;
 pub mod errand;
+mod leads;
 mod parked;
 mod pending;
 mod question;
@@ -35,8 +37,9 @@ use crate::ledger::command::{Command, Op};
 use crate::ledger::id::{Lsn, NO_LSN};
 use crate::ledger::outcome::Outcome;
 use crate::ledger::rejection::Rejection;
-use crate::ledger::{Decision, Ledger, Located, Sought, TxKey, outcome_of};
+use crate::ledger::{Decision, Ledger, Located, Prior, Sought, TxKey, outcome_of};
 use batch::{Reply, Ticket};
+use claims::Claims;
 use errand::Task;
 use parked::{Meaning, Parked, Wanting};
 use pending::Pending;
@@ -59,11 +62,21 @@ pub struct Shard<R: SegmentSource> {
     parked: Parked,
     /// The log lets go of what stands before, if it has not yet.
     kept_from: Lsn,
+    claims: Claims,
     admission: Admission,
     /// Commands refused because the disk is full.
     refused: u64,
     /// What the ids of the command at hand mean: its own, and the one that a REFUND is of.
     recalled: [Recalled; 2],
+}
+
+/// How long a shard goes on with one command.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Most records that one walk along a trail touches.
+    pub walk_max: u64,
+    /// How long a client waits for the end of a claim, milliseconds.
+    pub claim_timeout_ms: u64,
 }
 
 /// What became of a command that a shard was given.
@@ -114,19 +127,19 @@ impl Fault {
 }
 
 impl<R: SegmentSource> Shard<R> {
-    /// A shard over what recovery (or an empty directory) gave. `walk_max`: most records that one walk along a trail
-    /// touches.
-    pub fn new(id: u16, ledger: Ledger, log: Log, reader: Reader<R>, last_now_ms: u64, walk_max: u64) -> Self {
+    /// A shard over what recovery (or an empty directory) gave, at shard time `now_ms`.
+    pub fn new(id: u16, ledger: Ledger, log: Log, reader: Reader<R>, now_ms: u64, patience: Patience) -> Self {
         Self {
             id,
             ledger,
             log,
             reader,
             pending: Pending::default(),
-            now_ms: last_now_ms,
-            walk_max,
+            now_ms,
+            walk_max: patience.walk_max,
             parked: Parked::default(),
             kept_from: NO_LSN,
+            claims: Claims::new(patience.claim_timeout_ms),
             admission: Admission::All,
             refused: 0,
             recalled: Default::default(),
@@ -150,6 +163,10 @@ impl<R: SegmentSource> Shard<R> {
         released: &mut Vec<Reply>,
     ) -> Executed {
         let now_ms = self.advance_clock(now_ms);
+        if let Op::Lead(op) = command.op {
+            self.ask_lead(now_ms, ticket, op, command, released);
+            return Executed::Decided;
+        }
         if let Some(executed) = self.wait_behind_refund(ticket, command, released) {
             return executed;
         }
@@ -170,9 +187,20 @@ impl<R: SegmentSource> Shard<R> {
         }
     }
 
-    /// Expires at most `budget` holds of accounts that nobody asks about. Returns whether more are due.
-    pub fn expire(&mut self, now_ms: u64, budget: usize) -> bool {
+    /// Does what is due by time: at most `budget` holds of accounts and as many leads that nobody asks about expire, claims
+    /// ask again. Returns whether more is due.
+    pub fn expire(&mut self, now_ms: u64, budget: usize, released: &mut Vec<Reply>) -> bool {
         let now_ms = self.advance_clock(now_ms);
+        self.review_claims(now_ms, released);
+        if !self.admission.expires_the_idle() {
+            return false;
+        }
+        for _ in 0..budget {
+            let Some(at) = self.ledger.due_lead(now_ms) else { break };
+            if !self.settle_lead(at, now_ms) {
+                break;
+            }
+        }
         for _ in 0..budget {
             let Some(at) = self.ledger.due(now_ms) else { break };
             if !self.settle(at, now_ms) {
@@ -182,10 +210,12 @@ impl<R: SegmentSource> Shard<R> {
         self.next_expiry().is_some_and(|at_ms| at_ms <= now_ms)
     }
 
-    /// Unix milliseconds of the next deadline, at the latest: when [`Shard::expire`] has work. Never after it. `None` too
-    /// while [`Admission`] lets nothing expire.
+    /// Unix milliseconds of the next deadline, at the latest: when [`Shard::expire`] has work. Never after it. Holds and
+    /// leads have none while [`Admission`] lets nothing expire.
     pub fn next_expiry(&self) -> Option<u64> {
-        if self.admission.expires_the_idle() { self.ledger.next_expiry() } else { None }
+        let idle = [self.ledger.next_expiry(), self.ledger.leads().next_expiry()];
+        let idle = idle.into_iter().flatten().filter(|_| self.admission.expires_the_idle());
+        idle.chain(self.claims.next_review()).min()
     }
 
     /// From now on only such changes are taken.
@@ -293,10 +323,22 @@ impl<R: SegmentSource> Shard<R> {
             }
         };
         self.recalled[1].forget_below(self.kept_from);
+        let is_claim = matches!(command.op, Op::Claim { .. });
+        if is_claim && matches!(own, Meaning::Unknown) && at.is_known() {
+            match self.hear_lead(ticket, command, now_ms) {
+                Ok(true) => {}
+                Ok(false) => return None,
+                Err(rejection) => {
+                    self.refuse(ticket, rejection, released);
+                    return None;
+                }
+            }
+        }
         let own = own.past(&self.recalled[0]);
         let of = of.past(&self.recalled[1]);
         match self.ledger.decide(at, command, &own, &of, now_ms) {
             Decision::Answer(outcome) => self.answer(at, ticket, outcome, released),
+            Decision::Wait(slot) => self.join_claim(slot, ticket, now_ms, released),
             Decision::Commit(ref event) => {
                 if let Some(rejection) = self.admission.refuses(event) {
                     self.refuse(ticket, rejection, released);
@@ -305,7 +347,10 @@ impl<R: SegmentSource> Shard<R> {
                 let key = key.expect("only writes make events");
                 let lsn = self.log.append(now_ms, |record| codec::encode(event, record));
                 self.ledger.apply(at, key, event, lsn);
-                self.pending.hold_write(lsn, ticket, outcome_of(event));
+                match self.ledger.lookup(key) {
+                    Prior::Active(slot) if is_claim => self.begin_claim(slot, lsn, ticket, now_ms),
+                    _ => self.pending.hold_write(lsn, ticket, outcome_of(event)),
+                }
             }
         }
         None

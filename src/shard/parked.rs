@@ -160,7 +160,7 @@ impl<R: SegmentSource> Shard<R> {
                         self.answer(at, ticket, outcome, released);
                         return None;
                     }
-                    Decision::Commit(event) => panic!("a known id changes nothing: {event:?}"),
+                    other => panic!("a known id changes nothing: {other:?}"),
                 }
             }
         };

@@ -30,8 +30,8 @@ impl Rebuild {
             }
             Entry::Block { lsn, now_ms, records } => self.restore.block(lsn, now_ms, records),
             Entry::Record { lsn, bytes } => {
-                let event = codec::decode(bytes).map_err(|e| e.to_string())?;
-                self.restore.record(&event, lsn).map_err(|e| e.to_string())?;
+                let record = codec::decode_any(bytes).map_err(|e| e.to_string())?;
+                self.restore.record(&record, lsn).map_err(|e| e.to_string())?;
             }
         }
         Ok(())

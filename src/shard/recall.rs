@@ -113,7 +113,7 @@ impl Recalled {
 fn reserve_needed(op: &Op, event: &Event<'_>) -> Option<Lsn> {
     match (op, event.change) {
         (Op::Tx | Op::Reserve { .. }, Change::Capture { opened_lsn, .. }) => Some(opened_lsn),
-        (Op::Tx, Change::Release { opened_lsn, .. } | Change::Expire { opened_lsn }) => Some(opened_lsn),
+        (Op::Tx, _) if event.ends_hold() => event.opened_lsn(),
         _ => None,
     }
 }

@@ -10,6 +10,9 @@ use crate::ledger::rejection::{Busy, Rejection};
 use crate::ledger::{Limits, Seeds};
 use std::collections::BTreeMap;
 
+/// How long a shard of these tests goes on.
+const PATIENCE: Patience = Patience { walk_max: 1_000, claim_timeout_ms: 5_000 };
+
 const START_MS: u64 = 1_790_000_000_000;
 const RETENTION_MS: u64 = 100_000;
 
@@ -36,6 +39,8 @@ impl Counter {
         };
         let limits = Limits {
             holds_per_account_max: 8,
+            leads_max: 1_000,
+            lead_slots_max: 100_000,
             accounts_max: 100,
             tx_index_bytes_max: 1 << 20,
             tx_retention_ms: RETENTION_MS,
@@ -46,7 +51,7 @@ impl Counter {
         let opened = opened.expect("an empty log");
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, START_MS, 1_000);
+        let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, START_MS, PATIENCE);
         shard.mark(BlockKind::Fence, START_MS);
         Self { shard, committer, now_ms: START_MS, next_slot: 0, answers: BTreeMap::new() }
     }
@@ -204,7 +209,7 @@ fn later_commands_of_its_account_wait_behind_an_old_refund() {
     assert!(matches!(counter.answers[&other], Outcome::Balance(Figures { balance: 7, .. })));
     // The wheel may settle the account meanwhile.
     counter.now_ms += 60;
-    assert!(!counter.shard.expire(counter.now_ms, 10));
+    assert!(!counter.shard.expire(counter.now_ms, 10, &mut Vec::new()));
     assert!(matches!(counter.settled(balance), Outcome::Balance(Figures { balance: 100, reserved: 0, seq: 5, .. })));
     assert_eq!(status(&counter.answers[&refunded]), (Status::Refunded, 100, 5, false));
     assert_eq!(status(&counter.answers[&debited]), (Status::Debited, 5, 6, false));
@@ -333,8 +338,8 @@ fn a_disk_in_trouble_refuses_changes_and_nothing_else() {
     assert_eq!(counter.run(&BALANCE), spent());
     let other = Command::new(b"t2", b"", Op::Balance);
     assert!(matches!(counter.run(&other), Outcome::Balance(Figures { balance: 7, .. })), "nothing of it is due");
-    assert_eq!((counter.shard.next_expiry(), counter.shard.expire(counter.now_ms, 10)), (None, false));
+    assert_eq!((counter.shard.next_expiry(), counter.shard.expire(counter.now_ms, 10, &mut Vec::new())), (None, false));
     counter.shard.set_admission(Admission::Endings);
-    assert!(!counter.shard.expire(counter.now_ms, 10), "all have expired");
+    assert!(!counter.shard.expire(counter.now_ms, 10, &mut Vec::new()), "all have expired");
     assert!(matches!(counter.run(&BALANCE), Outcome::Balance(Figures { balance: 99, reserved: 0, .. })));
 }

@@ -15,7 +15,7 @@ use creditd::journal::{
 };
 use creditd::ledger::{Limits, Seeds};
 use creditd::shard::batch::Ticket;
-use creditd::shard::{Executed, Rebuild, Shard};
+use creditd::shard::{Executed, Patience, Rebuild, Shard};
 
 /// When stories start, unix milliseconds.
 const START_MS: u64 = 1_790_000_000_000;
@@ -81,7 +81,9 @@ impl Teller {
 
     /// Holds that are due expire, of accounts that nobody asks about.
     pub fn expire(&mut self) {
-        self.homes.iter_mut().for_each(|home| assert!(!home.shard.expire(self.now_ms, 100), "all that is due"));
+        self.homes
+            .iter_mut()
+            .for_each(|home| assert!(!home.shard.expire(self.now_ms, 100, &mut Vec::new()), "all that is due"));
     }
 
     /// What was said since the last commit becomes durable, a block for each shard.
@@ -134,6 +136,8 @@ impl Teller {
 fn start(dir: &DataDir, shard: u16, now_ms: u64) -> Result<Home, JournalError> {
     let limits = Limits {
         holds_per_account_max: HOLDS_MAX,
+        leads_max: 1_000,
+        lead_slots_max: 100_000,
         accounts_max: 1_000,
         tx_index_bytes_max: 1 << 24,
         tx_retention_ms: u64::MAX,
@@ -152,7 +156,14 @@ fn start(dir: &DataDir, shard: u16, now_ms: u64) -> Result<Home, JournalError> {
     let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut |_, _| {})?;
     let reader = opened.reader();
     let Opened { committer, log, .. } = opened;
-    let mut shard = Shard::new(shard, rebuild.into_ledger().expect("accounts add up"), log, reader, now_ms, 1_000);
+    let mut shard = Shard::new(
+        shard,
+        rebuild.into_ledger().expect("accounts add up"),
+        log,
+        reader,
+        now_ms,
+        Patience { walk_max: 1_000, claim_timeout_ms: 5_000 },
+    );
     shard.mark(BlockKind::Fence, now_ms);
     Ok(Home { shard, committer })
 }

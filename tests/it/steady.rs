@@ -240,7 +240,9 @@ impl Order {
                 let order = if newest_first { vec!["REV".to_owned()] } else { vec![] };
                 ("CREDIT.HISTORY", [order, vec!["COUNT".to_owned(), count.to_string()]].concat())
             }
-            Op::Holds | Op::BalanceAt { .. } => unreachable!("clients do not invent these"),
+            Op::Holds | Op::BalanceAt { .. } | Op::Claim { .. } | Op::Lead(_) => {
+                unreachable!("clients do not invent these")
+            }
         };
         let mut words = vec![verb.to_owned(), self.account.clone()];
         words.extend(self.op.has_tx().then(|| self.tx.clone()));

@@ -96,6 +96,7 @@ impl Model {
             Op::Tx => Outcome::Tx(account.tx_view(command.tx).map(Box::new)),
             Op::Audit => Outcome::Audit(account.audit()),
             Op::History(_) => panic!("the model's history is a list"),
+            Op::Claim { .. } | Op::Lead(_) => panic!("no claims yet"),
         }
     }
 
@@ -149,7 +150,13 @@ impl Account {
         let active = self.active();
         let views = active.iter().map(|(_, _, tx)| view(tx));
         views
-            .map(|(tx, id)| HoldView { tx, amount: id.amount, created_at_ms: id.created, expires_at_ms: id.expires })
+            .map(|(tx, id)| HoldView {
+                tx,
+                amount: id.amount,
+                created_at_ms: id.created,
+                expires_at_ms: Some(id.expires),
+                lead: Box::default(),
+            })
             .collect()
     }
 

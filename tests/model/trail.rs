@@ -57,12 +57,13 @@ impl Entry {
             Change::Refund { of, refunded_total, refundable, .. } => {
                 (entry.of, entry.refund) = (of.to_vec(), Some((refunded_total, refundable)));
             }
-            Change::Decline { op, code, of } => {
+            Change::Decline { op, code, of, .. } => {
                 let verb = match op {
                     DeclinedOp::Grant => Verb::Grant,
                     DeclinedOp::Debit => Verb::Debit,
                     DeclinedOp::Reserve => Verb::Reserve,
                     DeclinedOp::Refund => Verb::Refund,
+                    DeclinedOp::Claim => Verb::Claim,
                 };
                 (entry.of, entry.declined) = (of.to_vec(), Some((verb, code)));
             }
@@ -168,7 +169,7 @@ impl Account {
             expires_at_ms: first.expires,
             lead: Box::default(),
             of: first.of.clone().into(),
-            code: first.declined.map(|(_, code)| code),
+            code: first.declined.map(|(_, code)| code.word()),
             reason: first.reason.clone().into(),
             meta: first.meta.clone().into(),
         })

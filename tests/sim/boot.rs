@@ -9,7 +9,7 @@ use creditd::journal::{
     recover,
 };
 use creditd::ledger::{Ledger, Limits, Seeds};
-use creditd::shard::{Rebuild, Shard};
+use creditd::shard::{Patience, Rebuild, Shard};
 
 /// Of 100 boots, how many find a flipped bit.
 const ROT_PERCENT: u64 = 30;
@@ -162,6 +162,8 @@ impl World {
     fn attempt(&mut self, disk: &SimDisk, shard: u16) -> Result<Recovered, JournalError> {
         let limits = Limits {
             holds_per_account_max: self.knobs.holds_max,
+            leads_max: 1_000,
+            lead_slots_max: 100_000,
             accounts_max: 1_000,
             tx_index_bytes_max: 1 << 24,
             tx_retention_ms: self.knobs.retention_ms,
@@ -197,12 +199,13 @@ impl World {
         let clock = ShardClock::start(&self.clock, last_ms);
         let now_ms = clock.now_ms(self.clock.boot_ns());
         let mut homes = Vec::new();
+        let patience = Patience { walk_max: self.knobs.walk_max, claim_timeout_ms: 5_000 };
         for (shard, Recovered { opened, ledger, .. }) in (0..).zip(recovered) {
             self.judge.take_back(&ledger, |account| self.knobs.shard(account) == shard);
             let (reader, window) = (opened.reader(), opened.reader().window());
             let Opened { committer, log, recovered } = opened;
             let snapshots = recovered.snapshot.iter().map(|used| used.begin.min(used.needed)).collect();
-            let shard = Shard::new(shard, ledger, log, reader, now_ms, self.knobs.walk_max);
+            let shard = Shard::new(shard, ledger, log, reader, now_ms, patience);
             let (flight, saving, away) = (Flight::None, None, Vec::new());
             homes.push(Home { shard, committer, flight, saving, snapshots, away, window });
         }

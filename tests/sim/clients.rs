@@ -27,6 +27,7 @@ pub struct Request {
     pub account: Vec<u8>,
     pub tx: Vec<u8>,
     pub of: Vec<u8>,
+    lead: Vec<u8>,
     reason: Vec<u8>,
     meta: Vec<u8>,
     pub op: Op,
@@ -65,11 +66,12 @@ pub struct Clients {
 impl Request {
     /// Copies a command's bytes.
     pub fn copy(command: &Command<'_>) -> Self {
-        let Command { account, tx, of, reason, meta, op } = *command;
+        let Command { account, tx, of, lead, reason, meta, op } = *command;
         Self {
             account: account.to_vec(),
             tx: tx.to_vec(),
             of: of.to_vec(),
+            lead: lead.to_vec(),
             reason: reason.to_vec(),
             meta: meta.to_vec(),
             op,
@@ -82,6 +84,7 @@ impl Request {
             account: &self.account,
             tx: &self.tx,
             of: &self.of,
+            lead: &self.lead,
             reason: &self.reason,
             meta: &self.meta,
             op: self.op,
@@ -175,6 +178,7 @@ impl Clients {
             account: account.to_vec(),
             tx: format!("f{n}").into_bytes(),
             of: Vec::new(),
+            lead: Vec::new(),
             reason: Vec::new(),
             meta: vec![b'f'; meta_len],
             op: if n % 3 == 2 { Op::Debit { amount: n % 2 + 1 } } else { Op::Grant { amount: 1 } },
@@ -276,7 +280,7 @@ impl Clients {
             _ if op.is_write() => (name(id), Vec::new()),
             _ => (Vec::new(), Vec::new()),
         };
-        Request { account, tx, of, reason, meta, op }
+        Request { account, tx, of, lead: Vec::new(), reason, meta, op }
     }
 }
 

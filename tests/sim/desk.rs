@@ -8,7 +8,7 @@ use creditd::ledger::outcome::{Outcome, Receipt, TxView};
 use creditd::ledger::rejection::Rejection;
 use creditd::ledger::{Limits, Seeds};
 use creditd::shard::batch::{Batch, Reply, Ticket};
-use creditd::shard::{Rebuild, Shard};
+use creditd::shard::{Patience, Rebuild, Shard};
 
 /// When stories start, unix milliseconds.
 pub const START_MS: u64 = 1_790_000_000_000;
@@ -121,6 +121,8 @@ impl Desk {
 fn start(disk: &SimDisk, now_ms: u64) -> (Shard<SimStorage>, Committer<SimStorage>) {
     let limits = Limits {
         holds_per_account_max: 1024,
+        leads_max: 1_000,
+        lead_slots_max: 100_000,
         accounts_max: 1_000,
         tx_index_bytes_max: 1 << 24,
         tx_retention_ms: DAY_MS,
@@ -132,7 +134,8 @@ fn start(disk: &SimDisk, now_ms: u64) -> (Shard<SimStorage>, Committer<SimStorag
     let opened = opened.expect("no disk is broken");
     let reader = opened.reader();
     let Opened { committer, log, .. } = opened;
-    let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, now_ms, 100_000);
+    let patience = Patience { walk_max: 100_000, claim_timeout_ms: 5_000 };
+    let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, now_ms, patience);
     shard.mark(BlockKind::Fence, now_ms);
     (shard, committer)
 }

@@ -433,6 +433,6 @@ fn view(ledger: &Ledger, account: &[u8], op: Op, now_ms: u64) -> Outcome {
     let command = Command::new(account, b"", op);
     match ledger.decide(ledger.locate(account), &command, &Past::Unknown, &Past::Unknown, now_ms) {
         Decision::Answer(outcome) => outcome,
-        Decision::Commit(event) => panic!("a read changes nothing: {event:?}"),
+        other => panic!("a read changes nothing: {other:?}"),
     }
 }

@@ -135,7 +135,7 @@ impl World {
             let is_due = |at_ms: Option<u64>| at_ms.is_some_and(|at_ms| at_ms <= now_ms);
             let mut slices = 0u32;
             while is_due(home.shard.next_expiry()) && (all || slices < 2) {
-                home.shard.expire(now_ms, 1 + self.chance.below(4) as usize);
+                home.shard.expire(now_ms, 1 + self.chance.below(4) as usize, &mut Vec::new());
                 slices += 1;
                 assert!(slices < 100_000, "expiry comes to an end");
             }

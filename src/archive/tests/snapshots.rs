@@ -34,6 +34,8 @@ pub(super) fn save_from(path: &Path, back: usize, floor: Lsn, lie: impl FnOnce(&
     let log = dir.logs[0].as_ref().expect("a log");
     let endless = Limits {
         holds_per_account_max: 100,
+        leads_max: 1_000,
+        lead_slots_max: 100_000,
         accounts_max: 100,
         tx_index_bytes_max: u64::MAX,
         tx_retention_ms: if floor > 0 { 1 << 40 } else { u64::MAX },
@@ -47,7 +49,7 @@ pub(super) fn save_from(path: &Path, back: usize, floor: Lsn, lie: impl FnOnce(&
         begins.push(Position { lsn, chain, epoch: header.epoch, block_no: header.block_no });
         restore.block(header.first_lsn, header.now_ms, block.body());
         for (lsn, record) in block.records() {
-            restore.record(&codec::decode(record).expect("a record"), lsn).expect("an honest log");
+            restore.record(&codec::decode_any(record).expect("a record"), lsn).expect("an honest log");
         }
     });
     let mut ledger = restore.into_ledger().expect("it adds up");

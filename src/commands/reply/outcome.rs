@@ -19,6 +19,10 @@ impl Encoder<'_> {
             Outcome::Tx(Some(view)) => self.tx(view),
             Outcome::History(entries) => self.history(entries),
             Outcome::Audit(view) => self.audit(view),
+            Outcome::Lead(None) => self.null(),
+            Outcome::Lead(Some(view)) => self.lead(view),
+            Outcome::Claims(claims) => self.claims(claims),
+            Outcome::Step(step) => panic!("a step of a claim is no reply: {step:?}"),
             Outcome::Rejected(rejection) => self.rejection(rejection),
         }
     }
@@ -27,7 +31,7 @@ impl Encoder<'_> {
         let detail_fields = match receipt.detail {
             Detail::None => 0,
             Detail::Expires(_) | Detail::Refundable(_) => 1,
-            Detail::Captured { .. } => 2,
+            Detail::Captured { .. } | Detail::Claim { .. } => 2,
         };
         let fields = 4 + detail_fields + usize::from(made_tx.is_some()) + usize::from(receipt.replayed);
         self.out.reserve(224 + made_tx.map_or(0, <[u8]>::len));
@@ -43,6 +47,10 @@ impl Encoder<'_> {
             Detail::Captured { captured, returned } => {
                 self.fact(b"\r\n$8\r\ncaptured\r\n:", captured);
                 self.fact(b"\r\n$8\r\nreturned\r\n:", returned);
+            }
+            Detail::Claim { claim, remaining } => {
+                self.fact(b"\r\n$5\r\nclaim\r\n:", claim.into());
+                self.fact(b"\r\n$9\r\nremaining\r\n:", remaining.into());
             }
         }
         self.out.extend_from_slice(b"\r\n");
@@ -71,12 +79,18 @@ impl Encoder<'_> {
         self.text("holds");
         self.array(view.holds.len());
         for hold in &view.holds {
-            self.map(4);
+            self.map(3 + usize::from(hold.expires_at_ms.is_some()) + usize::from(!hold.lead.is_empty()));
             self.text("tx");
             self.bulk(&hold.tx);
             self.number("amount", hold.amount);
             self.number("created", hold.created_at_ms);
-            self.number("expires", hold.expires_at_ms);
+            if let Some(at_ms) = hold.expires_at_ms {
+                self.number("expires", at_ms);
+            }
+            if !hold.lead.is_empty() {
+                self.text("lead");
+                self.bulk(&hold.lead);
+            }
         }
     }
 
@@ -107,6 +121,7 @@ fn status(status: Status) -> &'static [u8] {
         Status::Released => b"$6\r\nstatus\r\n$8\r\nreleased\r\n$7\r\nbalance\r\n:",
         Status::Expired => b"$6\r\nstatus\r\n$7\r\nexpired\r\n$7\r\nbalance\r\n:",
         Status::Refunded => b"$6\r\nstatus\r\n$8\r\nrefunded\r\n$7\r\nbalance\r\n:",
+        Status::Claimed => b"$6\r\nstatus\r\n$7\r\nclaimed\r\n$7\r\nbalance\r\n:",
         Status::Void => b"$6\r\nstatus\r\n$4\r\nvoid\r\n$7\r\nbalance\r\n:",
     }
 }

@@ -7,7 +7,7 @@ use super::Encoder;
 use super::trail::state_word;
 use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::event::EntryId;
-use crate::ledger::rejection::{Busy, Conflict, Rejection, Table, Verb};
+use crate::ledger::rejection::{Busy, Conflict, LeadConflict, Rejection, Table, Verb};
 
 impl Encoder<'_> {
     /// Answers with the code and the facts of a "no".
@@ -26,6 +26,24 @@ impl Encoder<'_> {
             }
             Rejection::TxConflict(Conflict::Of(ref of)) => {
                 self.words(&["TXCONFLICT field=of have=", &escaped(&of.have), " given=", &escaped(&of.given)]);
+            }
+            Rejection::TxConflict(Conflict::Lead(ref lead)) => {
+                self.words(&["TXCONFLICT field=lead have=", &escaped(&lead.have), " given=", &escaped(&lead.given)]);
+            }
+            Rejection::NoLead => self.words(&["NOLEAD"]),
+            Rejection::LeadFull { max } => self.facts("LEADFULL", &[("max", max.into())]),
+            Rejection::LeadClosed => self.words(&["LEADCLOSED"]),
+            Rejection::LeadExpired { expires_at_ms } => self.facts("LEADEXPIRED", &[("expires", expires_at_ms)]),
+            Rejection::LeadExists(LeadConflict::Max { have, given }) => {
+                self.facts("LEADEXISTS field=max", &[("have", have.into()), ("given", given.into())]);
+            }
+            Rejection::LeadExists(LeadConflict::Ttl { have, given }) => {
+                let word = |ttl_ms: Option<u64>| ttl_ms.map_or("none".to_owned(), |ttl_ms| ttl_ms.to_string());
+                self.words(&["LEADEXISTS field=ttl have=", &word(have), " given=", &word(given)]);
+            }
+            Rejection::AlreadyClaimed(ref own) => {
+                let claim = own.claim.to_string();
+                self.words(&["ALREADYCLAIMED tx=", &escaped(&own.tx), " claim=", &claim]);
             }
             Rejection::NoAccount => self.words(&["NOACCOUNT"]),
             Rejection::NoReservation { op: None } => self.words(&["NORESERVATION"]),
@@ -114,6 +132,8 @@ fn out_of_memory(table: Table) -> &'static str {
         Table::Transactions => {
             "OOM the shard remembers as many transactions as tx-index-memory allows; nothing was executed"
         }
+        Table::Leads => "OOM the shard has as many leads as leads-max allows; nothing was executed",
+        Table::Slots => "OOM the shard's leads have as many slots as lead-slots-max allows; nothing was executed",
     }
 }
 
@@ -123,6 +143,8 @@ fn try_again(busy: Busy) -> &'static str {
             "TRYAGAIN too many commands wait behind a REFUND on this account whose transaction is being looked for; \
              nothing was executed"
         }
+        Busy::Claims => "TRYAGAIN too many claims run; nothing was executed",
+        Busy::Claim => "TRYAGAIN the claim with this transaction id runs, and may succeed: send the same id again",
         Busy::Storage => "TRYAGAIN storage slow: nothing was executed",
         Busy::Readers => "TRYAGAIN too many commands wait for old entries to be read; nothing was executed",
     }

@@ -83,7 +83,13 @@ fn balance_and_holds() {
     let none = HoldsView { figures, holds: vec![] };
     check_map(&Outcome::Holds(Box::new(none)), None, 6, &format!("{body}$5|holds|*0|"));
 
-    let hold = HoldView { tx: Box::from(&b"r\r1"[..]), amount: 5, created_at_ms: 10, expires_at_ms: 20 };
+    let hold = HoldView {
+        tx: Box::from(&b"r\r1"[..]),
+        amount: 5,
+        created_at_ms: 10,
+        expires_at_ms: Some(20),
+        lead: Box::default(),
+    };
     let one = Outcome::Holds(Box::new(HoldsView { figures, holds: vec![hold] }));
     let bytes = encoded(Proto::Resp3, |out| out.outcome(&one, None));
     let expected = format!("%6|{body}$5|holds|*1|%4|$2|tx|$3|r\r1|$6|amount|:5|$7|created|:10|$7|expires|:20|");

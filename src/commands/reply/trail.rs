@@ -33,7 +33,7 @@ impl Encoder<'_> {
             view.expires_at_ms.and_then(|at_ms| number("expires", at_ms)),
             text("lead", &view.lead),
             text("of", &view.of),
-            view.code.and_then(|code| word("code", code.word())),
+            view.code.and_then(|code| word("code", code)),
             text("reason", &view.reason),
             text("meta", &view.meta),
         ];
@@ -105,7 +105,7 @@ fn entry_fields<'a>(event: &Event<'a>) -> [Field<'a>; 16] {
         text("lead", own.lead),
         text("of", own.of),
         own.cause.and_then(|cause| word("cause", cause)),
-        own.code.and_then(|code| word("code", code.word())),
+        own.code.and_then(|code| word("code", code)),
         text("reason", event.reason),
         text("meta", event.meta),
     ]

@@ -373,7 +373,7 @@ fn case_11_formats_of_the_future_are_named() {
     disk.patch(&first_segment(), PAGE_LEN, &block);
     let error = open(disk.storage(), &options()).err().expect("refused");
     assert_eq!(error.exit_code(), 65);
-    assert!(error.to_string().contains("newer version of creditd: format 9, this version reads format 1"), "{error}");
+    assert!(error.to_string().contains("newer version of creditd: format 9, this version reads format 2"), "{error}");
 
     let (disk, _) = written(2);
     let mut page = disk.contents(&first_segment(), 0, PAGE);

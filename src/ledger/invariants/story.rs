@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::super::Ledger;
 use super::super::Located;
-use super::super::event::{Change, Event, SKIP_EVERY};
+use super::super::event::{Change, DeclinedOp, Event, SKIP_EVERY};
 use super::super::id::{Lsn, NO_LSN};
 use super::super::kept_id::KeptId;
 use super::{Fault, Violation, figures, refund, rule, same};
@@ -185,13 +185,16 @@ impl Story {
                 return self.end(event, opened_lsn);
             }
             Change::Release { opened_lsn, .. } | Change::Expire { opened_lsn } => return self.end(event, opened_lsn),
+            Change::Claimed { opened_lsn, .. } | Change::Refused { opened_lsn, .. } => {
+                return self.end(event, opened_lsn);
+            }
             _ => rule(!holds.iter().any(|hold| *hold.tx == *event.tx), "tx", "an id has one effect (I5)")?,
         }
         match event.change {
             Change::Void => same("amount of a burned id", 0, event.amount),
-            Change::Reserve { expires_at_ms, .. } => {
+            Change::Reserve { expires_at_ms, lead } => {
                 rule(
-                    event.amount > 0 && expires_at_ms > event.time_ms,
+                    (event.amount > 0 || !lead.is_empty()) && expires_at_ms > event.time_ms,
                     "expires",
                     "a hold holds something for a while",
                 )?;
@@ -205,6 +208,7 @@ impl Story {
                 opened.map_or(Ok(()), |opened| judge_refunded(event, opened))?;
                 self.refunds.get_or_insert_default().add(event, self.starts_lsn)
             }
+            Change::Decline { op: DeclinedOp::Claim, .. } => Ok(()),
             _ => rule(event.amount > 0, "amount", "amounts are at least 1"),
         }
     }

@@ -3,6 +3,7 @@
 //! The figures are those of the entry that decided the command, whatever happened to the account since.
 
 use super::super::account::Account;
+use super::super::command::Command;
 use super::super::event::{Change, DeclineCode, Event};
 use super::super::outcome::{Detail, Figures, Outcome, Receipt, Status};
 use super::super::rejection::{Conflict, OfConflict, Rejection, Verb};
@@ -13,38 +14,41 @@ use super::{Decision, Recorded};
 /// The past of an id, its ids compared.
 pub(super) enum Known<'a> {
     Nothing,
-    Held(&'a Hold),
+    /// And the lead that it is for, if it is a claim's.
+    Held(&'a Hold, &'a [u8]),
     Entry(&'a Recorded<'a>),
 }
 
 impl Known<'_> {
-    /// What a GRANT, DEBIT, RESERVE or REFUND of a known id answers: burned, another verb, another `of`, another amount
-    /// (C.11, 6), or again what it answered before. An `amount` of `None` is whatever it was.
+    /// What a GRANT, DEBIT, RESERVE, REFUND or claim of a known id answers: burned, another verb, another `of`, lead or
+    /// amount (C.11, 6), or again what it answered before. An `amount` of `None` is whatever it was.
     pub(super) fn answer_again(
         &self,
         given: Verb,
-        of: &[u8],
+        command: &Command<'_>,
         amount: Option<u64>,
         now_ms: u64,
     ) -> Option<Decision<'static>> {
-        let (have, have_of, have_amount) = match self {
+        let (have, [have_of, have_lead], have_amount) = match self {
             Known::Nothing => return None,
-            Known::Held(hold) => (Verb::Reserve, &b""[..], hold.amount),
+            Known::Held(hold, b"") => (Verb::Reserve, [&b""[..]; 2], hold.amount),
+            Known::Held(hold, lead) => (Verb::Claim, [&b""[..], lead], hold.amount),
             Known::Entry(Recorded { event, .. }) if event.change == Change::Void => {
                 return Some(reject(released(event)));
             }
-            Known::Entry(Recorded { event, .. }) => (first_verb(event), event.of(), event.amount),
+            Known::Entry(Recorded { event, .. }) => (first_verb(event), [event.of(), event.lead()], event.amount),
         };
         let conflict = match amount {
             _ if have != given => Some(Conflict::Op { have, given }),
-            _ if have_of != of => Some(Conflict::Of(Box::new(OfConflict { have: have_of.into(), given: of.into() }))),
+            _ if have_of != command.of => Some(Conflict::Of(two(have_of, command.of))),
+            _ if have_lead != command.lead => Some(Conflict::Lead(two(have_lead, command.lead))),
             Some(given) if given != have_amount => Some(Conflict::Amount { have: have_amount, given }),
             _ => None,
         };
         Some(match (conflict, self) {
             (Some(conflict), _) => reject(Rejection::TxConflict(conflict)),
             (None, Known::Nothing) => return None,
-            (None, Known::Held(hold)) => Decision::Answer(Outcome::Written(held(hold))),
+            (None, Known::Held(hold, _)) => Decision::Answer(Outcome::Written(held(hold))),
             (None, Known::Entry(recorded)) => recorded.answer_again(now_ms),
         })
     }
@@ -63,6 +67,7 @@ impl Recorded<'_> {
                 Decision::Answer(Outcome::Written(receipt(reserve, Status::Captured, detail, true)))
             }
             Change::Release { .. } => reject(released(&self.event)),
+            Change::Refused { refusal, .. } => reject(refusal.rejection()),
             Change::Expire { .. } => reject(expired(&self.event, now_ms)),
             _ => Decision::Answer(outcome(&self.event, true)),
         }
@@ -79,12 +84,18 @@ pub(super) fn outcome(event: &Event<'_>, replayed: bool) -> Outcome {
             (Status::Captured, Detail::Captured { captured, returned: event.amount - captured })
         }
         Change::Release { .. } => (Status::Released, Detail::None),
+        Change::Claimed { claim, remaining, .. } => (Status::Claimed, Detail::Claim { claim, remaining }),
+        Change::Refused { refusal, .. } => return Outcome::Rejected(refusal.rejection()),
         Change::Expire { .. } => (Status::Expired, Detail::None),
         Change::Void => (Status::Void, Detail::None),
         Change::Refund { refundable, .. } => (Status::Refunded, Detail::Refundable(refundable)),
         Change::Decline { code, .. } => return Outcome::Rejected(declined(event, code)),
     };
     Outcome::Written(receipt(event, status, detail, replayed))
+}
+
+fn two(have: &[u8], given: &[u8]) -> Box<OfConflict> {
+    Box::new(OfConflict { have: have.into(), given: given.into() })
 }
 
 pub(super) fn receipt(event: &Event<'_>, status: Status, detail: Detail, replayed: bool) -> Receipt {

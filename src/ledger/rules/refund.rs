@@ -21,16 +21,17 @@ impl<'c> Draft<'_, '_, 'c> {
         known: &Known<'_>,
         of: &Known<'_>,
     ) -> Decision<'c> {
-        if let Some(answer) = known.answer_again(Verb::Refund, self.command.of, given, self.now_ms) {
+        if let Some(answer) = known.answer_again(Verb::Refund, self.command, given, self.now_ms) {
             return answer;
         }
         let Recorded { event, lsn, refunded, .. } = match of {
             // Nothing refunds itself: its own id is unknown here, even if the trail reaches further back than the index.
             _ if self.command.tx == self.command.of => return reject(Rejection::NoTx),
             Known::Nothing => return reject(Rejection::NoTx),
-            Known::Held(_) => {
+            Known::Held(_, b"") => {
                 return reject(Rejection::NotRefundable { op: Verb::Reserve, state: TxState::Active });
             }
+            Known::Held(..) => return reject(Rejection::NotRefundable { op: Verb::Claim, state: TxState::Pending }),
             Known::Entry(recorded) => recorded,
         };
         let Some(taken) = event.taken() else {

@@ -2,8 +2,8 @@
 
 use super::form::{Items, TRANSACTION_LEN};
 use super::{PartError, Section};
+use crate::ledger::codec::Record;
 use crate::ledger::credits::CREDITS_MAX;
-use crate::ledger::event::Event;
 use crate::ledger::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
 use crate::ledger::invariants::Violation;
 use crate::ledger::reservation::Opening;
@@ -84,11 +84,19 @@ impl Restore {
     ///
     /// # Errors
     /// If it does not follow from those before it (case 13 of journal.md 6). The ledger is unchanged then.
-    pub fn record(&mut self, event: &Event<'_>, lsn: Lsn) -> Result<(), Violation> {
+    pub fn record(&mut self, record: &Record<'_>, lsn: Lsn) -> Result<(), Violation> {
         if self.near.is_empty() {
             self.bring_near();
         }
         let sought = self.near.pop().expect("a block has the records that come");
+        let event = match record {
+            Record::Entry(event) => event,
+            Record::Lead(event) => {
+                let at = self.ledger.leads.locate(event.lead);
+                let is_in_copy = lsn < self.end && lsn <= self.ledger.leads.last_lsn(at);
+                return if is_in_copy { Ok(()) } else { self.ledger.replay_lead(event, lsn) };
+            }
+        };
         let (at, key) = self.ledger.find(&sought, event.account);
         let key = key.expect("every record has a tx");
         debug_assert_eq!(key, self.ledger.key(event.account, event.tx), "records come as the block has them");
@@ -162,7 +170,8 @@ impl Restore {
             check(std::mem::replace(&mut before, place) < place, "holds stand by deadline, then age")?;
             check(seq <= account.seq && opened_lsn <= last_lsn, "a hold is as old as its account")?;
             held = held.saturating_add(amount);
-            let opening = Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved };
+            let opening =
+                Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved, lead: b"" };
             let slot = self.ledger.holds.insert(number, &mut seldom.holds, &opening);
             self.ledger.index.hold(TxKey::new(self.ledger.seeds.index_key, id, tx), slot);
         }

@@ -1,6 +1,6 @@
 //! Plays the shard's part: drives commands through a ledger, with a log that is a vector of records.
 
-use crate::ledger::codec::{decode, encode};
+use crate::ledger::codec::{Record, decode, encode};
 use crate::ledger::command::{Command, Op};
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
@@ -12,8 +12,14 @@ use std::collections::BTreeMap;
 
 pub(super) const SEEDS: Seeds = Seeds { index_key: [1, 2], map_seed: 3 };
 
-pub(super) const LIMITS: Limits =
-    Limits { holds_per_account_max: 3, accounts_max: 1000, tx_index_bytes_max: 1 << 20, tx_retention_ms: u64::MAX };
+pub(super) const LIMITS: Limits = Limits {
+    holds_per_account_max: 3,
+    accounts_max: 1000,
+    leads_max: 100,
+    lead_slots_max: 10_000,
+    tx_index_bytes_max: 1 << 20,
+    tx_retention_ms: u64::MAX,
+};
 
 /// Unix milliseconds at which every story starts.
 pub(super) const START_MS: u64 = 1_790_000_000_000;
@@ -63,6 +69,7 @@ impl Desk {
         let before = self.ledger.last_lsn(at);
         match self.ledger.decide(at, command, &past, &of, self.now_ms) {
             Decision::Answer(outcome) => outcome,
+            Decision::Wait(slot) => panic!("no claim runs at the desk: {slot:?}"),
             Decision::Commit(event) => {
                 assert!(command.op.is_write(), "reads commit nothing");
                 let lsn = write(&mut self.log, &event);
@@ -118,7 +125,7 @@ impl Desk {
                 let (end_lsn, now_ms) = blocks.peek().map_or((self.next_lsn(), self.now_ms), |block| **block);
                 restore.block(lsn, now_ms, &self.log[n..(end_lsn as usize - 4096) / 8].concat());
             }
-            restore.record(&self.record(lsn), lsn).unwrap_or_else(|violation| panic!("{violation}"));
+            restore.record(&Record::Entry(self.record(lsn)), lsn).unwrap_or_else(|violation| panic!("{violation}"));
         }
         let mut ledger = restore.into_ledger().unwrap_or_else(|violation| panic!("{violation}"));
         if let Some(&(end_lsn, now_ms)) = self.blocks.last() {

@@ -101,7 +101,8 @@ fn show(outcome: &Outcome) -> String {
         Outcome::Balance(figures) => show_figures(figures),
         Outcome::Holds(view) => {
             let holds = view.holds.iter().map(|hold| {
-                let (created, expires) = (hold.created_at_ms - START_MS, hold.expires_at_ms - START_MS);
+                let (created, expires) =
+                    (hold.created_at_ms - START_MS, hold.expires_at_ms.expect("no claim") - START_MS);
                 format!(" {}={}@{created}..{expires}", String::from_utf8_lossy(&hold.tx), hold.amount)
             });
             show_figures(&view.figures) + &holds.collect::<String>()
@@ -109,6 +110,7 @@ fn show(outcome: &Outcome) -> String {
         Outcome::Tx(None) => "unknown".into(),
         Outcome::Tx(Some(view)) => show_view(view),
         Outcome::History(_) | Outcome::Audit(_) => panic!("the ledger has no trail"),
+        Outcome::Lead(_) | Outcome::Claims(_) | Outcome::Step(_) => panic!("a lead answers"),
         Outcome::Rejected(rejection) => show_rejection(rejection),
     }
 }
@@ -119,6 +121,7 @@ fn show_receipt(receipt: &Receipt) -> String {
         Detail::None => String::new(),
         Detail::Refundable(left) => format!(" refundable={left}"),
         Detail::Expires(at) => format!(" expires={}", at - START_MS),
+        Detail::Claim { claim, remaining } => format!(" claim={claim} remaining={remaining}"),
         Detail::Captured { captured, returned } => format!(" captured={captured} returned={returned}"),
     };
     let status = format!("{status:?}").to_lowercase();
@@ -136,7 +139,7 @@ fn show_view(view: &TxView) -> String {
         ("first", Some(id(view.first))),
         ("last", view.last.map(id)),
         ("expires", view.expires_at_ms.map(|at| (at - START_MS).to_string())),
-        ("code", view.code.map(|code| lower(&code))),
+        ("code", view.code.map(str::to_lowercase)),
     ];
     words.extend(fields.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))));
     for (name, text) in [("lead", &view.lead), ("of", &view.of), ("reason", &view.reason), ("meta", &view.meta)] {

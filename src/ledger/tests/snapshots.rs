@@ -1,7 +1,7 @@
 //! Copies begun, stepped and ended anywhere in a story: read back, with the log behind them, they give the living state.
 
 use super::desk::{Desk, LIMITS, Part, SEEDS, START_MS};
-use crate::ledger::codec::encode;
+use crate::ledger::codec::{Record, encode};
 use crate::ledger::command::{Command, Op};
 use crate::ledger::id::Lsn;
 use crate::ledger::snapshot::{Copied, Copying, Restore, Section};
@@ -300,7 +300,7 @@ fn behind_its_end_a_snapshot_excuses_nothing() {
         let mut record = Vec::new();
         encode(&grant, &mut record);
         restore.block(lsn, START_MS, &record);
-        restore.record(&grant, lsn)
+        restore.record(&Record::Entry(grant), lsn)
     };
     again(4096).expect("the snapshot has it");
     again(teller.desk.next_lsn()).expect_err("an account opens once");

@@ -14,8 +14,8 @@ use crate::config::Config;
 use crate::journal::{DataDir, NewDir, Opened};
 use crate::ledger::command::{Command, Op};
 use crate::ledger::outcome::Outcome;
-use crate::shard::Shard;
 use crate::shard::batch::Ticket;
+use crate::shard::{Patience, Shard};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,7 +50,14 @@ impl Bench {
         shared.start_shard_clock(opened.recovered.last_now_ms);
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let shard = Shard::new(number, ledger, log, reader, shared.now_ms(), 1000);
+        let shard = Shard::new(
+            number,
+            ledger,
+            log,
+            reader,
+            shared.now_ms(),
+            Patience { walk_max: 1000, claim_timeout_ms: 5000 },
+        );
         let readers = Readers::start(1, 1).expect("threads");
         let mut engine = Engine::new(shared, 0, readers, Saver::start().expect("a thread")).expect("threads");
         engine.homes.push(Home::new(shard, Box::new(committer), Post::default()));

@@ -42,7 +42,7 @@ fn a_transaction_shows_what_applies_to_it() {
     let grant = "$2|op|$5|grant|$5|state|$7|granted|$6|amount|:10|$3|seq|:3|$4|time|:1790000000000|";
     check_tx(view(Verb::Grant, TxState::Granted), 5, grant);
 
-    let code = Some(DeclineCode::Insufficient);
+    let code = Some("INSUFFICIENT");
     let declined = TxView { code, reason: Box::from(&b"job 7"[..]), ..view(Verb::Debit, TxState::Declined) };
     let body = "$2|op|$5|debit|$5|state|$8|declined|$6|amount|:10|$3|seq|:3|$4|time|:1790000000000|\
                 $4|code|$12|INSUFFICIENT|$6|reason|$5|job 7|";
@@ -62,7 +62,7 @@ fn a_transaction_with_everything_has_its_fields_in_order() {
         expires_at_ms: Some(TIME_MS + 60_000),
         lead: Box::from(&b"lead:42"[..]),
         of: Box::from(&b"of"[..]),
-        code: Some(DeclineCode::Limit { holds: 2 }),
+        code: Some("LIMIT"),
         reason: Box::from(&b"why"[..]),
         meta: Box::from(&b"{}"[..]),
         ..view(Verb::Claim, TxState::Captured)
@@ -148,8 +148,8 @@ fn a_history_has_the_shape_of_xrange() {
 fn every_type_of_entry_has_its_fields_in_order() {
     let opened_lsn = 8;
     let capture = Change::Capture { captured: 4, opened_lsn, lead: b"" };
-    let overflow = Change::Decline { op: DeclinedOp::Refund, code: DeclineCode::Overflow, of: b"d1" };
-    let limit = Change::Decline { op: DeclinedOp::Reserve, code: DeclineCode::Limit { holds: 2 }, of: b"" };
+    let overflow = Change::Decline { op: DeclinedOp::Refund, code: DeclineCode::Overflow, of: b"d1", lead: b"" };
+    let limit = Change::Decline { op: DeclinedOp::Reserve, code: DeclineCode::Limit { holds: 2 }, of: b"", lead: b"" };
     let refund = Change::Refund { of: b"d1", opened_lsn, refunded_total: 6, refundable: 4 };
     for (amount, change, before, after) in [
         (5, Change::Grant, "GRANT tx t1 amount 5 delta 5 rdelta 0", ""),

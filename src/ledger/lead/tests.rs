@@ -1,0 +1,1 @@
+//! Leads by themselves: rules, records, states.
