@@ -20,7 +20,8 @@ mod token;
 pub(super) use thread::{SAVED_MAX, Saved, Saver};
 pub(super) use token::Saves;
 
-use super::home::{Home, JournalThread, Lent, Task};
+use super::home::Home;
+use super::journal_thread::{JournalThread, Lent, Task};
 use super::room::Room;
 use super::shared::Shared;
 use crate::journal::snapshot::{SNAPSHOT_CONTENT, SnapshotEnd, SnapshotHead};
