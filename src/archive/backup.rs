@@ -292,7 +292,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
 }
 
 /// Copies `from` to its end; its length and the BLAKE3 of it.
-pub(super) fn copy_and_hash(mut from: File, to: &mut dyn Write, progress: Progress<'_>) -> io::Result<(u64, String)> {
+fn copy_and_hash(mut from: File, to: &mut dyn Write, progress: Progress<'_>) -> io::Result<(u64, String)> {
     let (mut hasher, mut piece, mut len) = (blake3::Hasher::new(), vec![0; PIECE_LEN], 0);
     loop {
         let filled = match from.read(&mut piece) {
@@ -307,8 +307,16 @@ pub(super) fn copy_and_hash(mut from: File, to: &mut dyn Write, progress: Progre
     }
 }
 
+/// Copies `from` to the new file `to`, synced; its length and the BLAKE3 of it.
+pub(super) fn copy_new(from: File, to: &Path, progress: Progress<'_>) -> io::Result<(u64, String)> {
+    let mut file = new_file(to)?;
+    let found = copy_and_hash(from, &mut file, progress)?;
+    file.sync_all()?;
+    Ok(found)
+}
+
 /// A file that is not there yet, for the owner alone.
-pub(super) fn new_file(path: &Path) -> io::Result<File> {
+fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
