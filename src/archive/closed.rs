@@ -21,7 +21,7 @@ use crate::journal::{Known, Manifest, RestingLog, SegmentName, Sight, shard_path
 use crate::ledger::codec;
 use crate::ledger::id::Lsn;
 
-use super::backup::{copy_and_hash, make_private, new_file, sync_parent};
+use super::backup::{copy_new, make_private, sync_parent};
 use super::failure::Failure;
 use super::report::Finding;
 use super::snapshots;
@@ -151,8 +151,11 @@ fn floor(log: &RestingLog) -> Result<Lsn, Failure> {
     whole::survey(&log.between(tail, Lsn::MAX), &mut |sight| {
         let Sight::Block(block) = sight else { return };
         for (_, record) in block.records() {
-            let opened_lsn = codec::decode(record).map_or(Some(0), |event| event.opened_lsn());
-            floor = floor.min(opened_lsn.unwrap_or(Lsn::MAX));
+            floor = floor.min(match codec::decode_any(record) {
+                Ok(codec::Record::Entry(event)) => event.opened_lsn().unwrap_or(Lsn::MAX),
+                Ok(codec::Record::Lead(_)) => Lsn::MAX,
+                Err(_) => 0,
+            });
         }
     })?;
     Ok(floor)
@@ -163,11 +166,8 @@ fn copy(from: &Path, to: &Path, progress: Progress<'_>) -> Result<(), Failure> {
     // What an interrupted run left.
     let _ = fs::remove_file(&unnamed);
     let source = File::open(from).map_err(Failure::io("open", from))?;
-    let copied = new_file(&unnamed).and_then(|mut file| {
-        copy_and_hash(source, &mut file, progress)?;
-        file.sync_all()
-    });
-    copied.and_then(|()| fs::rename(&unnamed, to)).map_err(Failure::io("write", to))?;
+    let copied = copy_new(source, &unnamed, progress);
+    copied.and_then(|_| fs::rename(&unnamed, to)).map_err(Failure::io("write", to))?;
     sync_parent(to)
 }
 

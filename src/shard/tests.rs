@@ -51,7 +51,7 @@ impl Counter {
         let opened = opened.expect("an empty log");
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, START_MS, PATIENCE);
+        let mut shard = Shard::new(0, rebuild.into_ledger(), log, reader, START_MS, PATIENCE);
         shard.mark(BlockKind::Fence, START_MS);
         Self { shard, committer, now_ms: START_MS, next_slot: 0, answers: BTreeMap::new() }
     }
