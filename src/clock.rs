@@ -63,6 +63,9 @@ impl Clock for ManualClock {
     }
 
     fn boot_ns(&self) -> u64 {
+        if planted!("timer reads the wall clock") {
+            return self.wall_ms() * 1_000_000;
+        }
         self.boot_ns.load(Ordering::Relaxed)
     }
 }
@@ -77,6 +80,7 @@ pub struct ShardClock {
 impl ShardClock {
     /// Starts at the later of the newest journaled time and the wall clock.
     pub fn start(clock: &dyn Clock, last_journaled_ms: u64) -> Self {
+        let last_journaled_ms = if planted!("clock forgets the log") { 0 } else { last_journaled_ms };
         Self { origin_ms: clock.wall_ms().max(last_journaled_ms), origin_boot_ns: clock.boot_ns() }
     }
 

@@ -32,6 +32,16 @@
 //!
 //! A crash before 5: the client got no reply and sends txn-9 again: the same outcome or a fresh one, never two debits.
 
+use std::sync::LazyLock;
+
+/// Whether this bug is planted: never, but in a build with `--cfg planted`, in which `PLANTED_BUG` names one
+/// (tests/planted.sh).
+macro_rules! planted {
+    ($bug:literal) => {
+        cfg!(planted) && crate::is_planted($bug)
+    };
+}
+
 pub mod archive;
 pub mod cli;
 pub mod clock;
@@ -43,3 +53,8 @@ pub mod net;
 pub mod server;
 pub mod shard;
 pub mod telemetry;
+
+fn is_planted(bug: &str) -> bool {
+    static BUG: LazyLock<Option<String>> = LazyLock::new(|| std::env::var("PLANTED_BUG").ok());
+    BUG.as_deref() == Some(bug)
+}

@@ -2,6 +2,7 @@
 
 use crate::ledger::credits::{CREDITS_MAX, TTL_MS_MAX, TTL_MS_MIN};
 use crate::ledger::id::{ACCOUNT_LEN_MAX, META_LEN_MAX, REASON_LEN_MAX, TX_LEN_MAX};
+use crate::ledger::lead::MAX_CLAIMS;
 
 use super::Defaults;
 use super::arguments::Arguments;
@@ -97,6 +98,18 @@ impl<'a> Args<'a> {
         at_most(account, ACCOUNT_LEN_MAX, "ERR account is longer than 128 bytes")
     }
 
+    /// A lead's name.
+    ///
+    /// # Errors
+    /// Empty or too long.
+    pub fn lead(&mut self) -> Result<&'a [u8], Refusal> {
+        let lead = self.word()?;
+        if lead.is_empty() {
+            return Err(Refusal::fixed("ERR lead is empty"));
+        }
+        at_most(lead, ACCOUNT_LEN_MAX, "ERR lead is longer than 128 bytes")
+    }
+
     /// The id of a transaction that is there already: never `*`.
     ///
     /// # Errors
@@ -164,6 +177,50 @@ impl<'a> Args<'a> {
              to refund all that is left leave it out",
         );
         whole(self.word()?, 1, CREDITS_MAX).ok_or(RULE)
+    }
+
+    /// Credits that a claim costs, `0..=CREDITS_MAX`.
+    ///
+    /// # Errors
+    /// Anything but a canonical whole number in range.
+    pub fn cost(&mut self) -> Result<u64, Refusal> {
+        const RULE: Refusal =
+            Refusal::fixed("ERR cost must be a whole number from 0 to 9007199254740991, without sign or leading zero");
+        whole(self.word()?, 0, CREDITS_MAX).ok_or(RULE)
+    }
+
+    /// Slots of a lead, `1..=MAX_CLAIMS`.
+    ///
+    /// # Errors
+    /// Anything but a canonical whole number in range.
+    pub fn max_claims(&mut self) -> Result<u32, Refusal> {
+        const RULE: Refusal =
+            Refusal::fixed("ERR maxclaims must be a whole number from 1 to 10000, without sign or leading zero");
+        Ok(whole(self.word()?, 1, MAX_CLAIMS.into()).ok_or(RULE)? as u32)
+    }
+
+    /// The value of FROM, the number of a claim. No lead has so many that a greater number would matter.
+    ///
+    /// # Errors
+    /// Anything but a canonical whole number from 1.
+    pub fn claim_number(&mut self) -> Result<u32, Refusal> {
+        const RULE: Refusal = Refusal::fixed(
+            "ERR FROM must be the number of a claim, a whole number from 1, without sign or leading zero",
+        );
+        Ok(whole(self.word()?, 1, u64::MAX).ok_or(RULE)?.min(u32::MAX.into()) as u32)
+    }
+
+    /// The value of COUNT: how much is shown, `max` at most.
+    ///
+    /// # Errors
+    /// Anything but a canonical whole number from 1.
+    pub fn count(&mut self, max: u16) -> Result<u16, Refusal> {
+        let count = whole(self.word()?, 1, u64::MAX).ok_or_else(|| {
+            Refusal::made(format!(
+                "ERR COUNT must be a whole number from 1, without sign or leading zero; above {max} means {max}"
+            ))
+        })?;
+        Ok(count.min(max.into()) as u16)
     }
 
     /// The value of TTL, milliseconds.

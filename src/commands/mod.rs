@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod connection;
 pub mod credit;
 pub mod glob;
+pub mod lead;
 pub mod refusal;
 pub mod reply;
 pub mod server;
@@ -46,7 +47,7 @@ pub struct Defaults {
 /// One understood request, by who answers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request<'a> {
-    /// For the shard of `command.account`.
+    /// For the shard of `command.owner()`.
     Ledger {
         /// What to do; `tx` is `*` where `made_tx`.
         command: Command<'a>,

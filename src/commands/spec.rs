@@ -26,7 +26,7 @@ pub struct CommandSpec {
     pub group: &'static str,
     /// One sentence without a full stop.
     pub summary: &'static str,
-    /// First version: Redis' for its own commands, creditd's for CREDIT.*.
+    /// First version: Redis' for its own commands, creditd's for CREDIT.* and LEAD.*.
     pub since: &'static str,
     /// Cost in terms of the arguments.
     pub complexity: &'static str,
@@ -88,7 +88,7 @@ impl CommandSpec {
     }
 }
 
-/// How a command uses the account at position 1.
+/// How a command uses the account or the lead at position 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
     /// Shows it.
@@ -104,9 +104,9 @@ pub struct Flags(u16);
 impl Flags {
     /// No flag.
     pub const NONE: Self = Self(0);
-    /// May change an account.
+    /// May change an account or a lead.
     pub const WRITE: Self = Self(1);
-    /// Changes no account.
+    /// Changes neither.
     pub const READONLY: Self = Self(1 << 1);
     /// Refused when memory is at its limit.
     pub const DENYOOM: Self = Self(1 << 2);
@@ -166,7 +166,7 @@ pub struct ArgSpec {
 /// What an argument holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgKind {
-    /// The account.
+    /// The account, or the lead.
     Key,
     /// Bytes.
     String,

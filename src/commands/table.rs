@@ -7,12 +7,12 @@ use super::args::Args;
 use super::arguments::Arguments;
 use super::refusal::Refusal;
 use super::spec::CommandSpec;
-use super::{Defaults, Request, connection, credit, server};
+use super::{Defaults, Request, connection, credit, lead, server};
 
 /// Every command, in the order in which COMMAND lists them.
 pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
 
-const COMMANDS: [&CommandSpec; 36] = [
+const COMMANDS: [&CommandSpec; 41] = [
     &credit::grant::SPEC,
     &credit::debit::SPEC,
     &credit::reserve::SPEC,
@@ -24,6 +24,11 @@ const COMMANDS: [&CommandSpec; 36] = [
     &credit::tx::SPEC,
     &credit::history::SPEC,
     &credit::audit::SPEC,
+    &lead::open::SPEC,
+    &lead::claim::SPEC,
+    &lead::get::SPEC,
+    &lead::claims::SPEC,
+    &lead::close::SPEC,
     &connection::ping::SPEC,
     &connection::echo::SPEC,
     &connection::quit::SPEC,

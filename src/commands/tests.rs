@@ -1,5 +1,7 @@
 //! The grammar at its border: what each command takes and what it says to anything else.
 
+mod leads;
+
 use super::connection::client::ClientFilter;
 use super::connection::{ConnectionRequest, LibraryInfo};
 use super::reply::{Encoder, Proto};
@@ -383,7 +385,7 @@ fn command_lists_counts_and_finds_keys() {
     assert_eq!(catalog_reply("COMMAND LIST FILTERBY PATTERN credit.?ebit", Proto::Resp3), "*1|$12|credit.debit|");
     assert_eq!(
         catalog_reply("COMMAND LIST filterby aclcat Granter", Proto::Resp2),
-        "*2|$12|credit.grant|$13|credit.refund|"
+        "*4|$12|credit.grant|$13|credit.refund|$9|lead.open|$10|lead.close|"
     );
     assert_eq!(catalog_reply("COMMAND LIST FILTERBY MODULE x", Proto::Resp2), "*0|");
     assert!(catalog_reply("COMMAND LIST", Proto::Resp2).contains("$9|client|id|"));

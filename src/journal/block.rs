@@ -249,7 +249,7 @@ impl BlockHeader {
         if bytes.len() != BLOCK_HEADER_LEN + body_len {
             return Err(BlockFault::Invalid);
         }
-        if crc32c::crc32c_append(salt, &bytes[8..]) != u32_at(bytes, 4) {
+        if crc32c::crc32c_append(salt, &bytes[8..]) != u32_at(bytes, 4) && !planted!("torn block taken") {
             return Err(BlockFault::Invalid);
         }
         let format = u16_at(bytes, 8);

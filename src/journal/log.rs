@@ -149,7 +149,7 @@ impl Log {
         if self.waiting.is_empty() {
             self.close();
         }
-        let block = self.waiting.pop_front()?;
+        let block = if planted!("newest block first") { self.waiting.pop_back() } else { self.waiting.pop_front() }?;
         self.in_flight = Some(Arc::clone(&block));
         Some(block)
     }

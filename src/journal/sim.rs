@@ -19,11 +19,14 @@ use super::block::PAGE;
 use super::chance::Chance;
 use super::error::JournalError;
 use super::files::DRAFT_NAME;
+pub use super::sim_file::Kept;
 use super::sim_file::{NameChange, Names, SimFile};
 use super::super_page;
 
 /// Of the spare and the reserve, either way round.
 pub(super) const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
+
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
 
 /// The device, as a test sees it.
 #[derive(Clone)]
@@ -55,6 +58,33 @@ pub(super) struct Disk {
     read_only: bool,
     failing_syncs: u32,
     bad_pages: Vec<(String, u64)>,
+    /// Calls so far, and those that fail.
+    calls: u64,
+    fault: Option<SimFault>,
+    /// The disk before each change, if anybody wants it.
+    frames: Option<Vec<SimDisk>>,
+}
+
+/// Calls that fail.
+#[derive(Clone, Copy, Debug)]
+pub struct SimFault {
+    /// The first of them, counted by [`SimDisk::calls`].
+    pub call: u64,
+    /// All later ones fail too.
+    pub lasting: bool,
+    /// What the system says.
+    pub errno: i32,
+    /// It fails half-way: the change is made all the same; what a sync should have written is lost.
+    pub half_way: bool,
+}
+
+/// What a power cut decides about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// A page of a file.
+    Page,
+    /// A new name, another name, or a name that is removed.
+    Name,
 }
 
 #[derive(Clone, Copy)]
@@ -83,6 +113,9 @@ impl SimDisk {
             read_only: false,
             failing_syncs: 0,
             bad_pages: Vec::new(),
+            calls: 0,
+            fault: None,
+            frames: None,
         })));
         super_page::initialise(&mut disk.storage(), id).expect("a healthy disk");
         disk
@@ -105,13 +138,52 @@ impl SimDisk {
 
     /// Power cut: what was not synced survives in part. Every storage is dead; the power is on again.
     pub fn crash(&self) {
+        let mut chance = self.locked().chance.clone();
+        self.crash_keeping(|what| match what {
+            Unsynced::Page => {
+                let (keep_all, tear) = (chance.percent(33), chance.percent(50));
+                std::array::from_fn(|_| if keep_all || (tear && chance.percent(50)) { !0 } else { 0 })
+            }
+            Unsynced::Name => [if chance.percent(50) { !0 } else { 0 }; 8],
+        });
+        self.locked().chance = chance;
+    }
+
+    /// As [`Self::crash`]; what survives of each page, by file, and then of each change of a name is what `keep` says.
+    pub fn crash_keeping(&self, mut keep: impl FnMut(Unsynced) -> Kept) {
         let disk = &mut *self.locked();
         for file in disk.files.values_mut() {
-            file.crash(&mut disk.chance);
+            file.crash(|| keep(Unsynced::Page));
         }
-        disk.names.crash(&mut disk.chance);
+        disk.names.crash(|| keep(Unsynced::Name) != [0; 8]);
         disk.files.retain(|id, _| disk.names.holds(*id));
         disk.restart();
+    }
+
+    /// How many pages and changes of names a power cut would decide about.
+    pub fn unsynced(&self) -> (usize, usize) {
+        let disk = self.locked();
+        (disk.files.values().map(SimFile::unsynced).sum(), disk.names.unsynced())
+    }
+
+    /// From now on, keeps the disk as it is before each change.
+    pub fn film(&self) {
+        self.locked().frames = Some(Vec::new());
+    }
+
+    /// The disk as it was before each change since [`Self::film`].
+    pub fn frames(&self) -> Vec<SimDisk> {
+        self.locked().frames.take().expect("it was filmed")
+    }
+
+    /// Calls so far, reads too.
+    pub fn calls(&self) -> u64 {
+        self.locked().calls
+    }
+
+    /// Lets these calls fail, or no more.
+    pub fn set_fault(&self, fault: Option<SimFault>) {
+        self.locked().fault = fault;
     }
 
     /// The process ends: nothing is lost, but every storage is dead.
@@ -276,7 +348,7 @@ impl Disk {
         assert!(aligned && offset.is_multiple_of(PAGE as u64), "direct reads are of pages, into pages");
         let pages = offset / PAGE as u64..(offset + buf.len() as u64) / PAGE as u64;
         if self.bad_pages.iter().any(|(bad, page)| bad == name && pages.contains(page)) {
-            return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+            return Err(io::Error::from_raw_os_error(EIO));
         }
         self.named(name)?.read_direct(offset, buf);
         Ok(())
@@ -286,7 +358,7 @@ impl Disk {
         if self.failing_syncs > 0 {
             self.failing_syncs -= 1;
             self.file(id).fail_sync();
-            return Err(io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()));
+            return Err(io::Error::from_raw_os_error(EIO));
         }
         self.file(id).sync();
         Ok(())
@@ -297,6 +369,13 @@ impl Disk {
             return Err(io::Error::other("the power is off"));
         }
         Ok(())
+    }
+
+    /// One more call; why it fails, if it does.
+    fn call(&mut self) -> Option<io::Error> {
+        self.calls += 1;
+        let fails = |fault: &SimFault| self.calls == fault.call || fault.lasting && self.calls > fault.call;
+        Some(io::Error::from_raw_os_error(self.fault.filter(fails)?.errno))
     }
 }
 
@@ -312,6 +391,18 @@ impl SimStorage {
             disk.alive(self.generation)?;
             if disk.read_only {
                 return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+            }
+            if let Some(error) = disk.call() {
+                if disk.fault.is_some_and(|fault| fault.half_way) {
+                    let syncs = std::mem::replace(&mut disk.failing_syncs, 1);
+                    let _ = change(disk);
+                    disk.failing_syncs = syncs;
+                }
+                return Err(error);
+            }
+            if let Some(mut frames) = disk.frames.take() {
+                frames.push(SimDisk(Arc::new(Mutex::new(disk.clone()))));
+                disk.frames = Some(frames);
             }
             disk.changes += 1;
             if disk.cut_at != Some(disk.changes) {
@@ -333,7 +424,10 @@ impl SimStorage {
         look: impl FnOnce(&mut Disk) -> io::Result<T>,
     ) -> Result<T, JournalError> {
         let mut disk = self.disk.locked();
-        let result = disk.alive(self.generation).and_then(|()| look(&mut disk));
+        let result = disk.alive(self.generation).and_then(|()| match disk.call() {
+            Some(error) => Err(error),
+            None => look(&mut disk),
+        });
         result.map_err(|error| JournalError::io(op, name, error))
     }
 }

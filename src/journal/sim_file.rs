@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::block::PAGE;
-use super::chance::Chance;
 use super::storage::Page;
 
-/// The piece of a page that a device writes as a whole, in bytes.
-const SECTOR: usize = 512;
+/// What a power cut keeps of something that was not synced: a bit for each 8 bytes of a page, so a number for each of the
+/// 512 that a device writes as a whole. All bits or none for a name.
+pub type Kept = [u64; 8];
+
+/// Bytes to a bit of [`Kept`].
+const WORD: usize = PAGE / 512;
 
 type Pages = BTreeMap<u64, Box<Page>>;
 
@@ -74,14 +77,19 @@ impl SimFile {
         self.stale.append(&mut self.dirty);
     }
 
+    /// How many pages are not synced.
+    pub fn unsynced(&self) -> usize {
+        self.dirty.len()
+    }
+
     /// The power is gone: every dirty page is lost, kept, or torn.
-    pub fn crash(&mut self, chance: &mut Chance) {
+    pub fn crash(&mut self, mut keep: impl FnMut() -> Kept) {
         self.stale.clear();
         for (page, new) in std::mem::take(&mut self.dirty) {
-            let (keep_all, tear) = (chance.percent(33), chance.percent(50));
+            let kept = keep();
             let old = self.platter.entry(page).or_insert_with(|| Box::new([0; PAGE]));
-            for (old, new) in old.chunks_mut(SECTOR).zip(new.chunks(SECTOR)) {
-                if keep_all || (tear && chance.percent(50)) {
+            for (nth, (old, new)) in old.chunks_mut(WORD).zip(new.chunks(WORD)).enumerate() {
+                if kept[nth / 64] >> (nth % 64) & 1 == 1 {
                     old.copy_from_slice(new);
                 }
             }
@@ -156,15 +164,20 @@ impl Names {
         self.pending.push(change);
     }
 
+    /// How many changes are not synced.
+    pub fn unsynced(&self) -> usize {
+        self.pending.len()
+    }
+
     pub fn sync(&mut self) {
         self.durable.clone_from(&self.live);
         self.pending.clear();
     }
 
     /// The power is gone: any of the changes since the last sync may have reached the platter, in any selection.
-    pub fn crash(&mut self, chance: &mut Chance) {
+    pub fn crash(&mut self, mut keep: impl FnMut() -> bool) {
         for change in std::mem::take(&mut self.pending) {
-            if chance.percent(50) {
+            if keep() {
                 change.apply(&mut self.durable);
             }
         }

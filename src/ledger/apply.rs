@@ -82,8 +82,11 @@ impl Ledger {
             (_, Some(slot)) => {
                 self.holds.remove(&mut seldom.holds, slot);
                 account.next_deadline_ms = self.holds.first_deadline_ms(&seldom.holds);
-                self.index.record(key, lsn);
+                if !planted!("slot indexed after its end") {
+                    self.index.record(key, lsn);
+                }
             }
+            (Change::Decline { .. }, None) if planted!("decline not remembered") => {}
             (_, None) => self.index.record(key, lsn),
         }
         self.sums.add(event, lsn);

@@ -203,7 +203,7 @@ impl Ledger {
     /// age; the entry's time is the deadline (R4). Called until it gives `None`, before anything else of the account.
     pub fn settle(&self, at: Located, now_ms: u64) -> Option<Event<'_>> {
         let account = self.account(at)?;
-        if account.next_deadline_ms > now_ms {
+        if account.next_deadline_ms > now_ms + u64::from(planted!("holds expire a millisecond early")) {
             return None;
         }
         let (_, hold) = self.holds.of(self.hold_list(at)).next().expect("an account with a deadline has a hold");
@@ -212,7 +212,7 @@ impl Ledger {
             tx: hold.tx(),
             reason: b"",
             meta: b"",
-            time_ms: hold.expires_at_ms(),
+            time_ms: if planted!("expiry has the time of the tick") { now_ms } else { hold.expires_at_ms() },
             seq: account.seq + 1,
             amount: hold.amount,
             balance: account.balance,
@@ -230,7 +230,10 @@ impl Ledger {
 
     /// What the index says about an id. A hit is a hash: [`Ledger::decide`] compares the ids behind it.
     pub fn lookup(&self, key: TxKey) -> Prior {
-        self.index.lookup(key)
+        match self.index.lookup(key) {
+            Prior::Recorded(lsn) if planted!("some ids are executed twice") && lsn % 5 == 0 => Prior::Unknown,
+            prior => prior,
+        }
     }
 
     /// When to call [`Ledger::due`], unix milliseconds: at or before the earliest deadline. `None`: no holds.

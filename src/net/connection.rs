@@ -25,7 +25,7 @@ use crate::commands::server::ServerRequest;
 use crate::commands::spec::{CommandSpec, Flags};
 use crate::commands::table::Call;
 use crate::commands::{Defaults, Request, catalog, table};
-use crate::ledger::command::{Command, Op};
+use crate::ledger::command::{Command, LeadOp, Op};
 use crate::shard::batch::Ticket;
 use bytes::{Buf, BytesMut};
 use session::Session;
@@ -35,8 +35,8 @@ use std::net::SocketAddr;
 /// Unsent output above which no more requests are taken.
 const OUTPUT_SOFT_MAX: usize = 256 * 1024;
 
-/// Weight of the replies owed at which no more requests are taken. An entry of a HISTORY weighs 1 and makes at most
-/// 1.7 KB of reply: what answers at once stays below the default of `output-bytes-max`, where a client is cut off.
+/// Weight of the replies owed at which no more requests are taken. An entry of a HISTORY, and a claim of LEAD.CLAIMS,
+/// weighs 1 and makes at most 1.7 KB of reply: what answers at once stays below the default of `output-bytes-max`, where a client is cut off.
 const TRAIL_WEIGHT_MAX: u32 = 3200;
 
 /// What a question about the trail weighs at least: one connection has 16 of them under way.
@@ -442,10 +442,11 @@ impl Connection {
     }
 }
 
-/// What a request weighs until its reply has left; 0 for those that read no trail.
+/// What a request weighs until its reply has left; 0 for those that read no trail and show no list.
 fn trail_weight(op: &Op) -> u16 {
     match op {
         Op::History(query) => query.count.max(TRAIL_WEIGHT_MIN),
+        Op::Lead(LeadOp::Claims { count, .. }) => *count,
         Op::BalanceAt { .. } | Op::Tx | Op::Audit => TRAIL_WEIGHT_MIN,
         _ => 0,
     }

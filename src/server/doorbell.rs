@@ -73,15 +73,18 @@ impl<F: Flag> Doorbell<F> {
 
     /// Sender, after its message is in the inbox: whether the core must be woken. True for one sender per sleep.
     pub fn must_ring(&self) -> bool {
-        F::fence();
+        if !planted!("bell without a fence") {
+            F::fence();
+        }
         self.parked.load() && self.parked.swap(false)
     }
 
     /// Core, before it sleeps: whether it may. `is_empty` looks at the inbox.
-    pub fn may_sleep(&self, is_empty: impl FnOnce() -> bool) -> bool {
+    pub fn may_sleep(&self, is_empty: impl Fn() -> bool) -> bool {
+        let looked_before = planted!("inbox looked at before the flag is set").then(&is_empty);
         self.parked.store(true);
         F::fence();
-        let empty = is_empty();
+        let empty = looked_before.unwrap_or_else(is_empty);
         if !empty {
             self.parked.store(false);
         }

@@ -291,3 +291,6 @@ impl<R: SegmentSource> Shard<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -347,6 +347,10 @@ impl<R: SegmentSource> Shard<R> {
                 let key = key.expect("only writes make events");
                 let lsn = self.log.append(now_ms, |record| codec::encode(event, record));
                 self.ledger.apply(at, key, event, lsn);
+                if planted!("acknowledged before the sync") {
+                    released.push(Reply { ticket, outcome: outcome_of(event) });
+                    return None;
+                }
                 match self.ledger.lookup(key) {
                     Prior::Active(slot) if is_claim => self.begin_claim(slot, lsn, ticket, now_ms),
                     _ => self.pending.hold_write(lsn, ticket, outcome_of(event)),
@@ -364,7 +368,7 @@ impl<R: SegmentSource> Shard<R> {
 
     /// A read or a replay: it shows the account's newest record at most.
     fn answer(&mut self, at: Located, ticket: Ticket, outcome: Outcome, released: &mut Vec<Reply>) {
-        let gate = self.ledger.last_lsn(at);
+        let gate = if planted!("read before it is durable") { NO_LSN } else { self.ledger.last_lsn(at) };
         if gate == NO_LSN || gate < self.log.durable_lsn() {
             released.push(Reply { ticket, outcome });
         } else {

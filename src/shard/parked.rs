@@ -288,6 +288,7 @@ impl<R: SegmentSource> Shard<R> {
             }
             Some(Err(refusal)) => Err(Wanting::Nothing(refusal)),
             _ => match hint {
+                Some(_) if planted!("refund decided without what it refunds") => Ok([own, Meaning::Unknown]),
                 Some(lsn) => Err(Wanting::Read(Task::RecallOf(Some(lsn)))),
                 None => Ok([own, self.find_of(at, command)?]),
             },

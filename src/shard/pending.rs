@@ -44,7 +44,8 @@ impl Pending {
         } else {
             released.extend(self.writes.drain(..leaving));
         }
-        released.extend(self.reads.extract_if(.., |(lsn, _)| *lsn < durable).map(|(_, reply)| reply));
+        let leaves = |lsn: Lsn| lsn < durable || planted!("waiting reads leave with any commit");
+        released.extend(self.reads.extract_if(.., |(lsn, _)| leaves(*lsn)).map(|(_, reply)| reply));
     }
 
     /// How many outcomes wait.

@@ -67,7 +67,10 @@ impl Site {
         let mut command = Command::new(program[0]);
         command.args(&program[1..]).args(flags).current_dir(self.dir.path());
         // Flags win over variables, so a test can have its own.
-        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env_clear();
+        for name in ["PATH", "PLANTED_BUG"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
         command.env("CREDITD_PORT", "0").env("CREDITD_SEGMENT_SIZE", "4MiB").env("CREDITD_DATA_DIR", self.data_dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(fs::File::options().create(true).append(true).open(&log).expect("a file for its log"));

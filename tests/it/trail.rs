@@ -33,7 +33,7 @@ fn bulk(text: &str) -> String {
 /// Asks `line` of account `account`, which stands for ACC, and compares; `reply` is a "no" or is written as [`bulk`]
 /// reads it, a map's head as %n.
 #[track_caller]
-fn says(wire: &mut Wire, flat: bool, line: &str, reply: &str) {
+pub fn says(wire: &mut Wire, flat: bool, line: &str, reply: &str) {
     let expected = match reply.split_once(' ') {
         _ if reply.starts_with('-') => reply.to_owned(),
         Some((head, rest)) if flat && head.starts_with('%') => {

@@ -60,7 +60,7 @@ fn parse<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> 
     }
     while let Some(option) = args.option(OPTIONS)? {
         match option {
-            "COUNT" => query.count = count(args.word()?)?,
+            "COUNT" => query.count = args.count(HISTORY_COUNT_MAX)?,
             "REV" => query.newest_first = true,
             _ => query.types = types(args)?,
         }
@@ -111,13 +111,6 @@ fn bound(word: &[u8]) -> Option<((EntryId, EntryId), bool)> {
 
 fn number(word: &[u8]) -> Option<u64> {
     whole(word, 0, u64::MAX)
-}
-
-fn count(word: &[u8]) -> Result<u16, Refusal> {
-    const RULE: Refusal =
-        Refusal::fixed("ERR COUNT must be a whole number from 1, without sign or leading zero; above 1000 means 1000");
-    let count = whole(word, 1, u64::MAX).ok_or(RULE)?;
-    Ok(count.min(u64::from(HISTORY_COUNT_MAX)) as u16)
 }
 
 /// The words up to the next option.

@@ -18,16 +18,16 @@ use super::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 use super::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
-/// What all entries of the group share.
-const BASE: CommandSpec = CommandSpec { group: "credit", since: "0.1.0", ..CommandSpec::BASE };
+/// What all entries of the group share, and those of LEAD.*.
+pub(super) const BASE: CommandSpec = CommandSpec { group: "credit", since: "0.1.0", ..CommandSpec::BASE };
 
 /// Flags of a write that a full server refuses.
-const GROWING_WRITE: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
+pub(super) const GROWING_WRITE: Flags = Flags::WRITE.and(Flags::DENYOOM).and(Flags::FAST);
 
-const TX: ArgSpec = ArgSpec::new("tx", ArgKind::String);
+pub(super) const TX: ArgSpec = ArgSpec::new("tx", ArgKind::String);
 const AMOUNT: ArgSpec = ArgSpec::new("amount", ArgKind::Integer);
-const REASON: ArgSpec = ArgSpec::option("REASON", "text", ArgKind::String);
-const META: ArgSpec = ArgSpec::option("META", "text", ArgKind::String);
+pub(super) const REASON: ArgSpec = ArgSpec::option("REASON", "text", ArgKind::String);
+pub(super) const META: ArgSpec = ArgSpec::option("META", "text", ArgKind::String);
 
 /// `account tx amount [REASON s] [META s]`: the grammar of GRANT and DEBIT.
 #[inline]

@@ -1,5 +1,6 @@
 //! Exact bytes of every reply, in both protocols.
 
+mod leads;
 mod rejections;
 mod trail;
 

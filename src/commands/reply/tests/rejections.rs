@@ -6,7 +6,7 @@ use crate::ledger::event::EntryId;
 use crate::ledger::outcome::{Outcome, TxState};
 use crate::ledger::rejection::{Busy, Conflict, OfConflict, Rejection, Table, Verb};
 
-fn check(rejection: Rejection, text: &str) {
+pub(super) fn check(rejection: Rejection, text: &str) {
     let outcome = Outcome::Rejected(rejection);
     for proto in [Proto::Resp2, Proto::Resp3] {
         assert_eq!(encoded(proto, |out| out.outcome(&outcome, None)), format!("-{text}\r\n"));
