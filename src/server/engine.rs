@@ -3,8 +3,9 @@
 //! The only state on the way of a command. No lock, no shared counter, no clock read per command: `now` is read once per
 //! read of a socket and once per batch.
 
-use super::home::{Done, Home, JournalThread};
+use super::home::{Done, Home};
 use super::inquiry::{Inquiries, Part, Question};
+use super::journal_thread::JournalThread;
 use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::readers::{Job, Readers};
 use super::saving::{Here, Saver, Saving};
@@ -307,7 +308,7 @@ impl Engine {
     /// whether there is more to commit at once: a turn can fill several blocks, and a commit takes one.
     pub(super) fn commit(&mut self) -> bool {
         while let Some(committed) = self.mailbox().next_commit() {
-            let place = committed.place();
+            let place = committed.place;
             self.with_home(place, |home, _, _, done| home.finish(committed, done));
         }
         self.with_saving(Saving::act);
