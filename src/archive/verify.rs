@@ -63,7 +63,9 @@ pub fn verify(path: String, dir: &RestingDir, heads: &[Head], depth: Depth, prog
     let is_whole = findings.is_empty() && shards.iter().all(|shard| shard.findings.is_empty());
     if is_whole && dir.manifest.is_some() {
         findings = claims::prove(dir, marks);
-    } else if let Some(shard) = shards.iter_mut().zip(&marks).find(|(_, marks)| !marks.is_empty()).map(|(shard, _)| shard) {
+    } else if let Some(shard) =
+        shards.iter_mut().zip(&marks).find(|(_, marks)| !marks.is_empty()).map(|(shard, _)| shard)
+    {
         shard.notes.push("claims are not compared with what was paid: not all of the log is here and whole".to_owned());
     }
     Report { path, ok: is_whole && findings.is_empty(), findings, shards }

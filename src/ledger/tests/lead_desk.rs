@@ -99,9 +99,13 @@ impl<'a> LeadTales<'a> {
         assert!(self.paid.is_subset(&self.taken), "nothing is paid for that is not had");
         let running: Vec<_> = ledger.running_claims().collect();
         for (account, tx, lead, ..) in self.taken.difference(&self.paid) {
-            let is_it = running.iter().any(|claim| (&*claim.account, &*claim.tx, &*claim.lead) == (*account, *tx, *lead));
+            let is_it =
+                running.iter().any(|claim| (&*claim.account, &*claim.tx, &*claim.lead) == (*account, *tx, *lead));
             assert!(is_it, "nothing is had that is not paid for");
         }
-        assert_eq!((self.stories.len(), self.taken.len()), (ledger.leads().len() as usize, ledger.leads().claim_count() as usize));
+        assert_eq!(
+            (self.stories.len(), self.taken.len()),
+            (ledger.leads().len() as usize, ledger.leads().claim_count() as usize)
+        );
     }
 }
