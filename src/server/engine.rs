@@ -194,7 +194,9 @@ impl Engine {
     pub(super) fn run_claims(&mut self) -> bool {
         let mut ran = false;
         while self.homes.iter().any(|home| home.shard.claims_running() > 0) {
-            let is_mine = |reply: &mut Reply| reply.ticket.core == self.id && reply.ticket.claim().is_some();
+            let router = &self.shared.router;
+            let is_mine =
+                |reply: &mut Reply| reply.ticket.claim().is_some_and(|(shard, _)| router.core(shard) == self.id);
             let answers: Vec<_> = self.released.extract_if(.., is_mine).collect();
             for reply in answers {
                 let (shard, _) = reply.ticket.claim().expect("just looked at");

@@ -13,7 +13,7 @@ use crate::journal::{Block, Lsn};
 use crate::server::{Committer, HomeShard};
 use crate::shard::Admission;
 use crate::shard::batch::Reply;
-use crate::telemetry::{CreditTotals, DiskState, ShardFacts};
+use crate::telemetry::{CreditTotals, DiskState, LeadFacts, ShardFacts};
 use std::sync::Arc;
 
 /// When a change has waited this long for the disk, no more are taken (journal.md 7).
@@ -229,7 +229,7 @@ impl Home {
 
     /// The shard's figures, for INFO.
     pub(super) fn facts(&self) -> ShardFacts {
-        let totals = self.shard.ledger().totals();
+        let (totals, leads) = (self.shard.ledger().totals(), self.shard.ledger().leads());
         ShardFacts {
             shard: self.shard.id(),
             totals: CreditTotals {
@@ -246,6 +246,13 @@ impl Home {
             transactions: totals.index_entries,
             account_bytes: totals.account_bytes,
             transaction_bytes: totals.index_bytes,
+            leads: LeadFacts {
+                leads: leads.len().into(),
+                open: leads.open_count().into(),
+                claims: leads.claim_count().into(),
+                bytes: leads.bytes() as u64,
+                running: self.shard.claims_running() as u64,
+            },
             next_lsn: self.shard.log().next_lsn(),
             durable_lsn: self.shard.log().durable_lsn(),
             commits: self.stats.commits,

@@ -23,9 +23,11 @@ impl World {
         let home = &mut self.process.homes[usize::from(shard)];
         if let Some(saving) = home.saving.take_if(|_| self.chance.percent(5)) {
             saving.writer.abandon();
-            return Ok(());
+            return if self.is_off() { Err(Down::Exit) } else { Ok(()) };
         }
         let is_new = home.shard.log().next_lsn() > 0;
+        // Snapshots do not hold leads yet.
+        let is_new = is_new && self.knobs.leads_percent == 0;
         if home.saving.is_some() || !is_new || !home.is_at_home() || home.is_full() {
             return Ok(());
         }
