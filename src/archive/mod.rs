@@ -29,6 +29,7 @@ mod row;
 mod snapshots;
 mod stories;
 mod verify;
+mod whole;
 
 pub use backup::{Backup, Extent, backup};
 pub use closed::{Archived, archive};

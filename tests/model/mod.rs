@@ -6,25 +6,30 @@
 //! this file.
 #![allow(dead_code, reason = "no one of the tests that share it uses all of it")]
 
+mod lead;
 mod trail;
 
+pub use lead::Lead;
 pub use trail::Entry;
 
 use super::ledger;
 use ledger::command::{Command, HistoryQuery, Op};
 use ledger::credits::CREDITS_MAX;
-use ledger::event::{DeclineCode, EntryType};
+use ledger::event::{DeclineCode, EntryType, NEVER_MS};
+use ledger::lead::OwnedRefusal;
 use ledger::outcome::{AuditView, Detail, Figures, HoldView, HoldsView, Outcome, Receipt, Status};
-use ledger::rejection::{Conflict, OfConflict, Rejection, Verb};
+use ledger::rejection::{Busy, Conflict, OfConflict, Rejection, Verb};
 use std::collections::BTreeMap;
 
-/// All accounts.
+/// All accounts and leads.
 #[derive(Clone, Debug, Default)]
 pub struct Model {
     /// Active reservations per account.
     pub holds_max: usize,
     /// By name.
     pub accounts: BTreeMap<Vec<u8>, Account>,
+    /// By name.
+    pub leads: BTreeMap<Vec<u8>, Lead>,
 }
 
 /// One account.
@@ -47,6 +52,10 @@ pub struct Id {
     pub amount: u64,
     /// What a refund refunds.
     pub of: Vec<u8>,
+    /// What a claim claims; its slot and how many were left after it, or why there is none.
+    pub lead: Vec<u8>,
+    pub claim: Option<(u32, u32)>,
+    pub refusal: Option<OwnedRefusal>,
     pub state: State,
     /// What the command that came first was told.
     pub first: Outcome,
@@ -75,6 +84,11 @@ impl Model {
         {
             return Outcome::Rejected(Rejection::NotPast { at_ms, now_ms: now });
         }
+        match command.op {
+            Op::Lead(op) => return self.ask_lead(command, op, now),
+            Op::Claim { cost } => return self.claim_at_once(command, cost, now),
+            _ => {}
+        }
         let holds_max = self.holds_max;
         if let (Op::Grant { .. }, false) = (command.op, self.accounts.contains_key(command.account)) {
             self.accounts.insert(command.account.to_vec(), Account::default());
@@ -96,7 +110,7 @@ impl Model {
             Op::Tx => Outcome::Tx(account.tx_view(command.tx).map(Box::new)),
             Op::Audit => Outcome::Audit(account.audit()),
             Op::History(_) => panic!("the model's history is a list"),
-            Op::Claim { .. } | Op::Lead(_) => panic!("no claims yet"),
+            Op::Claim { .. } | Op::Lead(_) => unreachable!("executed above"),
         }
     }
 
@@ -154,8 +168,8 @@ impl Account {
                 tx,
                 amount: id.amount,
                 created_at_ms: id.created,
-                expires_at_ms: Some(id.expires),
-                lead: Box::default(),
+                expires_at_ms: Some(id.expires).filter(|expires| *expires != NEVER_MS),
+                lead: id.lead.as_slice().into(),
             })
             .collect()
     }
@@ -165,18 +179,20 @@ impl Account {
         Receipt { status, balance: self.balance, available, seq: self.seq, detail, replayed: false }
     }
 
-    /// GRANT, DEBIT, RESERVE.
+    /// GRANT, DEBIT, RESERVE; the hold of a claim.
     fn start(&mut self, command: &Command<'_>, verb: Verb, amount: u64, now: u64, holds_max: usize) -> Outcome {
         if let Some(id) = self.ids.get(command.tx) {
-            return id.start_again(verb, amount, now);
+            return id.start_again(command, verb, amount, now);
         }
         let (balance, available) = (self.balance, self.balance - self.reserved());
         let declined = match verb {
             Verb::Grant if balance + amount > CREDITS_MAX => Some(Rejection::Overflow { balance }),
-            Verb::Debit | Verb::Reserve if amount > available => {
+            Verb::Debit | Verb::Reserve | Verb::Claim if amount > available => {
                 Some(Rejection::Insufficient { available, required: amount })
             }
-            Verb::Reserve if self.active().len() >= holds_max => Some(Rejection::Limit { holds: holds_max as u64 }),
+            Verb::Reserve | Verb::Claim if self.active().len() >= holds_max => {
+                Some(Rejection::Limit { holds: holds_max as u64 })
+            }
             _ => None,
         };
         self.begin(command, verb, amount, now, declined)
@@ -211,10 +227,14 @@ impl Account {
         now: u64,
         declined: Option<Rejection>,
     ) -> Outcome {
-        let expires = if let Op::Reserve { ttl_ms, .. } = command.op { now + ttl_ms } else { 0 };
+        let expires = match command.op {
+            Op::Reserve { ttl_ms, .. } => now + ttl_ms,
+            Op::Claim { .. } => NEVER_MS,
+            _ => 0,
+        };
         let state = match verb {
             _ if declined.is_some() => State::Declined,
-            Verb::Reserve => State::Active,
+            Verb::Reserve | Verb::Claim => State::Active,
             _ => State::Done,
         };
         match verb {
@@ -230,8 +250,7 @@ impl Account {
             let (refunds, left) = (self.refunds(command.of), self.refundable(command.of).unwrap());
             (refunds.iter().sum::<u64>() + amount, left - amount)
         });
-        let (first, of) = (Outcome::Rejected(Rejection::NoAccount), command.of.to_vec());
-        let id = Id { verb, amount, of, state, first, end: None, created: now, expires };
+        let id = Id { amount, state, created: now, expires, ..Id::new(verb, command) };
         self.ids.insert(command.tx.to_vec(), id);
         let entry_type = match verb {
             _ if declined.is_some() => EntryType::Decline,
@@ -242,7 +261,8 @@ impl Account {
         };
         let entry = self.enter(entry_type, command, amount, now);
         entry.of = command.of.to_vec();
-        entry.expires = (state == State::Active).then_some(expires);
+        entry.lead = command.lead.to_vec();
+        entry.expires = (state == State::Active && expires != NEVER_MS).then_some(expires);
         entry.refund = refund;
         entry.declined = declined.as_ref().map(|rejection| (verb, code(rejection)));
         let (status, detail) = match verb {
@@ -263,6 +283,9 @@ impl Account {
         let Some(id) = self.ids.get(command.tx).cloned() else {
             return Outcome::Rejected(Rejection::NoReservation { op: None });
         };
+        if id.verb == Verb::Claim {
+            return id.no_reservation();
+        }
         let given = amount.unwrap_or(id.amount);
         match id.state {
             State::Active if given > id.amount => {
@@ -283,12 +306,12 @@ impl Account {
 
     fn release(&mut self, command: &Command<'_>, now: u64) -> Outcome {
         let Some(id) = self.ids.get(command.tx).cloned() else {
-            let (first, verb, of) = (Outcome::Rejected(Rejection::NoAccount), Verb::Release, Vec::new());
-            let id = Id { verb, amount: 0, of, state: State::Void, first, end: None, created: 0, expires: 0 };
+            let id = Id { state: State::Void, ..Id::new(Verb::Release, command) };
             self.ids.insert(command.tx.to_vec(), id);
             return self.end(command, State::Void, now);
         };
         match id.state {
+            State::Active if id.verb == Verb::Claim => Outcome::Rejected(Rejection::TryAgain(Busy::Claim)),
             State::Active => self.end(command, State::Released, now),
             State::Captured(amount) => Outcome::Rejected(Rejection::Captured { amount, seq: id.end.unwrap().seq }),
             State::Released | State::Expired | State::Void => again(id.end.unwrap()),
@@ -301,18 +324,20 @@ impl Account {
     fn end(&mut self, command: &Command<'_>, state: State, time: u64) -> Outcome {
         let id = self.ids.get_mut(command.tx).unwrap();
         id.state = state;
-        let amount = id.amount;
-        let (entry_type, status, detail) = match state {
-            State::Captured(captured) => {
+        let (amount, claim, refusal, lead) = (id.amount, id.claim, id.refusal.clone(), id.lead.clone());
+        let (entry_type, status, detail) = match (state, claim) {
+            (_, Some((claim, remaining))) => (EntryType::Capture, Status::Claimed, Detail::Claim { claim, remaining }),
+            (State::Captured(captured), None) => {
                 let detail = Detail::Captured { captured, returned: amount - captured };
                 (EntryType::Capture, Status::Captured, detail)
             }
-            State::Released => (EntryType::Release, Status::Released, Detail::None),
-            State::Expired => (EntryType::Expire, Status::Expired, Detail::None),
+            (State::Released, _) => (EntryType::Release, Status::Released, Detail::None),
+            (State::Expired, _) => (EntryType::Expire, Status::Expired, Detail::None),
             _ => (EntryType::Void, Status::Void, Detail::None),
         };
         let entry = self.enter(entry_type, command, amount, time);
         entry.captured = if let State::Captured(captured) = state { Some(captured) } else { None };
+        (entry.claim, entry.refusal, entry.lead) = (claim, refusal, lead);
         let receipt = self.receipt(status, detail);
         self.ids.get_mut(command.tx).unwrap().end = Some(receipt);
         Outcome::Written(receipt)
@@ -320,18 +345,41 @@ impl Account {
 }
 
 impl Id {
-    fn start_again(&self, given: Verb, amount: u64, now: u64) -> Outcome {
+    /// That means nothing yet.
+    fn new(verb: Verb, command: &Command<'_>) -> Self {
+        Self {
+            verb,
+            amount: 0,
+            of: command.of.to_vec(),
+            lead: command.lead.to_vec(),
+            claim: None,
+            refusal: None,
+            state: State::Done,
+            first: Outcome::Rejected(Rejection::NoAccount),
+            end: None,
+            created: 0,
+            expires: 0,
+        }
+    }
+
+    fn start_again(&self, command: &Command<'_>, given: Verb, amount: u64, now: u64) -> Outcome {
         if self.state == State::Void {
             return self.gone(now);
         }
         if self.verb != given {
             return Outcome::Rejected(Rejection::TxConflict(Conflict::Op { have: self.verb, given }));
         }
+        if self.lead != command.lead {
+            let (have, given) = (self.lead.as_slice().into(), command.lead.into());
+            return Outcome::Rejected(Rejection::TxConflict(Conflict::Lead(Box::new(OfConflict { have, given }))));
+        }
         if self.amount != amount {
             return Outcome::Rejected(Rejection::TxConflict(Conflict::Amount { have: self.amount, given: amount }));
         }
         match (self.state, &self.first) {
+            (State::Released, refused) if self.refusal.is_some() => refused.clone(),
             (State::Released | State::Expired, _) => self.gone(now),
+            (State::Captured(_), _) if self.claim.is_some() => again(self.end.unwrap()),
             (State::Captured(_), Outcome::Written(first)) => again(Receipt { status: Status::Captured, ..*first }),
             (_, Outcome::Written(first)) => again(*first),
             (_, declined) => declined.clone(),

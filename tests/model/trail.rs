@@ -2,7 +2,8 @@
 
 use super::Account;
 use super::ledger::command::{Command, HistoryQuery};
-use super::ledger::event::{Change, DeclineCode, DeclinedOp, EntryId, EntryType, Event};
+use super::ledger::event::{Change, DeclineCode, DeclinedOp, EntryId, EntryType, Event, NEVER_MS};
+use super::ledger::lead::OwnedRefusal;
 use super::ledger::outcome::{AuditView, Figures, TxState, TxView};
 use super::ledger::rejection::Verb;
 
@@ -26,6 +27,11 @@ pub struct Entry {
     /// Of REFUND: refunded of it so far, and what is left.
     pub refund: Option<(u64, u64)>,
     pub declined: Option<(Verb, DeclineCode)>,
+    /// Of the entries of a claim.
+    pub lead: Vec<u8>,
+    /// Of the end of a claim: the slot and how many are left after it, or why there is none.
+    pub claim: Option<(u32, u32)>,
+    pub refusal: Option<OwnedRefusal>,
     pub reason: Vec<u8>,
     pub meta: Vec<u8>,
 }
@@ -48,11 +54,21 @@ impl Entry {
             of: Vec::new(),
             refund: None,
             declined: None,
+            lead: Vec::new(),
+            claim: None,
+            refusal: None,
             reason: event.reason.to_vec(),
             meta: event.meta.to_vec(),
         };
+        entry.lead = event.lead().to_vec();
         match event.change {
-            Change::Reserve { expires_at_ms, .. } => entry.expires = Some(expires_at_ms),
+            Change::Reserve { expires_at_ms, .. } => {
+                entry.expires = Some(expires_at_ms).filter(|at| *at != NEVER_MS);
+            }
+            Change::Claimed { claim, remaining, .. } => {
+                (entry.captured, entry.claim) = (Some(event.amount), Some((claim, remaining)));
+            }
+            Change::Refused { refusal, .. } => entry.refusal = Some(OwnedRefusal::new(refusal)),
             Change::Capture { captured, .. } => entry.captured = Some(captured),
             Change::Refund { of, refunded_total, refundable, .. } => {
                 (entry.of, entry.refund) = (of.to_vec(), Some((refunded_total, refundable)));
@@ -107,6 +123,9 @@ impl Account {
             of: Vec::new(),
             refund: None,
             declined: None,
+            lead: Vec::new(),
+            claim: None,
+            refusal: None,
             reason: command.reason.to_vec(),
             meta: command.meta.to_vec(),
         });
@@ -158,6 +177,10 @@ impl Account {
             EntryType::Decline => (newest.declined?.0, TxState::Declined),
             EntryType::Void => (Verb::Release, TxState::Void),
         };
+        let is_claim = !newest.lead.is_empty() && op == Verb::Reserve;
+        let op = if is_claim { Verb::Claim } else { op };
+        let state = if is_claim && state == TxState::Active { TxState::Pending } else { state };
+        let refused = newest.refusal.as_ref().map(|refusal| refusal.get().word());
         Some(TxView {
             op,
             state,
@@ -167,9 +190,9 @@ impl Account {
             first: first.id(),
             last: is_end.then(|| newest.id()),
             expires_at_ms: first.expires,
-            lead: Box::default(),
+            lead: first.lead.as_slice().into(),
             of: first.of.clone().into(),
-            code: first.declined.map(|(_, code)| code.word()),
+            code: refused.or(first.declined.map(|(_, code)| code.word())),
             reason: first.reason.clone().into(),
             meta: first.meta.clone().into(),
         })

@@ -41,6 +41,11 @@ impl Asides {
         })
     }
 
+    /// Whether a command of an account goes behind a REFUND.
+    pub fn waits(&self, account: &[u8]) -> bool {
+        self.queues.get(account).is_some_and(|queue| queue.tickets.len() <= BEHIND_MAX)
+    }
+
     /// What was aside comes back.
     pub fn back(&mut self, batch: &Batch) {
         let (_, first, command) = batch.iter().next().expect("there is a REFUND in it");

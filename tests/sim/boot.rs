@@ -185,7 +185,7 @@ impl World {
             rebuild.take(entry)
         };
         let opened = recover(disk.storage(), &options, &mut sink, &mut |_, _| {})?;
-        let ledger = rebuild.into_ledger().unwrap_or_else(|violation| panic!("shard {shard}: {violation}"));
+        let ledger = rebuild.into_ledger();
         self.counts.from_snapshot += u64::from(opened.recovered.snapshot.is_some());
         Ok(Recovered { opened, ledger, tail })
     }
@@ -199,9 +199,9 @@ impl World {
         let clock = ShardClock::start(&self.clock, last_ms);
         let now_ms = clock.now_ms(self.clock.boot_ns());
         let mut homes = Vec::new();
-        let patience = Patience { walk_max: self.knobs.walk_max, claim_timeout_ms: 5_000 };
+        let patience = Patience { walk_max: self.knobs.walk_max, claim_timeout_ms: self.knobs.claim_timeout_ms };
         for (shard, Recovered { opened, ledger, .. }) in (0..).zip(recovered) {
-            self.judge.take_back(&ledger, |account| self.knobs.shard(account) == shard);
+            self.judge.take_back(&ledger, |name| self.knobs.shard(name) == shard);
             let (reader, window) = (opened.reader(), opened.reader().window());
             let Opened { committer, log, recovered } = opened;
             let snapshots = recovered.snapshot.iter().map(|used| used.begin.min(used.needed)).collect();
@@ -213,7 +213,8 @@ impl World {
         let pairs = usize::from(cores * cores);
         let outboxes = (0..pairs).map(|_| Outbox::default()).collect();
         let mail = (0..pairs).map(|_| std::collections::VecDeque::<Mail>::new()).collect();
-        self.process = Process { cores, clock: Some(clock), homes, outboxes, mail, audits: 0 };
+        self.judge.check_claims(false);
+        self.process = Process { cores, clock: Some(clock), homes, outboxes, mail, ..Process::default() };
         self.clients.connect(&mut self.chance, cores);
         self.counts.boots += 1;
         self.trace.note(format_args!("up at {now_ms} with {cores} cores"));

@@ -1,7 +1,7 @@
 //! All that the log of a shard ever had and still counts, also what was trimmed: what a start reads must be the end of it.
 
 use creditd::journal::{Block, Log, Lsn};
-use creditd::ledger::codec;
+use creditd::ledger::codec::{self, Record};
 use creditd::ledger::event::Event;
 use creditd::ledger::invariants::check_trail;
 use std::collections::BTreeMap;
@@ -45,8 +45,9 @@ impl Chronicle {
     fn trails(&self, oldest: Lsn) -> BTreeMap<&[u8], Vec<(Lsn, Event<'_>)>> {
         let mut trails = BTreeMap::<&[u8], Vec<_>>::new();
         for (lsn, bytes) in self.records.range(oldest..) {
-            let event = codec::decode(bytes).expect("it was encoded");
-            trails.entry(event.account).or_default().push((*lsn, event));
+            if let Record::Entry(event) = codec::decode_any(bytes).expect("it was encoded") {
+                trails.entry(event.account).or_default().push((*lsn, event));
+            }
         }
         trails
     }

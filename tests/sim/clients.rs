@@ -4,7 +4,7 @@
 use super::knobs::Knobs;
 use super::witness::{Witness, shown_seq};
 use creditd::journal::chance::Chance;
-use creditd::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
+use creditd::ledger::command::{CLAIMS_COUNT_MAX, Command, HISTORY_COUNT_MAX, HistoryQuery, LeadOp, Op};
 use creditd::ledger::credits::{CREDITS_MAX, TTL_MS_MAX};
 use creditd::ledger::event::{EntryId, EntryType, EntryTypes};
 use creditd::ledger::outcome::Outcome;
@@ -27,7 +27,7 @@ pub struct Request {
     pub account: Vec<u8>,
     pub tx: Vec<u8>,
     pub of: Vec<u8>,
-    lead: Vec<u8>,
+    pub lead: Vec<u8>,
     reason: Vec<u8>,
     meta: Vec<u8>,
     pub op: Op,
@@ -53,6 +53,8 @@ pub struct Clients {
     again: Vec<VecDeque<Request>>,
     /// Per client: writes that were answered in this process run.
     answered: Vec<Vec<Request>>,
+    /// Leads made so far.
+    leads: u64,
     /// Per account: ids made so far.
     ids: Vec<u64>,
     /// Per account: ids that somebody was told took credits, however long ago.
@@ -100,6 +102,7 @@ impl Clients {
             life: 0,
             again: vec![VecDeque::new(); knobs.clients],
             answered: vec![Vec::new(); knobs.clients],
+            leads: 1,
             ids: vec![1; knobs.accounts as usize],
             took: BTreeMap::new(),
             forgets: knobs.retention_ms != u64::MAX,
@@ -239,13 +242,14 @@ impl Clients {
         if matches!(outcome, Outcome::Rejected(Rejection::TryAgain(_) | Rejection::DiskFull { .. })) {
             self.again[connection.client].push_back(request.clone());
         }
+        self.again[connection.client].extend(remedy(request, outcome));
         self.witness.hears(request, outcome, self.forgets);
         self.told += 1;
-        let took = matches!(request.op, Op::Debit { .. } | Op::Capture { .. });
+        let took = matches!(request.op, Op::Debit { .. } | Op::Capture { .. } | Op::Claim { .. });
         if took && matches!(outcome, Outcome::Written(_)) {
             self.took.entry(request.account.clone()).or_default().push(request.tx.clone());
         }
-        if request.op.is_write() {
+        if request.op.is_write() || matches!(request.op, Op::Lead(LeadOp::Open { .. })) {
             self.answered[connection.client].push(request.clone());
         }
     }
@@ -255,14 +259,40 @@ impl Clients {
         self.connections.iter().all(|connection| connection.unread.is_empty() && connection.slots.is_empty())
     }
 
+    /// A claim of one of the newest leads; or something else of them.
+    fn invent_of_lead(&mut self, chance: &mut Chance, knobs: &Knobs, account: u64) -> Request {
+        let is_new = chance.percent(5);
+        self.leads += u64::from(is_new);
+        let lead = if is_new { self.leads } else { self.leads - chance.below(self.leads.min(4)) };
+        let max = if chance.percent(3) { 2 } else { 1 + lead % knobs.slots };
+        let ttl_ms = if lead.is_multiple_of(3) { Some(1 + lead * 7919 % knobs.ttl_ms_max) } else { None };
+        let op = match chance.below(if is_new { 8 } else { 100 }) {
+            0..8 => Op::Lead(LeadOp::Open { max: max as u32, ttl_ms: ttl_ms.map(|ms| 50 * ms) }),
+            8 => Op::Lead(LeadOp::Close),
+            9..12 => Op::Lead(LeadOp::Get),
+            12..15 => Op::Lead(LeadOp::Claims { from: chance.below(4) as u32, count: CLAIMS_COUNT_MAX }),
+            15..17 => Op::Claim { cost: 1 + chance.below(50) },
+            _ => Op::Claim { cost: lead % 4 },
+        };
+        let (account, tx) = match op {
+            Op::Claim { .. } => (account_name(account), claim_tx(lead, u64::from(chance.percent(15)))),
+            _ => (Vec::new(), Vec::new()),
+        };
+        let lead = format!("lead:{lead:0width$}", width = [1, 30, 123][lead as usize % 3]).into_bytes();
+        let reason = if chance.percent(10) { b"because".to_vec() } else { Vec::new() };
+        Request { account, tx, of: Vec::new(), lead, reason, meta: Vec::new(), op }
+    }
+
     fn invent(&mut self, chance: &mut Chance, knobs: &Knobs, now_ms: u64) -> Request {
         let account = chance.below(knobs.accounts);
         let ids = &mut self.ids[account as usize];
+        if *ids > 1 && chance.percent(knobs.leads_percent) {
+            return self.invent_of_lead(chance, knobs, account);
+        }
         *ids += u64::from(chance.percent(30));
         let id = *ids - chance.below(knobs.ids.min(*ids));
         let op = if chance.percent(15) { ask(chance, now_ms) } else { invent_op(chance, knobs, id) };
-        // Ids of all lengths: kept inline, kept in a box, the longest there are.
-        let account = format!("tradie:{account:0width$}", width = [1, 1, 20, 121][account as usize % 4]).into_bytes();
+        let account = account_name(account);
         let name = |id: u64| format!("t{id:0width$}", width = [1, 30, 63][id as usize % 3]).into_bytes();
         // Also ids that did not take anything, are not known yet, or were forgotten.
         let took = self.took.get(&account).map_or(&[][..], Vec::as_slice);
@@ -274,14 +304,40 @@ impl Clients {
         let reason = if chance.percent(10) { b"because".to_vec() } else { Vec::new() };
         let meta =
             if chance.percent(knobs.long_percent) { vec![b'm'; 1 + chance.below(1024) as usize] } else { Vec::new() };
+        // Now and then a claim's.
+        let is_claims = knobs.leads_percent > 0 && chance.percent(6);
+        let tx = if is_claims { claim_tx(self.leads - chance.below(self.leads.min(3)), 0) } else { name(id) };
         let (tx, of) = match op {
-            Op::Refund { .. } => (name(id), of),
+            Op::Refund { .. } => (tx, of),
             Op::Tx => (of, Vec::new()),
-            _ if op.is_write() => (name(id), Vec::new()),
+            _ if op.is_write() => (tx, Vec::new()),
             _ => (Vec::new(), Vec::new()),
         };
         Request { account, tx, of, lead: Vec::new(), reason, meta, op }
     }
+}
+
+/// Names of all lengths: kept inline, kept in a box, the longest there are.
+fn account_name(account: u64) -> Vec<u8> {
+    format!("tradie:{account:0width$}", width = [1, 1, 20, 121][account as usize % 4]).into_bytes()
+}
+
+/// An attempt at a lead, mostly the first.
+fn claim_tx(lead: u64, attempt: u64) -> Vec<u8> {
+    format!("c{lead:0width$}.{attempt}", width = [1, 40, 60][lead as usize % 3]).into_bytes()
+}
+
+/// What a client does first when it hears that something is not there.
+fn remedy(request: &Request, outcome: &Outcome) -> Option<Request> {
+    let open = Op::Lead(LeadOp::Open { max: 3, ttl_ms: None });
+    Some(match outcome {
+        Outcome::Rejected(Rejection::NoAccount) => {
+            let command = Command::new(&request.account, b"first", Op::Grant { amount: 30 });
+            Request::copy(&command)
+        }
+        Outcome::Rejected(Rejection::NoLead) => Request::copy(&Command::of_lead(&request.lead, open)),
+        _ => return None,
+    })
 }
 
 /// Mostly what an id was made for, so that sequences come to an end; else any verb, any amount.

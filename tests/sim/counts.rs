@@ -47,6 +47,13 @@ pub struct Counts {
     /// Unacknowledged effects that a crash took back, and that survived one.
     pub lost: u64,
     pub survived: u64,
+    /// Claims that have ended after they had a hold, those of them with a slot; that a crash cut short; that a start found.
+    pub claims: u64,
+    pub taken: u64,
+    pub cut_claims: u64,
+    pub resumed: u64,
+    /// Waiting for the end of a claim was given up.
+    pub impatient: u64,
 }
 
 impl Counts {
@@ -79,6 +86,11 @@ impl Counts {
         self.unroomed += other.unroomed;
         self.lost += other.lost;
         self.survived += other.survived;
+        self.claims += other.claims;
+        self.taken += other.taken;
+        self.cut_claims += other.cut_claims;
+        self.resumed += other.resumed;
+        self.impatient += other.impatient;
     }
 
     /// A simulation in which nothing happens proves nothing.
@@ -102,6 +114,11 @@ impl Counts {
             self.unroomed,
             self.rot_refused,
             self.rot_snapshots,
+            self.taken,
+            self.claims - self.taken,
+            self.cut_claims,
+            self.resumed,
+            self.impatient,
         ];
         assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");
     }

@@ -6,13 +6,15 @@
 //! it is retried, what survived is a replay, and nothing is done twice.
 
 use super::asides::Asides;
+use super::belief::{Answer, Belief, Heard, Name, ROOMLESS, Step};
+use super::claims::Claims;
 use super::clients::Request;
 use super::cut::Cut;
 use super::knobs::Knobs;
-use super::model::{Entry, Id, Model, State};
+use super::model::{Entry, Model};
 use creditd::journal::Lsn;
 use creditd::ledger::command::{Command, Op};
-use creditd::ledger::event::EntryType;
+use creditd::ledger::lead::LeadState;
 use creditd::ledger::outcome::Outcome;
 use creditd::ledger::rejection::{Busy, Rejection};
 use creditd::ledger::{Decision, Ledger, Past, Prior};
@@ -25,9 +27,11 @@ pub struct Judge {
     holds_max: usize,
     retention_ms: u64,
     walk_max: u64,
-    cases: BTreeMap<Vec<u8>, Case>,
-    owed: BTreeMap<Ticket, Owed>,
-    asides: Asides,
+    /// Of accounts, and of leads.
+    pub(super) cases: BTreeMap<Name, Case>,
+    pub(super) owed: BTreeMap<Ticket, Owed>,
+    pub(super) claims: Claims,
+    pub(super) asides: Asides,
     /// Per account whose older entries are no longer kept: sequence of the first that is; the next one, if none is.
     cuts: BTreeMap<Vec<u8>, u64>,
     /// Per shard: digests of the state at ends of blocks.
@@ -49,6 +53,7 @@ pub struct Judge {
 }
 
 /// What is known of a command's ids before it is executed.
+#[derive(Default)]
 pub struct Known {
     /// Its id may be forgotten, and is.
     forgotten: bool,
@@ -60,49 +65,26 @@ pub struct Known {
     too_long: bool,
 }
 
-/// One account.
-struct Case {
+/// One account, or one lead.
+pub struct Case {
     /// At the last boot.
     base: Belief,
-    now: Belief,
+    pub now: Belief,
     /// What changed it since.
-    history: Vec<Step>,
+    pub history: Vec<Step>,
     /// The newest entry that any released answer showed.
-    shown_seq: u64,
+    pub shown_seq: u64,
 }
 
-/// What the model believes of one account.
-#[derive(Clone)]
-struct Belief {
-    model: Model,
-    /// When a command last changed an id.
-    touched: BTreeMap<Vec<u8>, u64>,
-}
-
-struct Step {
-    request: Request,
-    now_ms: u64,
-    /// The id was forgotten before this.
-    forgotten: bool,
-    /// The account's newest entry after this.
-    seq: u64,
-}
-
-struct Owed {
-    account: Vec<u8>,
-    answer: Answer,
+pub struct Owed {
+    pub name: Name,
+    pub answer: Answer,
     /// The newest entry that it shows.
-    seq: u64,
+    pub seq: u64,
     /// It may be refused as too long a walk instead.
     may_be_too_long: bool,
     /// The account's trail has lost its beginning.
     cut: Option<Cut>,
-}
-
-/// What the model answers.
-enum Answer {
-    Outcome(Outcome),
-    Entries(Vec<Entry>),
 }
 
 impl Judge {
@@ -115,6 +97,7 @@ impl Judge {
             walk_max: knobs.walk_max,
             cases: BTreeMap::new(),
             owed: BTreeMap::new(),
+            claims: Claims::new(knobs.claim_timeout_ms),
             asides: Asides::default(),
             cuts: BTreeMap::new(),
             digests: vec![BTreeMap::new(); shards],
@@ -132,7 +115,12 @@ impl Judge {
     /// A shard is about to execute `command`. `ledger` is only asked what it has forgotten or left undone.
     pub fn look(&mut self, ledger: &Ledger, command: &Command<'_>, now_ms: u64) -> Known {
         let holds_max = self.holds_max;
-        let case = self.cases.entry(command.account.to_vec()).or_insert_with(|| Case::new(holds_max));
+        let case = self.cases.entry(Name::of(command)).or_insert_with(|| Case::new(holds_max));
+        if command.op.is_of_lead() {
+            let leads = ledger.leads();
+            let is_due = leads.settle(leads.locate(command.lead), now_ms).is_some();
+            return Known { is_due, ..Known::default() };
+        }
         let is_unknown = |id| ledger.lookup(ledger.key(command.account, id)) == Prior::Unknown;
         let may_be_forgotten = case.now.may_be_forgotten(command, now_ms, self.retention_ms);
         let first = self.cuts.get(command.account).copied().unwrap_or(1);
@@ -153,30 +141,47 @@ impl Judge {
         }
     }
 
-    /// A shard has decided `command`.
+    /// A shard has decided `command`, or has asked the lead that it claims.
     pub fn decided(&mut self, ticket: Ticket, command: &Command<'_>, now_ms: u64, known: &Known, admission: Admission) {
-        let case = self.cases.get_mut(command.account).expect("it was looked at");
+        self.decided_after(Heard::Nothing, ticket, command, now_ms, known, admission);
+    }
+
+    /// As [`Self::decided`], of a claim whose lead has said something.
+    pub fn decided_after(
+        &mut self,
+        heard: Heard,
+        ticket: Ticket,
+        command: &Command<'_>,
+        now_ms: u64,
+        known: &Known,
+        admission: Admission,
+    ) {
+        let name = Name::of(command);
+        let case = self.cases.get_mut(&name).expect("it was looked at");
         let too_long = self.asides.take_back(ticket).unwrap_or(known.too_long);
-        let mut step = Step { request: Request::copy(command), now_ms, forgotten: known.forgotten, seq: 0 };
-        let mut is_refused = self.asides.is_full(command.account);
-        let (answer, changed) = if is_refused {
+        let mut step = Step { request: Request::copy(command), now_ms, forgotten: known.forgotten, heard, seq: 0 };
+        // What shows nothing of the account or lead waits for nothing.
+        let mut is_bare = true;
+        let is_of_lead = command.op.is_of_lead();
+        let (answer, changed) = if !is_of_lead && self.asides.is_full(command.account) {
             (Answer::refusal(Rejection::TryAgain(Busy::Refund)), false)
         } else if known.is_due && admission == Admission::Nothing {
-            assert!(case.now.is_due(command.account, now_ms), "a hold is due too early");
-            is_refused = true;
-            (Answer::refusal(Rejection::DiskFull { reserve_is_used: true }), false)
+            assert!(case.now.is_due(&name, now_ms), "a hold or a lead is due too early");
+            (Answer::refusal_of(command, ROOMLESS), false)
         } else if known.of_is_gone && case.now.walks(&step) {
+            is_bare = false;
             (Answer::refusal(Rejection::NoTx), false)
         } else if too_long && case.now.walks(&step) {
+            is_bare = false;
             (Answer::refusal(Rejection::WalkTooLong { entries: self.walk_max }), false)
         } else if let Some(rejection) = case.now.not_admitted(&step, admission) {
             self.unroomed += 1;
-            is_refused = true;
-            (Answer::refusal(rejection), false)
+            (Answer::refusal_of(command, rejection), false)
         } else {
+            is_bare = false;
             case.now.take(&step)
         };
-        step.seq = case.now.seq(command.account);
+        step.seq = case.now.seq(&name);
         self.refunds += u64::from(changed && matches!(command.op, Op::Refund { .. }));
         let may_be_too_long = match command.op {
             // At worst: to a 256th entry, one look at each below it, and back to the entry.
@@ -185,14 +190,22 @@ impl Judge {
             Op::History(_) => 2 * (step.seq + step.seq / 256) > self.walk_max,
             _ => false,
         };
-        let first = self.cuts.get(command.account);
         let account = case.now.model.accounts.get(command.account);
-        let cut = first.zip(account).map(|(first, account)| Cut::new(*first, command, account));
-        let seq = if is_refused { 0 } else { step.seq };
-        let owed = Owed { account: command.account.to_vec(), answer, seq, may_be_too_long, cut };
+        // A refusal of the lead shows nothing of the account, if it is not kept there.
+        let is_kept = changed || !known.forgotten && account.is_some_and(|a| a.ids.contains_key(command.tx));
+        is_bare |= matches!(command.op, Op::Claim { .. }) && account.is_some() && !is_kept;
+        let cut =
+            self.cuts.get(command.account).zip(account).map(|(first, account)| Cut::new(*first, command, account));
+        is_bare |= matches!(answer, Answer::Undecided(..));
+        let seq = if is_bare { 0 } else { step.seq };
+        let answer = match answer {
+            Answer::Undecided(..) if case.now.is_running(command) => self.claims.wait(ticket, command, now_ms),
+            answer => answer,
+        };
         if changed {
             case.history.push(step);
         }
+        let owed = Owed { name, answer, seq, may_be_too_long, cut };
         assert!(self.owed.insert(ticket, owed).is_none(), "a ticket is used once");
     }
 
@@ -207,10 +220,14 @@ impl Judge {
     }
 
     /// A shard lets an answer out.
-    pub fn released(&mut self, reply: &Reply) {
+    pub fn released(&mut self, reply: &Reply, now_ms: u64) {
         let owed = self.owed.remove(&reply.ticket).expect("one answer is owed to a ticket");
-        let name = owed.account.escape_ascii();
+        let name = owed.name.bytes().escape_ascii();
         match (&owed.answer, &reply.outcome) {
+            (Answer::Undecided(since_ms, lead), Outcome::Rejected(rejection)) => {
+                let waits = (*since_ms, lead.as_slice());
+                self.refused_meanwhile(reply.ticket, owed.name.bytes(), waits, rejection, now_ms);
+            }
             (_, Outcome::Rejected(Rejection::WalkTooLong { entries })) if owed.may_be_too_long => {
                 assert_eq!(*entries, self.walk_max);
             }
@@ -220,12 +237,12 @@ impl Judge {
                 let told: Vec<_> = told.iter().map(|event| Entry::of(&event)).collect();
                 assert_eq!(&told, entries, "the model has this trail; account {name}");
             }
-            (Answer::Entries(_), told) => panic!("entries, not {told:?}; account {name}"),
+            (Answer::Entries(_) | Answer::Undecided(..), told) => panic!("not {told:?}; account {name}"),
             (Answer::Outcome(outcome), told) => assert_eq!(told, outcome, "the model answers so; account {name}"),
         }
         self.busy += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::TryAgain(Busy::Refund))));
         self.too_long += u64::from(matches!(reply.outcome, Outcome::Rejected(Rejection::WalkTooLong { .. })));
-        let case = self.cases.get_mut(&owed.account).expect("it was executed");
+        let case = self.cases.get_mut(&owed.name).expect("it was executed");
         case.shown_seq = case.shown_seq.max(owed.seq);
     }
 
@@ -255,6 +272,7 @@ impl Judge {
     pub fn down(&mut self) {
         self.owed.clear();
         self.asides = Asides::default();
+        self.claims.down();
     }
 
     /// A shard came back with a log that ends at `lsn`.
@@ -274,22 +292,26 @@ impl Judge {
         }
     }
 
-    /// After recovery: takes every account of a shard back to what its ledger still knows.
+    /// After recovery: takes every account and lead of a shard back to what its ledger still knows.
     pub fn take_back(&mut self, ledger: &Ledger, mut is_here: impl FnMut(&[u8]) -> bool) {
-        for (account, case) in self.cases.iter_mut().filter(|(account, _)| is_here(account)) {
-            let seq = match view(ledger, account, Op::Balance, 0) {
-                Outcome::Balance(figures) => figures.seq,
-                other => panic!("figures, not {other:?}"),
+        for (name, case) in self.cases.iter_mut().filter(|(name, _)| is_here(name.bytes())) {
+            let seq = match name {
+                Name::Account(account) => match view(ledger, account, Op::Balance, 0) {
+                    Outcome::Balance(figures) => figures.seq,
+                    other => panic!("figures, not {other:?}"),
+                },
+                Name::Lead(lead) => ledger.leads().view(ledger.leads().locate(lead), false).map_or(0, |view| {
+                    1 + u64::from(view.claims) + u64::from(matches!(view.state, LeadState::Closed | LeadState::Expired))
+                }),
             };
-            let name = account.escape_ascii();
             assert!(
                 seq >= case.shown_seq,
-                "{name}: entry {} was shown, but the log has {seq} only (I12)",
+                "{name:?}: entry {} was shown, but the log has {seq} only (I12)",
                 case.shown_seq
             );
             let mut belief = case.base.clone();
             let kept = case.history.iter().take_while(|step| step.seq <= seq).map(|step| belief.take(step)).count();
-            assert!(belief.seq(account) <= seq, "{name}: the model is ahead of the log");
+            assert!(belief.seq(name) <= seq, "{name:?}: the model is ahead of the log");
             self.survived += kept as u64;
             self.lost += (case.history.len() - kept) as u64;
             case.history.clear();
@@ -300,12 +322,20 @@ impl Judge {
 
     /// All accounts that were ever named.
     pub fn accounts(&self) -> Vec<Vec<u8>> {
-        self.cases.keys().cloned().collect()
+        let account = |name: &Name| if let Name::Account(account) = name { Some(account.clone()) } else { None };
+        self.cases.keys().filter_map(account).collect()
+    }
+
+    /// All leads that were ever named.
+    pub fn leads(&self) -> Vec<Vec<u8>> {
+        let lead = |name: &Name| if let Name::Lead(lead) = name { Some(lead.clone()) } else { None };
+        self.cases.keys().filter_map(lead).collect()
     }
 
     /// An account's entries are kept from sequence `first` on; `None`: none of them is.
     pub fn cut(&mut self, account: &[u8], first: Option<u64>) {
-        let first = first.unwrap_or_else(|| self.cases[account].now.seq(account) + 1);
+        let name = Name::Account(account.to_vec());
+        let first = first.unwrap_or_else(|| self.cases[&name].now.seq(&name) + 1);
         if first > 1 {
             self.cuts.insert(account.to_vec(), first);
         }
@@ -314,7 +344,14 @@ impl Judge {
     /// Compares a whole shard, settled at `now_ms`, with the model.
     pub fn audit(&mut self, ledger: &Ledger, now_ms: u64, mut is_here: impl FnMut(&[u8]) -> bool) {
         let mut sums = [0; 5];
-        for (account, case) in self.cases.iter_mut().filter(|(account, _)| is_here(account)) {
+        for (name, case) in self.cases.iter_mut().filter(|(name, _)| is_here(name.bytes())) {
+            let account = match name {
+                Name::Account(account) => account,
+                Name::Lead(lead) => {
+                    case.now.agrees_on_lead(ledger, lead, now_ms);
+                    continue;
+                }
+            };
             let command = Command::new(account, b"", Op::Holds);
             let expected = case.now.model.execute(&command, now_ms);
             assert_eq!(view(ledger, account, Op::Holds, now_ms), expected, "{}", account.escape_ascii());
@@ -329,102 +366,10 @@ impl Judge {
     }
 }
 
-impl Answer {
-    fn refusal(rejection: Rejection) -> Self {
-        Self::Outcome(Outcome::Rejected(rejection))
-    }
-}
-
 impl Case {
     fn new(holds_max: usize) -> Self {
-        let model = Model { holds_max, ..Model::default() };
-        let belief = Belief { model, touched: BTreeMap::new() };
+        let belief = Belief::new(Model { holds_max, ..Model::default() });
         Self { base: belief.clone(), now: belief, history: Vec::new(), shown_seq: 0 }
-    }
-}
-
-impl Belief {
-    fn seq(&self, account: &[u8]) -> u64 {
-        self.model.accounts.get(account).map_or(0, |account| account.seq)
-    }
-
-    /// Executes, and says whether the command itself made an entry.
-    fn take(&mut self, step: &Step) -> (Answer, bool) {
-        let command = step.request.command();
-        if let Op::History(query) = &command.op {
-            return (Answer::Entries(self.model.history(command.account, query, step.now_ms)), false);
-        }
-        let mut forgotten = None;
-        if let Some(account) = self.model.accounts.get_mut(command.account) {
-            account.settle(step.now_ms);
-            forgotten = if step.forgotten { account.ids.remove(command.tx) } else { None };
-        }
-        let before = self.seq(command.account);
-        let outcome = self.model.execute(&command, step.now_ms);
-        let changed = self.seq(command.account) > before;
-        if changed {
-            self.touched.insert(command.tx.to_vec(), step.now_ms);
-            if matches!(outcome, Outcome::Written(_)) && !command.of.is_empty() {
-                self.touched.insert(command.of.to_vec(), step.now_ms);
-            }
-        } else if let (Some(id), Some(account)) = (forgotten, self.model.accounts.get_mut(command.account)) {
-            // Nothing has come in its place: after a crash it may be remembered again.
-            account.ids.insert(command.tx.to_vec(), id);
-        }
-        (Answer::Outcome(outcome), changed)
-    }
-
-    fn is_due(&self, account: &[u8], now_ms: u64) -> bool {
-        let is_due = |id: &Id| id.state == State::Active && id.expires <= now_ms;
-        self.model.accounts.get(account).is_some_and(|account| account.ids.values().any(is_due))
-    }
-
-    /// Why the command is not executed while the shard takes only some changes: if it would make one of the others.
-    fn not_admitted(&self, step: &Step, admission: Admission) -> Option<Rejection> {
-        let command = step.request.command();
-        if admission == Admission::All || matches!(command.op, Op::History(_)) {
-            return None;
-        }
-        let mut trial = self.clone();
-        let (_, changed) = trial.take(step);
-        let newest = trial.model.accounts.get(command.account).and_then(|account| account.entries.last());
-        match (newest.filter(|_| changed)?.entry_type, admission) {
-            (EntryType::Capture | EntryType::Release, Admission::Endings) => None,
-            (_, Admission::Endings) => Some(Rejection::DiskFull { reserve_is_used: false }),
-            (_, Admission::Nothing) => Some(Rejection::DiskFull { reserve_is_used: true }),
-            (_, Admission::Later | Admission::All) => Some(Rejection::TryAgain(Busy::Storage)),
-        }
-    }
-
-    /// Whether the command looks for an id along the trail, if the index does not know that.
-    fn walks(&self, step: &Step) -> bool {
-        let command = step.request.command();
-        let Some(account) = self.model.accounts.get(command.account) else { return false };
-        let is_new = step.forgotten || !account.ids.contains_key(command.tx);
-        command.op == Op::Tx || (matches!(command.op, Op::Refund { .. }) && is_new && command.tx != command.of)
-    }
-
-    /// How many entries a walk looks at, from the newest back to the newest that says what `id` means now, or to the one
-    /// before `first`, which is missed.
-    fn distance(&self, account: &[u8], id: &[u8], now_ms: u64, first: u64) -> u64 {
-        let Some(mut account) = self.model.accounts.get(account).cloned() else { return 0 };
-        account.settle(now_ms);
-        let decides = |entry: &Entry| entry.tx == id || (entry.refund.is_some() && entry.of == id);
-        let before = account.entries.iter().rposition(decides).unwrap_or(0);
-        account.entries.len() as u64 - (before as u64).max(first.saturating_sub(2))
-    }
-
-    /// Whether the id has been at its end for a retention or longer.
-    fn may_be_forgotten(&self, command: &Command<'_>, now_ms: u64, retention_ms: u64) -> bool {
-        let Some(id) = self.model.accounts.get(command.account).and_then(|account| account.ids.get(command.tx)) else {
-            return false;
-        };
-        let newest_ms = match id.state {
-            State::Active if id.expires > now_ms => return false,
-            State::Active | State::Expired => id.expires,
-            _ => self.touched[command.tx],
-        };
-        newest_ms.saturating_add(retention_ms) <= now_ms
     }
 }
 

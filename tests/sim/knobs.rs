@@ -55,9 +55,13 @@ pub enum Action {
     Run,
     /// An errand comes back.
     Return,
+    /// A step of a claim reaches its lead.
+    DoStep,
+    /// A lead's answer reaches its claim.
+    HearStep,
 }
 
-const ACTIONS: [(Action, u64); 24] = [
+const ACTIONS: [(Action, u64); 26] = [
     (Action::Send, 24),
     (Action::Read, 12),
     (Action::Flush, 6),
@@ -82,6 +86,8 @@ const ACTIONS: [(Action, u64); 24] = [
     (Action::Walk, 6),
     (Action::Run, 8),
     (Action::Return, 8),
+    (Action::DoStep, 10),
+    (Action::HearStep, 12),
 ];
 
 /// The draw.
@@ -114,6 +120,10 @@ pub struct Knobs {
     pub floods: bool,
     /// Entries that one account has from the start.
     pub trail: u64,
+    /// Of 100 commands, how many are about leads; slots of most leads; how long a client waits for a claim.
+    pub leads_percent: u64,
+    pub slots: u64,
+    pub claim_timeout_ms: u64,
     pub lives: u64,
     pub steps_max: u64,
     weights: Vec<(Action, u64)>,
@@ -145,6 +155,9 @@ impl Knobs {
             boot_risk_percent: one_of(chance, &[10, 50, 80]),
             floods: chance.percent(3),
             trail: one_of(chance, &[0, 0, 0, 0, 0, 0, 0, 300, 700]),
+            leads_percent: one_of(chance, &[0, 0, 30, 80]),
+            slots: one_of(chance, &[1, 3, 70]),
+            claim_timeout_ms: one_of(chance, &[5, 200, 5_000, 100_000]),
             lives: 4 + chance.below(6),
             steps_max: one_of(chance, &[60, 600, 2_500]),
             weight: weights.iter().map(|(_, weight)| weight).sum(),
@@ -164,8 +177,8 @@ impl Knobs {
         unreachable!("the point is below the sum of the weights")
     }
 
-    /// The shard that owns an account; tests/it has the real router.
-    pub fn shard(&self, account: &[u8]) -> u16 {
-        (account.iter().map(|byte| u16::from(*byte)).sum::<u16>()) % self.shards
+    /// The shard that owns an account or a lead; tests/it has the real router.
+    pub fn shard(&self, name: &[u8]) -> u16 {
+        (name.iter().map(|byte| u16::from(*byte)).sum::<u16>()) % self.shards
     }
 }

@@ -19,8 +19,10 @@ use creditd::ledger;
 mod model;
 
 mod asides;
+mod belief;
 mod boot;
 mod chronicle;
+mod claims;
 mod clients;
 mod commits;
 mod counts;
@@ -33,6 +35,7 @@ mod knobs;
 mod room;
 mod saving;
 mod sector;
+mod steps;
 mod trace;
 mod traffic;
 mod witness;

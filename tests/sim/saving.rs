@@ -23,9 +23,11 @@ impl World {
         let home = &mut self.process.homes[usize::from(shard)];
         if let Some(saving) = home.saving.take_if(|_| self.chance.percent(5)) {
             saving.writer.abandon();
-            return Ok(());
+            return if self.is_off() { Err(Down::Exit) } else { Ok(()) };
         }
         let is_new = home.shard.log().next_lsn() > 0;
+        // Snapshots do not hold leads yet.
+        let is_new = is_new && self.knobs.leads_percent == 0;
         if home.saving.is_some() || !is_new || !home.is_at_home() || home.is_full() {
             return Ok(());
         }
@@ -99,11 +101,11 @@ impl World {
         if !home.is_at_home() {
             return Ok(());
         }
-        // Since the snapshots, a REFUND may have come that points further back.
-        let floor = older.min(newer).min(home.shard.ledger().needed());
+        let floor = older.min(newer);
         // What memory still has would be found there, or not: the judge could not tell.
         let floor = self.chronicles[usize::from(shard)].first_in(home.shard.log()).map_or(floor, |lsn| floor.min(lsn));
         let point = home.committer.reader().trim_point(floor, now_ms).expect("headers are read");
+        let point = home.shard.let_go(point);
         let names = match home.committer.let_go(point) {
             Ok(names) => names,
             Err(error) => return Err(self.down_of(&error)),

@@ -5,13 +5,13 @@
 
 use super::world::{Mail, World};
 use creditd::ledger::Sought;
-use creditd::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
+use creditd::ledger::command::{CLAIMS_COUNT_MAX, Command, HISTORY_COUNT_MAX, HistoryQuery, LeadOp, Op};
 use creditd::ledger::event::{EntryId, EntryTypes};
 use creditd::shard::Executed;
 use creditd::shard::batch::{Batch, Reply, Ticket};
 
 /// The connection that asks what only the simulation wants to know; nobody is told.
-const AUDITOR: u32 = u32::MAX;
+const AUDITOR: u32 = u32::MAX >> 1;
 
 /// All of a trail that one HISTORY may show.
 const WHOLE: HistoryQuery = HistoryQuery {
@@ -36,7 +36,7 @@ impl World {
         let core = self.clients.connections[number].core;
         let mut own = Batch::default();
         for (ticket, request) in self.clients.read(number, count) {
-            let shard = self.knobs.shard(&request.account);
+            let shard = self.knobs.shard(request.command().owner());
             let owner = self.process.core(shard);
             if owner == core {
                 own.push(shard, ticket, &request.command());
@@ -106,14 +106,23 @@ impl World {
         self.trace.note(format_args!("do {account} {tx} {:?} at {now_ms} to {next}, {executed:?}", command.op));
         self.counts.commands += u64::from(executed == Executed::Decided);
         self.counts.asides += u64::from(executed == Executed::Aside);
+        self.collect(shard, Some((ticket, command)));
         self.hand_out(shard, released);
     }
 
     /// Answers leave a shard: to connections of its core, or into the mail.
     pub fn hand_out(&mut self, shard: u16, released: Vec<Reply>) {
-        let core = self.process.core(shard);
+        let (core, now_ms) = (self.process.core(shard), self.now_ms());
         for reply in released {
-            self.judge.released(&reply);
+            let is_of_claim = reply.ticket.claim().is_some();
+            // A claim is also told that its hold is durable: no command has asked that.
+            if !is_of_claim || self.judge.owes(reply.ticket) {
+                self.judge.released(&reply, now_ms);
+            }
+            if is_of_claim {
+                self.process.post.answers.push(reply);
+                continue;
+            }
             if reply.ticket.connection == AUDITOR {
                 continue;
             }
@@ -128,21 +137,30 @@ impl World {
 
     /// A core expires some holds that nobody asks about, or all of them, and then the shards are what they must be.
     pub fn expire(&mut self, core: u16) {
-        let now_ms = self.now_ms();
         let all = self.chance.percent(50);
         for shard in (core..self.knobs.shards).step_by(usize::from(self.process.cores)) {
-            let home = &mut self.process.homes[usize::from(shard)];
-            let is_due = |at_ms: Option<u64>| at_ms.is_some_and(|at_ms| at_ms <= now_ms);
-            let mut slices = 0u32;
-            while is_due(home.shard.next_expiry()) && (all || slices < 2) {
-                home.shard.expire(now_ms, 1 + self.chance.below(4) as usize, &mut Vec::new());
-                slices += 1;
-                assert!(slices < 100_000, "expiry comes to an end");
-            }
-            self.trace.note(format_args!("expire {shard} in {slices} to {}", home.shard.log().next_lsn()));
-            if all && home.expires() {
-                self.judge.audit(home.shard.ledger(), now_ms, |account| self.knobs.shard(account) == shard);
-            }
+            self.expire_shard(shard, all);
+        }
+    }
+
+    /// As [`Self::expire`], of one shard.
+    pub fn expire_shard(&mut self, shard: u16, all: bool) {
+        let now_ms = self.now_ms();
+        let home = &mut self.process.homes[usize::from(shard)];
+        let is_due = |at_ms: Option<u64>| at_ms.is_some_and(|at_ms| at_ms <= now_ms);
+        let (mut slices, mut released) = (0u32, Vec::new());
+        while is_due(home.shard.next_expiry()) && (all || slices < 2) {
+            home.shard.expire(now_ms, 1 + self.chance.below(4) as usize, &mut released);
+            slices += 1;
+            assert!(slices < 100_000, "expiry comes to an end");
+        }
+        self.trace.note(format_args!("expire {shard} in {slices} to {}", home.shard.log().next_lsn()));
+        self.hand_out(shard, released);
+        self.collect(shard, None);
+        let home = &mut self.process.homes[usize::from(shard)];
+        self.judge.end_late(shard, home.shard.ledger(), now_ms);
+        if all && home.expires() {
+            self.judge.audit(home.shard.ledger(), now_ms, |name| self.knobs.shard(name) == shard);
         }
     }
 
@@ -161,6 +179,14 @@ impl World {
                     let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
                     batch.push(shard, ticket, &Command::new(&account, b"", op));
                 }
+            }
+        }
+        for lead in self.judge.leads().iter().filter(|lead| self.knobs.shard(lead) == shard) {
+            for op in [LeadOp::Get, LeadOp::Claims { from: 1, count: CLAIMS_COUNT_MAX }] {
+                self.process.audits += 1;
+                let (core, slot) = (self.process.core(shard), self.process.audits);
+                let ticket = Ticket { core, connection: AUDITOR, generation: 0, slot };
+                batch.push(shard, ticket, &Command::of_lead(lead, Op::Lead(op)));
             }
         }
         self.run_batch(&batch);

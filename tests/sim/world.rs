@@ -7,6 +7,7 @@ use super::counts::{Counts, Life};
 use super::judge::Judge;
 use super::knobs::{Action, Knobs};
 use super::saving::Saving;
+use super::steps::Post;
 use super::trace::Trace;
 use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
@@ -53,6 +54,7 @@ pub struct Process {
     pub outboxes: Vec<Outbox>,
     /// Per pair of cores: what is under way, in order.
     pub mail: Vec<VecDeque<Mail>>,
+    pub post: Post,
     pub audits: u32,
 }
 
@@ -110,16 +112,14 @@ pub fn live(seed: u64, loud: bool) -> Life {
     let mut world = World::new(seed, loud);
     for life in 0..world.knobs.lives {
         world.boot();
-        if life == 0 {
-            world.clients.lengthen(0, world.knobs.trail);
-            world.read(0, u64::MAX);
-        }
-        let end = world.run().err().unwrap_or(Down::Exit);
+        let end = world.serve(life == 0).err().unwrap_or(Down::Exit);
         world.go_down(end);
     }
     world.knobs.boot_risk_percent = 0;
     world.boot();
-    world.drain().expect("nothing threatens the last process");
+    world.resume().and_then(|()| world.drain()).expect("nothing threatens the last process");
+    assert_eq!(world.claims_running(), 0, "every claim ends");
+    world.judge.check_claims(true);
     let counts = Counts {
         answers: world.clients.told,
         retries: world.clients.retries,
@@ -130,6 +130,9 @@ pub fn live(seed: u64, loud: bool) -> Life {
         unroomed: world.judge.unroomed,
         lost: world.judge.lost,
         survived: world.judge.survived,
+        claims: world.judge.claims.ended,
+        taken: world.judge.claims.taken,
+        impatient: world.judge.claims.impatient,
         ..world.counts
     };
     world.trace.note(format_args!("{counts:?}"));
@@ -156,6 +159,16 @@ impl World {
             chance,
             knobs,
         }
+    }
+
+    /// A process goes on where the last one was stopped, then serves.
+    fn serve(&mut self, is_first: bool) -> Result<(), Down> {
+        self.resume()?;
+        if is_first {
+            self.clients.lengthen(0, self.knobs.trail);
+            self.read(0, u64::MAX);
+        }
+        self.run()
     }
 
     /// A process serves until something ends it.
@@ -196,6 +209,16 @@ impl World {
 
     fn step(&mut self) -> Result<(), Down> {
         let action = self.knobs.action(&mut self.chance);
+        self.act(action)
+    }
+
+    /// A step in which nobody asks for anything.
+    pub fn work(&mut self) -> Result<(), Down> {
+        let action = self.knobs.action(&mut self.chance);
+        if matches!(action, Action::Send | Action::Fill | Action::Trim) { Ok(()) } else { self.act(action) }
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), Down> {
         let core = self.chance.below(u64::from(self.process.cores)) as u16;
         let shard = self.chance.below(u64::from(self.knobs.shards)) as u16;
         let connection = self.chance.below(self.clients.connections.len() as u64) as usize;
@@ -230,6 +253,8 @@ impl World {
             Action::Walk => self.walk(shard),
             Action::Run => self.run_errand(shard),
             Action::Return => self.return_errand(shard),
+            Action::DoStep => self.do_step(),
+            Action::HearStep => self.hear_step(),
         }
         Ok(())
     }
@@ -286,8 +311,18 @@ impl World {
                 }
             }
             (0..self.clients.connections.len()).for_each(|number| self.write(number));
+            while !self.process.post.is_empty() {
+                self.do_step();
+                self.hear_step();
+            }
+            if self.claims_running() > 0 {
+                // What could not be done is asked again after a while.
+                self.clock.advance(100);
+                (0..self.knobs.shards).for_each(|shard| self.expire_shard(shard, false));
+            }
             let is_quiet = |home: &Home| home.is_at_home() && home.shard.is_quiet();
-            if self.clients.is_quiet() && self.process.homes.iter().all(is_quiet) {
+            let no_claims = self.claims_running() == 0 || self.is_stuck();
+            if self.clients.is_quiet() && self.process.homes.iter().all(is_quiet) && no_claims {
                 assert_eq!(self.judge.owed(), 0, "every command is answered");
                 return Ok(());
             }
@@ -354,6 +389,7 @@ impl World {
     /// The process is gone, and with the power what was not synced.
     pub fn go_down(&mut self, down: Down) {
         self.trace.note(format_args!("down: {down:?}"));
+        self.counts.cut_claims += self.claims_running() as u64;
         match down {
             Down::Power => self.disks.iter().for_each(SimDisk::crash),
             Down::Exit => self.disks.iter().for_each(SimDisk::kill),

@@ -6,7 +6,7 @@ use crate::ledger::codec::Record;
 use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::event::NEVER_MS;
 use crate::ledger::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
-use crate::ledger::invariants::Violation;
+use crate::ledger::invariants::{Violation, rule};
 use crate::ledger::reservation::Opening;
 use crate::ledger::retention::Retention;
 use crate::ledger::totals::Sums;
@@ -82,8 +82,12 @@ impl Restore {
 
     /// A block of the log begins at `lsn`; its time is `now_ms`, unix milliseconds, and these are the `records` that come
     /// next, one after the other.
-    pub fn block(&mut self, lsn: Lsn, now_ms: u64, records: &[u8]) {
+    ///
+    /// # Errors
+    /// If the block before is older than those before it.
+    pub fn block(&mut self, lsn: Lsn, now_ms: u64, records: &[u8]) -> Result<(), Violation> {
         if let Some(before_ms) = self.block_ms.replace(now_ms) {
+            self.check_time(lsn, before_ms)?;
             self.ledger.mark_block(lsn, before_ms);
         }
         let ledger = &self.ledger;
@@ -92,6 +96,17 @@ impl Restore {
         self.ahead.clear();
         self.ahead.extend(codec::records(records).map(codec::ids_of).map(hashed));
         self.ahead.reverse();
+        Ok(())
+    }
+
+    /// Whether a block that ends at `end_lsn` can have the time `now_ms`.
+    ///
+    /// # Errors
+    /// If one before it, of a snapshot perhaps, is younger.
+    pub fn check_time(&self, end_lsn: Lsn, now_ms: u64) -> Result<(), Violation> {
+        let can = self.ledger.retention.can_mark(end_lsn, now_ms);
+        let at_end = |fault| Violation { account: [].into(), seq: self.ledger.totals().entries, fault };
+        rule(can, "time", "no block is older than one before it").map_err(at_end)
     }
 
     /// Takes the next record of the block.

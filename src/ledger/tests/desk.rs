@@ -129,7 +129,7 @@ impl Desk {
             let is_first = n == first || blocks.next_if(|(end_lsn, _)| *end_lsn == lsn).is_some();
             if is_first {
                 let (end_lsn, now_ms) = blocks.peek().map_or((self.next_lsn(), self.now_ms), |block| **block);
-                restore.block(lsn, now_ms, &self.log[n..(end_lsn as usize - 4096) / 8].concat());
+                restore.block(lsn, now_ms, &self.log[n..(end_lsn as usize - 4096) / 8].concat()).expect("in order");
             }
             restore.record(&any(&self.log, n), lsn).unwrap_or_else(|violation| panic!("{violation}"));
         }

@@ -335,11 +335,28 @@ fn behind_its_end_a_snapshot_excuses_nothing() {
     let mut again = |lsn| {
         let mut record = Vec::new();
         encode(&grant, &mut record);
-        restore.block(lsn, START_MS, &record);
+        restore.block(lsn, START_MS, &record).expect("in order");
         restore.record(&Record::Entry(grant), lsn)
     };
     again(4096).expect("the snapshot has it");
     again(teller.desk.next_lsn()).expect_err("an account opens once");
+}
+
+#[test]
+fn a_log_older_than_the_snapshot_says_contradicts_it() {
+    let mut teller = Teller::new(Limits { tx_retention_ms: 1_000, ..LIMITS }, 1);
+    for tx in 0..3 {
+        teller.run(tx, 0, Op::Grant { amount: 50 });
+    }
+    let (parts, end) = (teller.copy().parts.clone(), teller.desk.next_lsn());
+    let mut restore = Restore::new(LIMITS, SEEDS);
+    for (section, count, bytes) in &parts {
+        restore.part(*section as u8, *count, bytes).expect("a part");
+    }
+    restore.check_time(end + 1, START_MS).expect("the clock stood still");
+    restore.check_time(end + 1, START_MS - 1).expect_err("blocks of the snapshot are younger");
+    restore.block(end, START_MS - 1, &[]).expect("not looked at until its end is known");
+    restore.block(end + 4096, START_MS, &[]).expect_err("it is older than the one before");
 }
 
 /// A finished copy with every kind of item, in small parts.
