@@ -118,7 +118,9 @@ pub fn leads(teller: &mut Teller) -> Vec<u128> {
     teller.commit();
     teller.say("LEAD.OPEN lead:1 3 TTL 86400000 META {\"city\":\"Ulm\"}");
     teller.say("LEAD.OPEN lead:2 10000");
-    for lead in ["one", "closes", "lapses"] {
+    teller.say("LEAD.OPEN lead:3 2");
+    teller.say("LEAD.OPEN one 1");
+    for lead in ["closes", "lapses"] {
         teller.say(&format!("LEAD.OPEN {lead} 1 TTL 60000"));
     }
     teller.commit();
@@ -131,17 +133,13 @@ pub fn leads(teller: &mut Teller) -> Vec<u128> {
     strange_claims(teller);
 
     // One claim has its slot and has not paid, one has only a hold.
-    teller.say("LEAD.CLAIM tradie:7 c7 lead:2 7");
-    teller.say("LEAD.CLAIM tradie:8 c8 lead:2 0");
-    teller.commit();
-    (0..2).for_each(|_| teller.step());
-    teller.commit();
+    teller.say("LEAD.CLAIM tradie:7 c7 lead:3 7");
     teller.step();
-    teller.commit();
     teller.say("LEAD.CLAIM tradie:9 c9 lead:2 9");
-    teller.step();
-    teller.step();
-    teller.commit();
+    (0..2).for_each(|_| {
+        teller.step();
+        teller.commit();
+    });
     teller.restart();
     teller.wait(5);
     teller.resume();
