@@ -76,7 +76,7 @@ fn log_records(bencher: Bencher<'_, '_>, accounts: u64) {
     }
     let replay = |mut restore: Restore| {
         for (first, records) in &blocks {
-            restore.block(*first, 0, records);
+            restore.block(*first, 0, records).expect("in order");
             for (n, bytes) in (0..).zip(codec::records(records)) {
                 let record = codec::decode_any(bytes).expect("a record");
                 restore.record(&record, first + n * bytes.len() as u64).expect("it follows");

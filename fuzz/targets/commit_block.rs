@@ -64,7 +64,8 @@ fn replay(lsn: u64, now_ms: u64, records: &[u8]) {
         at += bytes.len() as u64;
     }
     if taken.is_ok() {
-        let ledger = rebuild.into_ledger().unwrap_or_else(|what| panic!("what was judged adds up: {what}"));
+        rebuild.take(Entry::End { lsn: at, now_ms }).unwrap_or_else(|what| panic!("what was judged adds up: {what}"));
+        let ledger = rebuild.into_ledger();
         ledger.check().unwrap_or_else(|violation| panic!("{violation}"));
     }
 }

@@ -58,6 +58,7 @@ impl Seen {
             Entry::Part { section, count, bytes } => self.parts.push((section, count, bytes.to_vec())),
             Entry::Block { lsn, records, .. } => self.end = lsn + padded_len(records.len()),
             Entry::Record { lsn, bytes } => self.records.push((lsn, bytes.to_vec())),
+            Entry::End { lsn, .. } => assert_eq!(lsn, self.end, "where the last block ends"),
         }
     }
 }

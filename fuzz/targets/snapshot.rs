@@ -37,6 +37,9 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
+/// Where the log ends.
+const END: u64 = 1 << 62;
+
 /// The ledger that the parts make, if they are a snapshot.
 fn restored(parts: &[Part]) -> Option<Ledger> {
     let mut rebuild = Rebuild::new(LIMITS, SEEDS);
@@ -45,11 +48,11 @@ fn restored(parts: &[Part]) -> Option<Ledger> {
         rebuild.take(Entry::Part { section: *section, count: *count, bytes }).ok()?;
     }
     let is_whole = parts.last().is_some_and(|(section, ..)| *section == Section::Footer as u8);
-    rebuild.into_ledger().ok().filter(|_| is_whole)
+    rebuild.take(Entry::End { lsn: END, now_ms: u64::MAX }).ok()?;
+    is_whole.then(|| rebuild.into_ledger())
 }
 
 fn copied(ledger: &Ledger) -> Vec<Part> {
-    const END: u64 = 1 << 62;
     let (mut copying, mut parts) = (ledger.copying(END), Vec::new());
     loop {
         let mut bytes = Vec::new();

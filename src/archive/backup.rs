@@ -26,12 +26,12 @@ use crate::journal::files::sync_dir;
 use crate::journal::manifest::{MANIFEST_NAME, Manifest};
 use crate::journal::repair::{REPAIRS_NAME, clear_behind, write_supers};
 use crate::journal::storage::snapshot_name;
-use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, Sight, shard_path};
+use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, shard_path};
 
 use super::failure::Failure;
 use super::head::{Head, Hex};
-use super::report::Finding;
 use super::verify::{Depth, Progress, verify};
+use super::whole;
 
 /// Name of the list in a backup.
 pub(super) const LIST_NAME: &str = "BACKUP";
@@ -248,15 +248,7 @@ fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
     if let Some(newest) = newest {
         let path = dest.join(newest.to_string());
         copy(&log.dir().join(newest.to_string()), &path)?;
-        let mut findings = Vec::new();
-        let found = RestingLog::without_supers(dest, id)?.newest().survey(&[], &mut |sight| {
-            if let Sight::Fault(fault) = sight {
-                findings.push(Finding::of(&fault, Some(id.shard)));
-            }
-        });
-        if !findings.is_empty() {
-            return Err(Failure::Found(findings));
-        }
+        let found = whole::survey(&RestingLog::without_supers(dest, id)?.newest(), &mut |_| {})?;
         (end, epoch) = (found.end, newest.epoch);
         clear_behind(&path, newest, end.0)?;
     }
@@ -300,7 +292,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
 }
 
 /// Copies `from` to its end; its length and the BLAKE3 of it.
-pub(super) fn copy_and_hash(mut from: File, to: &mut dyn Write, progress: Progress<'_>) -> io::Result<(u64, String)> {
+fn copy_and_hash(mut from: File, to: &mut dyn Write, progress: Progress<'_>) -> io::Result<(u64, String)> {
     let (mut hasher, mut piece, mut len) = (blake3::Hasher::new(), vec![0; PIECE_LEN], 0);
     loop {
         let filled = match from.read(&mut piece) {
@@ -315,8 +307,16 @@ pub(super) fn copy_and_hash(mut from: File, to: &mut dyn Write, progress: Progre
     }
 }
 
+/// Copies `from` to the new file `to`, synced; its length and the BLAKE3 of it.
+pub(super) fn copy_new(from: File, to: &Path, progress: Progress<'_>) -> io::Result<(u64, String)> {
+    let mut file = new_file(to)?;
+    let found = copy_and_hash(from, &mut file, progress)?;
+    file.sync_all()?;
+    Ok(found)
+}
+
 /// A file that is not there yet, for the owner alone.
-pub(super) fn new_file(path: &Path) -> io::Result<File> {
+fn new_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! What no start needs is told by the older of the two newest snapshots: everything below where it begins and below
-//! what it refers to. Invariants: no file in DEST is ever overwritten; a segment is removed only after its bytes were
+//! what it refers to, or an entry behind it. Invariants: no file in DEST is ever overwritten; a segment is removed only after its bytes were
 //! compared with those in DEST, and after a super says that it is not needed. Removal needs the directory's lock.
 //! Absent on purpose: the log of a running server getting shorter (it does that itself, by `history-retention`).
 
@@ -18,13 +18,15 @@ use crate::journal::block::PAGE;
 use crate::journal::files::sync_dir;
 use crate::journal::repair::write_supers;
 use crate::journal::{Known, Manifest, RestingLog, SegmentName, Sight, shard_path};
+use crate::ledger::codec;
 use crate::ledger::id::Lsn;
 
-use super::backup::{copy_and_hash, make_private, new_file, sync_parent};
+use super::backup::{copy_new, make_private, sync_parent};
 use super::failure::Failure;
 use super::report::Finding;
 use super::snapshots;
 use super::verify::Progress;
+use super::whole;
 
 /// Bytes compared at a time.
 const PIECE_LEN: u64 = 1 << 20;
@@ -100,17 +102,12 @@ fn copy_all(log: &RestingLog, to: &Path, progress: Progress<'_>) -> Result<Archi
     let archived = RestingLog::without_supers(to, log.id())?;
     let before = archived.segments().take_while(|segment| segment.base < first_new.base).last();
     let from = before.map_or(first_new.base, |segment| segment.base);
-    let mut findings = Vec::new();
-    let found = archived.between(from, done.to_lsn).survey(&[], &mut |sight| {
-        if let Sight::Fault(fault) = sight {
-            findings.push(Finding::of(&fault, Some(done.shard)));
-        }
-    });
-    if findings.is_empty() && found.end.0 != done.to_lsn {
+    let found = whole::survey(&archived.between(from, done.to_lsn), &mut |_| {})?;
+    if found.end.0 != done.to_lsn {
         let what = format!("the archive in {} ends at lsn {}, not {}", to.display(), found.end.0, done.to_lsn);
-        findings.push(Finding { shard: Some(done.shard), ..Finding::new("hole", what) });
+        return Err(Failure::Found(vec![Finding { shard: Some(done.shard), ..Finding::new("hole", what) }]));
     }
-    if findings.is_empty() { Ok(done) } else { Err(Failure::Found(findings)) }
+    Ok(done)
 }
 
 /// Removes the oldest segments, as far as no start needs them and the next one was begun before `before_ms`.
@@ -142,13 +139,25 @@ fn remove_old(log: &RestingLog, to: &Path, before_ms: u64, done: &mut Archived) 
 /// All below it no start needs, not even one that finds the newest snapshot bad.
 fn floor(log: &RestingLog) -> Result<Lsn, Failure> {
     let [.., older, newest] = log.snapshots() else { return Ok(0) };
-    let mut floor = Lsn::MAX;
+    let (mut floor, mut tail) = (Lsn::MAX, 0);
     for file in [older, newest] {
         let (begin, end) = snapshots::read(log, file, None).map_err(|(kind, what)| {
             Failure::Found(vec![Finding { shard: Some(log.id().shard), ..Finding::new(kind, what) }])
         })?;
         floor = floor.min(begin.0).min(end.needed);
+        tail = begin.0;
     }
+    // Since then, a REFUND may have come that points further back.
+    whole::survey(&log.between(tail, Lsn::MAX), &mut |sight| {
+        let Sight::Block(block) = sight else { return };
+        for (_, record) in block.records() {
+            floor = floor.min(match codec::decode_any(record) {
+                Ok(codec::Record::Entry(event)) => event.opened_lsn().unwrap_or(Lsn::MAX),
+                Ok(codec::Record::Lead(_)) => Lsn::MAX,
+                Err(_) => 0,
+            });
+        }
+    })?;
     Ok(floor)
 }
 
@@ -157,11 +166,8 @@ fn copy(from: &Path, to: &Path, progress: Progress<'_>) -> Result<(), Failure> {
     // What an interrupted run left.
     let _ = fs::remove_file(&unnamed);
     let source = File::open(from).map_err(Failure::io("open", from))?;
-    let copied = new_file(&unnamed).and_then(|mut file| {
-        copy_and_hash(source, &mut file, progress)?;
-        file.sync_all()
-    });
-    copied.and_then(|()| fs::rename(&unnamed, to)).map_err(Failure::io("write", to))?;
+    let copied = copy_new(source, &unnamed, progress);
+    copied.and_then(|_| fs::rename(&unnamed, to)).map_err(Failure::io("write", to))?;
     sync_parent(to)
 }
 

@@ -1,9 +1,9 @@
 //! A data directory at rest: proved, shown, exported, kept and repaired without a server.
 //!
 //! ```text
-//!  journal::survey ── blocks, faults ──▶ verify: one Story per account ──▶ Report
+//!  journal::survey ── blocks, faults ──▶ verify: one Story per account and lead ──▶ claims ──▶ Report
 //!                                   ├──▶ inspect: a line per block and record
-//!                                   ├──▶ export: a row per entry
+//!                                   ├──▶ export: a row per record
 //!                                   └──▶ head: position and chain
 //!  files ── link, copy ──▶ backup ──▶ restore        closed segments ──▶ archive        a shard ──▶ repair
 //! ```
@@ -14,6 +14,7 @@
 //! directory's lock. Absent on purpose: the command line (cli), rules (ledger), the form of blocks (journal).
 
 mod backup;
+mod claims;
 mod closed;
 mod entry;
 mod export;
@@ -28,6 +29,7 @@ mod row;
 mod snapshots;
 mod stories;
 mod verify;
+mod whole;
 
 pub use backup::{Backup, Extent, backup};
 pub use closed::{Archived, archive};

@@ -27,6 +27,7 @@ use super::failure::Failure;
 use super::notation::escaped;
 use super::report::{ACCOUNTS_NAMED_MAX, Finding, Report};
 use super::verify::{Depth, Progress, verify};
+use super::whole;
 
 /// What is wrong with a shard, and what a repair would do.
 #[derive(Debug)]
@@ -180,15 +181,11 @@ impl<'a> Patient<'a> {
             let what = format!("shard {shard}: a super is whole, there is nothing to rebuild; nothing was changed");
             return Err(Failure::Asked(what));
         }
-        let mut findings = Vec::new();
-        let found = self.log.survey(&[], &mut |sight| match sight {
-            Sight::Fault(fault) => findings.push(Finding::of(&fault, Some(shard))),
-            Sight::Passed(bytes) => progress(bytes),
-            Sight::Segment(_) | Sight::Block(_) => {}
-        });
-        if !findings.is_empty() {
-            return Err(Failure::Found(findings));
-        }
+        let found = whole::survey(&self.log, &mut |sight| {
+            if let Sight::Passed(bytes) = sight {
+                progress(bytes);
+            }
+        })?;
         let Some(newest) = self.log.segments().next_back() else {
             let what =
                 format!("shard {shard}: there is no segment to learn from: restore a backup; nothing was changed");

@@ -45,12 +45,16 @@ pub struct ShardReport {
     pub durable_lsn: u64,
     /// Blocks.
     pub blocks: u64,
-    /// Records: entries of trails.
+    /// Records: entries of trails, and what happened to leads.
     pub records: u64,
     /// Accounts that have an entry in the log that is here.
     pub accounts: u64,
     /// Reservations that are active at its end.
     pub holds: u64,
+    /// Leads that have a record in the log that is here.
+    pub leads: u64,
+    /// Claims of leads in it.
+    pub claims: u64,
     /// Snapshots.
     pub snapshots: usize,
     /// Credits.
@@ -103,15 +107,18 @@ pub struct Finding {
     /// Whose entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Which entry of the account.
+    /// Whose record, if it is a lead's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead: Option<String>,
+    /// Which entry of the account, or record of the lead.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
     /// What was found.
     pub what: String,
-    /// Accounts whose later entries show that they have entries in the lost positions; some of them.
+    /// Accounts and leads whose later records show that they have records in the lost positions; some of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accounts_hit: Vec<String>,
-    /// How many such accounts.
+    /// How many such.
     pub accounts_hit_count: u64,
     /// What to do.
     pub next: &'static str,
@@ -128,6 +135,7 @@ impl Finding {
             lsn: None,
             lost: None,
             account: None,
+            lead: None,
             seq: None,
             what,
             accounts_hit: Vec::new(),
@@ -153,7 +161,7 @@ impl Finding {
         }
     }
 
-    /// An account has an entry in the lost positions of this finding.
+    /// An account or a lead has a record in the lost positions of this finding.
     pub(super) fn hit(&mut self, account: &[u8]) {
         self.accounts_hit_count += 1;
         if self.accounts_hit.len() < ACCOUNTS_NAMED_MAX {
@@ -189,6 +197,7 @@ fn next_step(kind: &str) -> &'static str {
         "archive" => "archive to another directory, and find out which of the two is right: nothing was overwritten",
         "backup" => "take another backup, or another copy of this one: nothing was made",
         "head" => "verify the directory that the head was taken from; compare it with a backup",
+        "claim" => "copy the directory away, export the account and the lead, report this finding",
         "invariant" | "sums" => "copy the directory away, export the account, report this finding",
         _ => "copy the directory away before any start; inspect the segment; restore what is lost from a backup",
     }
@@ -227,7 +236,11 @@ impl fmt::Display for ShardReport {
         let Self { shard, segments, bytes, records, accounts, sums, .. } = self;
         let (from, to, durable) = (self.first_lsn, self.end_lsn, self.durable_lsn);
         writeln!(f, "shard {shard}: {segments} segments, {bytes} bytes; lsn {from}..{to}, durable below {durable}")?;
-        writeln!(f, "  {records} entries of {accounts} accounts in {} blocks, {} holds", self.blocks, self.holds)?;
+        write!(f, "  {records} records of {accounts} accounts")?;
+        if self.leads > 0 {
+            write!(f, " and {} leads with {} claims", self.leads, self.claims)?;
+        }
+        writeln!(f, " in {} blocks, {} holds", self.blocks, self.holds)?;
         let Sums { opening, granted, refunded, debited, balance, reserved } = sums;
         write!(f, "  balance {balance} = ")?;
         if *opening > 0 {
@@ -255,10 +268,13 @@ impl fmt::Display for Finding {
         if let Some(account) = &self.account {
             write!(f, " account \"{account}\"")?;
         }
+        if let Some(lead) = &self.lead {
+            write!(f, " lead \"{lead}\"")?;
+        }
         if let Some(seq) = self.seq {
             write!(f, " entry {seq}")?;
         }
-        let has_place = self.shard.is_some() || self.segment.is_some() || self.account.is_some();
+        let has_place = self.shard.is_some() || self.segment.is_some() || self.account.is_some() || self.lead.is_some();
         writeln!(f, "{} {}", if has_place { ":" } else { "" }, self.what)?;
         if let Some([from, to]) = self.lost {
             writeln!(f, "  lost or in doubt: lsn {from}..{to}")?;
@@ -269,7 +285,7 @@ impl fmt::Display for Finding {
             .filter(|_| !self.accounts_hit.is_empty())
         {
             let names = self.accounts_hit.join("\", \"");
-            write!(f, "  accounts with entries there, at least: \"{names}\"")?;
+            write!(f, "  accounts and leads with records there, at least: \"{names}\"")?;
             writeln!(f, "{}", if more > 0 { format!(" and {more} more") } else { String::new() })?;
         }
         writeln!(f, "  next: {}", self.next)

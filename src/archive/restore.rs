@@ -15,7 +15,7 @@ use std::path::{Component, Path};
 use crate::journal::files::sync_dir;
 use crate::journal::manifest::MANIFEST_NAME;
 
-use super::backup::{Backup, Kept, LIST_NAME, copy_and_hash, make_private, new_file, prove, sync_parent};
+use super::backup::{Backup, Kept, LIST_NAME, copy_new, make_private, prove, sync_parent};
 use super::failure::Failure;
 use super::verify::{Depth, Progress};
 
@@ -106,12 +106,7 @@ fn copy(from: &Path, kept: &Kept, to: &Path, progress: Progress<'_>) -> Result<(
         }
         source => source.map_err(Failure::io("open", from))?,
     };
-    let copied = new_file(to).and_then(|mut file| {
-        let found = copy_and_hash(source, &mut file, progress)?;
-        file.sync_all()?;
-        Ok(found)
-    });
-    let found = copied.map_err(Failure::io("copy to", to))?;
+    let found = copy_new(source, to, progress).map_err(Failure::io("copy to", to))?;
     if found != (kept.len, kept.blake3.clone()) {
         return Err(Failure::file(
             "backup",

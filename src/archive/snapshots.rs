@@ -146,7 +146,8 @@ impl Proof<'_> {
         if block.header.first_lsn >= self.file.end {
             return Ok(());
         }
-        restore.block(block.header.first_lsn, block.header.now_ms, block.body());
+        let (lsn, now_ms) = (block.header.first_lsn, block.header.now_ms);
+        restore.block(lsn, now_ms, block.body()).map_err(|violation| ("state", format!("lsn {lsn}: {violation}")))?;
         for (lsn, record) in block.records().take_while(|(lsn, _)| *lsn < self.file.end) {
             let record = codec::decode_any(record).map_err(|error| ("state", format!("lsn {lsn}: {error}")))?;
             restore.record(&record, lsn).map_err(|violation| ("state", format!("lsn {lsn}: {violation}")))?;

@@ -1,13 +1,14 @@
 //! The proof of a directory: every block by the journal's rules, every entry by the ledger's, and the snapshots by both.
 //!
 //! ```text
-//!  shard ─▶ survey ─ block ─▶ find all its accounts ─▶ decode each entry, tell its story ─▶ sums
+//!  shard ─▶ survey ─ block ─▶ find all its accounts ─▶ decode each record, tell its story ─▶ sums, marks of claims
 //!                  └ fault ─▶ finding, positions that are lost
 //!           an entry whose predecessor is lost: its account is hit, and begins anew
 //! ```
 //!
-//! Shards side by side on the cores there are.
+//! Shards side by side on the cores there are; then the claims, which stand in two shards each.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,11 +16,13 @@ use crate::journal::files::FileSource;
 use crate::journal::reader::Window;
 use crate::journal::survey::{BlockSeen, Sight, Witness};
 use crate::journal::{BlockKind, JournalError, LogId, RestingDir, RestingLog, repair};
-use crate::ledger::codec;
+use crate::ledger::codec::{self, Record};
 use crate::ledger::event::{Change, Event};
-use crate::ledger::id::Lsn;
-use crate::ledger::invariants::{Story, Violation};
+use crate::ledger::id::{Lsn, NO_LSN};
+use crate::ledger::invariants::{LeadStory, Story, Violation};
+use crate::ledger::lead::LeadEvent;
 
+use super::claims::{self, Mark, Marks};
 use super::head::Head;
 use super::notation::escaped;
 use super::report::{FINDINGS_MAX, Finding, Report, ShardReport};
@@ -47,16 +50,25 @@ pub fn verify(path: String, dir: &RestingDir, heads: &[Head], depth: Depth, prog
         let what = format!("no log here is the one of {head}");
         findings.push(Finding { shard: Some(head.shard), ..Finding::new("head", what) });
     }
-    let mut shards = on_all_cores(dir.logs.len(), |i| match &dir.logs[i] {
+    let mut proved = on_all_cores(dir.logs.len(), |i| match &dir.logs[i] {
         Ok(log) => Proof::new(log, progress).run(heads, index_key),
         Err(fault) => {
             let shard = i as u16;
-            ShardReport { shard, findings: vec![Finding::of(fault, Some(shard))], ..ShardReport::default() }
+            let findings = vec![Finding::of(fault, Some(shard))];
+            (ShardReport { shard, findings, ..ShardReport::default() }, Marks::default())
         }
     });
-    shards.sort_by_key(|shard| shard.shard);
-    let ok = findings.is_empty() && shards.iter().all(|shard| shard.findings.is_empty());
-    Report { path, ok, findings, shards }
+    proved.sort_by_key(|(shard, _)| shard.shard);
+    let (mut shards, marks): (Vec<ShardReport>, Vec<Marks>) = proved.into_iter().unzip();
+    let is_whole = findings.is_empty() && shards.iter().all(|shard| shard.findings.is_empty());
+    if is_whole && dir.manifest.is_some() {
+        findings = claims::prove(dir, marks);
+    } else if let Some(shard) =
+        shards.iter_mut().zip(&marks).find(|(_, marks)| !marks.is_empty()).map(|(shard, _)| shard)
+    {
+        shard.notes.push("claims are not compared with what was paid: not all of the log is here and whole".to_owned());
+    }
+    Report { path, ok: is_whole && findings.is_empty(), findings, shards }
 }
 
 /// Does `work` for each of `0..count`, on as many threads as there are cores.
@@ -90,6 +102,8 @@ struct Proof<'a> {
     /// Where refunded entries are read.
     window: Window<FileSource>,
     stories: Stories,
+    leads: BTreeMap<Box<[u8]>, LeadStory>,
+    marks: Marks,
     /// Positions that are lost, and which finding says so.
     lost: Vec<(Range<Lsn>, usize)>,
     report: ShardReport,
@@ -99,11 +113,19 @@ impl<'a> Proof<'a> {
     fn new(log: &'a RestingLog, progress: Progress<'a>) -> Self {
         let (segments, bytes) = (log.segment_count(), log.len());
         let report = ShardReport { shard: log.id().shard, segments, bytes, ..ShardReport::default() };
-        let (stories, lost) = (Stories::default(), Vec::new());
-        Self { log, progress, window: log.reader().window(), stories, lost, report }
+        Self {
+            log,
+            progress,
+            window: log.reader().window(),
+            stories: Stories::default(),
+            leads: BTreeMap::new(),
+            marks: Marks::default(),
+            lost: Vec::new(),
+            report,
+        }
     }
 
-    fn run(mut self, heads: &[Head], index_key: Option<[u64; 2]>) -> ShardReport {
+    fn run(mut self, heads: &[Head], index_key: Option<[u64; 2]>) -> (ShardReport, Marks) {
         let log = self.log;
         let ours = heads.iter().filter(|head| is_of(head, log.id()));
         let witnesses: Vec<Witness> =
@@ -143,7 +165,9 @@ impl<'a> Proof<'a> {
             self.find(finding);
         }
         self.report.snapshots = log.snapshots().len();
-        self.report
+        self.report.leads = self.leads.len() as u64;
+        self.marks.end(self.report.first_lsn, &self.leads);
+        (self.report, self.marks)
     }
 
     fn fault(&mut self, fault: &JournalError) {
@@ -168,8 +192,10 @@ impl<'a> Proof<'a> {
         self.report.blocks += 1;
         self.stories.seek(block.records().map(|(_, record)| codec::ids_of(record).0));
         for (i, (lsn, record)) in block.records().enumerate() {
-            match codec::decode(record) {
-                Ok(event) => self.entry(block, i, lsn, &event),
+            self.report.records += 1;
+            match codec::decode_any(record) {
+                Ok(Record::Entry(event)) => self.entry(block, i, lsn, &event),
+                Ok(Record::Lead(event)) => self.lead(block, lsn, &event),
                 Err(error) => {
                     let hex: String = record.iter().map(|byte| format!("{byte:02x}")).collect();
                     self.fault(&block.no_record(lsn, format!("{error}; record: {hex}")));
@@ -179,12 +205,12 @@ impl<'a> Proof<'a> {
     }
 
     fn entry(&mut self, block: &BlockSeen<'_>, i: usize, lsn: Lsn, event: &Event<'_>) {
-        self.report.records += 1;
         self.add(event);
-        let (lost, first) = (&self.lost, self.report.first_lsn);
-        let lost_at = |lsn| lost.iter().find(|(lost, _)| lost.contains(&lsn)).map(|(_, finding)| *finding);
-        let story = self.stories.story(i, lsn, event, |lsn| lsn < first || lost_at(lsn).is_some());
-        if let Some(finding) = lost_at(event.prev_lsn) {
+        self.marks.add(Mark::of_entry(event));
+        let lost = self.lost_at(event.prev_lsn);
+        let first = self.report.first_lsn;
+        let story = self.stories.story(i, lsn, event, |lsn| lsn < first || lost.is_some());
+        if let Some(finding) = lost {
             self.report.findings[finding].hit(event.account);
             *story = Story::starting_at(lsn, event);
         }
@@ -203,6 +229,34 @@ impl<'a> Proof<'a> {
             let (account, seq) = (Some(escaped(&account)), Some(seq));
             self.find(Finding { account, seq, ..placed(finding, block, lsn) });
         }
+    }
+
+    fn lead(&mut self, block: &BlockSeen<'_>, lsn: Lsn, event: &LeadEvent<'_>) {
+        let mark = Mark::of_lead(event);
+        self.report.claims += u64::from(mark.is_some());
+        self.marks.add(mark);
+        let lost = self.lost_at(event.prev_lsn);
+        if let Some(finding) = lost {
+            self.report.findings[finding].hit(event.lead);
+        }
+        let is_gone = event.prev_lsn != NO_LSN && (event.prev_lsn < self.report.first_lsn || lost.is_some());
+        let begin = || if is_gone { LeadStory::starting_at(event) } else { LeadStory::new() };
+        let story = self.leads.entry(event.lead.into()).or_insert_with(begin);
+        if lost.is_some() {
+            *story = begin();
+        }
+        if let Err(Violation { account: lead, seq, fault }) = story.tell(lsn, event) {
+            *story = LeadStory::starting_at(event);
+            let _ = story.tell(lsn, event);
+            let finding = Finding::new("invariant", format!("{fault} (field {})", fault.field()));
+            let (lead, seq) = (Some(escaped(&lead)), Some(seq));
+            self.find(Finding { lead, seq, ..placed(finding, block, lsn) });
+        }
+    }
+
+    /// Which finding says that the position is lost.
+    fn lost_at(&self, lsn: Lsn) -> Option<usize> {
+        self.lost.iter().find(|(lost, _)| lost.contains(&lsn)).map(|(_, finding)| *finding)
     }
 
     fn add(&mut self, event: &Event<'_>) {

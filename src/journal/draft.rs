@@ -4,24 +4,19 @@
 //!  snapshot.tmp  <- 1 MiB, fdatasync, 1 MiB, fdatasync ..        rename -> <end>.snap, directory sync
 //! ```
 //!
-//! Pages go straight to the device (O_DIRECT), for the same reason as a spare's zeros do ([`super::spare`]): nobody
-//! will read them soon, and commits beside it do not wait for a flood of written pages. A file system that cannot do
-//! that (EINVAL) takes them through its cache, which is then dropped.
+//! Pages are written past the page cache ([`super::uncached`]), as a spare's zeros are.
 //! Absent on purpose: what the pages hold, allocation ahead (the length is not known), an open file between two calls.
 
 use std::fs::{self, OpenOptions};
-use std::io;
-use std::num::NonZeroU64;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-
-use rustix::fs::{Advice, OFlags};
 
 use super::Lsn;
 use super::block::PAGE;
 use super::error::JournalError;
 use super::files::{DRAFT_NAME, list_snapshots, remove_if_there, sync_dir};
 use super::storage::{Draft, SegmentName, SnapshotFile, snapshot_name};
+use super::uncached::Uncached;
 
 /// The unfinished snapshot in one shard's directory.
 #[derive(Clone, Debug)]
@@ -37,22 +32,6 @@ impl FileDraft {
     fn path(&self) -> PathBuf {
         self.dir.join(DRAFT_NAME)
     }
-
-    fn write(&self, offset: u64, pages: &[u8]) -> io::Result<()> {
-        let direct = OpenOptions::new().write(true).custom_flags(OFlags::DIRECT.bits() as i32).open(self.path());
-        let written = direct.and_then(|file| {
-            file.write_all_at(pages, offset)?;
-            Ok(rustix::fs::fdatasync(&file)?)
-        });
-        match written {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
-            result => return result,
-        }
-        let file = OpenOptions::new().write(true).open(self.path())?;
-        file.write_all_at(pages, offset)?;
-        rustix::fs::fdatasync(&file)?;
-        Ok(rustix::fs::fadvise(&file, offset, NonZeroU64::new(pages.len() as u64), Advice::DontNeed)?)
-    }
 }
 
 impl Draft for FileDraft {
@@ -65,7 +44,10 @@ impl Draft for FileDraft {
 
     fn append(&self, offset: u64, pages: &[u8]) -> Result<(), JournalError> {
         assert!(offset.is_multiple_of(PAGE as u64) && pages.len().is_multiple_of(PAGE), "direct writes are of pages");
-        self.write(offset, pages).map_err(|error| JournalError::io("write", self.path(), error))
+        let path = self.path();
+        let file = OpenOptions::new().write(true).open(&path);
+        let written = file.and_then(|file| Uncached::new(file, &path).write(offset, pages));
+        written.map_err(|error| JournalError::io("write", path, error))
     }
 
     fn publish(&self, end: Lsn) -> Result<(), JournalError> {

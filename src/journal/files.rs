@@ -27,7 +27,7 @@ use super::storage::{
 pub(super) const DRAFT_NAME: &str = "snapshot.tmp";
 /// Of the spare and the reserve.
 const SPARE_NAMES: [&str; 2] = ["spare.tmp", "reserve.tmp"];
-pub(super) const QUARANTINE_NAME: &str = "quarantine";
+const QUARANTINE_NAME: &str = "quarantine";
 /// Bytes copied to the quarantine at a time.
 const COPY_LEN: usize = 1 << 20;
 
@@ -80,15 +80,6 @@ impl FileStorage {
             result => result,
         };
         result.map_err(|error| JournalError::io("read", path, error))
-    }
-
-    /// The quarantine directory, made if it is not there.
-    fn quarantine_dir(&self) -> Result<PathBuf, JournalError> {
-        let dir = self.dir.join(QUARANTINE_NAME);
-        match DirBuilder::new().mode(0o700).create(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(JournalError::io("write", dir, error)),
-            _ => Ok(dir),
-        }
     }
 
     fn open_uncached(&mut self, path: &Path) -> io::Result<File> {
@@ -187,7 +178,7 @@ impl Storage for FileStorage {
     }
 
     fn quarantine(&mut self, segment: SegmentName, offset: u64, len: u64) -> Result<String, JournalError> {
-        let dir = self.quarantine_dir()?;
+        let dir = quarantine_dir(&self.dir)?;
         let name = format!("{segment}.{offset:x}");
         let path = dir.join(&name);
         let failed = |error| JournalError::io("write", &path, error);
@@ -218,7 +209,7 @@ impl Storage for FileStorage {
     }
 
     fn set_snapshot_aside(&mut self, end: Lsn) -> Result<(), JournalError> {
-        let (dir, name) = (self.quarantine_dir()?, snapshot_name(end));
+        let (dir, name) = (quarantine_dir(&self.dir)?, snapshot_name(end));
         let path = self.dir.join(&name);
         fs::rename(&path, dir.join(&name)).map_err(|error| JournalError::io("rename", path, error))?;
         sync_dir(&dir)?;
@@ -292,6 +283,17 @@ pub(super) fn remove_if_there(path: &Path) -> Result<(), JournalError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(JournalError::io("remove", path, error)),
         _ => Ok(()),
+    }
+}
+
+/// The quarantine of the shard whose directory is `dir`, made if it is not there.
+pub(super) fn quarantine_dir(dir: &Path) -> Result<PathBuf, JournalError> {
+    let dir = dir.join(QUARANTINE_NAME);
+    match DirBuilder::new().mode(0o700).create(&dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(JournalError::io("create directory", dir, error))
+        }
+        _ => Ok(dir),
     }
 }
 

@@ -48,6 +48,7 @@ mod spare;
 pub mod storage;
 mod super_page;
 pub mod survey;
+mod uncached;
 pub mod writer;
 
 #[cfg(test)]

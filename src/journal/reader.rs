@@ -82,6 +82,11 @@ impl<R: SegmentSource> Reader<R> {
         Ok(point)
     }
 
+    /// Where the segment begins that has `lsn`; 0 if it is no longer kept.
+    pub fn segment_base(&self, lsn: Lsn) -> Lsn {
+        self.segment_of(lsn).map_or(0, |segment| segment.base)
+    }
+
     fn kept(&self) -> RwLockReadGuard<'_, Vec<SegmentName>> {
         self.segments.read().expect("no panic under this lock")
     }

@@ -81,6 +81,13 @@ pub enum Entry<'a> {
         /// Its bytes, length and padding included.
         bytes: &'a [u8],
     },
+    /// That was all, and the log is whole.
+    End {
+        /// Where it ends.
+        lsn: Lsn,
+        /// The newest shard time that it tells, in unix milliseconds.
+        now_ms: u64,
+    },
 }
 
 /// A torn tail that was cut off (case 3): never proven acknowledged.
@@ -241,6 +248,7 @@ pub fn recover<S: Storage>(
         }
     }
     replay.check_super()?;
+    replay.end()?;
     drop(window);
     let ended = replay.ended();
     for bad in &choice.bad {

@@ -10,14 +10,14 @@
 //! repair can be done again. The caller holds the directory's lock, or the directory is its own. Absent on purpose:
 //! what to cut, and whether that may be lost (archive, and the operator).
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::at_rest::{Known, read_header};
 use super::error::JournalError;
-use super::files::{FileStorage, QUARANTINE_NAME, sync_dir};
+use super::files::{FileStorage, quarantine_dir, sync_dir};
 use super::storage::SegmentName;
 use super::super_page::Super;
 use super::{LogId, Lsn};
@@ -109,13 +109,7 @@ pub fn repairs(dir: &Path) -> Vec<String> {
 
 /// Gives a file a second name, in the quarantine, that no other file has there.
 fn keep(dir: &Path, name: &str) -> Result<String, JournalError> {
-    let (path, quarantine) = (dir.join(name), dir.join(QUARANTINE_NAME));
-    match DirBuilder::new().mode(0o700).create(&quarantine) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-            return Err(JournalError::io("create directory", quarantine, error));
-        }
-        _ => {}
-    }
+    let (path, quarantine) = (dir.join(name), quarantine_dir(dir)?);
     let names = std::iter::once(name.to_owned()).chain((1..).map(|n| format!("{name}.{n}")));
     for name in names {
         let kept = quarantine.join(&name);

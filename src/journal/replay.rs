@@ -246,10 +246,21 @@ impl<'a> Replay<'a> {
         for byte in bytes {
             let _ = write!(detail, "{byte:02x}");
         }
+        Err(self.contradicts(Some((name, name.offset_of(lsn))), detail))
+    }
+
+    /// All is replayed: the sink says whether it makes sense as a whole (case 13).
+    pub(super) fn end(&mut self) -> Result<(), JournalError> {
+        let (lsn, now_ms) = (self.state.tip.lsn, self.state.last_now_ms);
+        (self.sink)(Entry::End { lsn, now_ms })
+            .map_err(|what| self.contradicts(None, format!("{what} at the log's end, lsn {lsn}")))
+    }
+
+    fn contradicts(&self, at: Option<(SegmentName, u64)>, mut detail: String) -> JournalError {
         if self.loaded.is_some() {
             let _ = write!(detail, "; replayed upon {}: moved away, it is done without", self.snapshot());
         }
-        Err(self.refuse(Case::Invariant, Some((name, name.offset_of(lsn))), None, detail))
+        self.refuse(Case::Invariant, at, None, detail)
     }
 
     /// What stands behind the last good block: nothing, a torn tail, or damaged data that was acknowledged (1 to 4).

@@ -1,10 +1,7 @@
 //! Makes the next segment's file: allocated, zeroed and synced, so that a commit only overwrites.
 //!
-//! Zeros go straight to the device (O_DIRECT), a MiB at a time: no copy, no page cache that nobody will read, an eighth
-//! of the CPU. A file system that cannot do that (EINVAL) takes them through its cache, which is then dropped: pages
-//! that stay would come in large folios, and then a commit of 256 bytes writes 1 MiB to the device (decision 0007).
-//! One step is 1 MiB and its sync, so that commits beside it do not feel it. The file under construction stands behind a
-//! lock that is held for one step: a helper thread works at it, and the committer finishes what is missing when it needs it.
+//! One step is 1 MiB of zeros past the page cache ([`super::uncached`]) and their sync, so that commits beside it do not
+//! feel it. The file under construction stands behind a lock that is held for one step: a helper thread works at it, and the committer finishes what is missing when it needs it.
 //!
 //! ```text
 //!  step ─────────▶ spare ──(name)──▶ the next segment
@@ -15,16 +12,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use rustix::fs::Advice;
-
 use super::block::PAGE;
 use super::error::JournalError;
 use super::storage::{Page, PageBuf, Spare};
+use super::uncached::Uncached;
 
 /// Bytes zeroed and synced in one step.
 const STEP_LEN: usize = 1 << 20;
@@ -46,9 +41,7 @@ struct Files {
 /// A file under construction, or finished.
 struct Making {
     path: PathBuf,
-    file: File,
-    /// The same file past the page cache, if the file system can.
-    direct: Option<File>,
+    file: Uncached,
     zeros: PageBuf,
     len: u64,
     zeroed: u64,
@@ -72,12 +65,13 @@ impl FileSpare {
         let spare = &mut self.locked().spare;
         let made = spare.as_ref().filter(|made| made.is_finished()).expect("the committer finishes the spare");
         // A page that was allocated and zeroed needs no room: if it cannot be written, that is a fault of the device.
-        let sync = |()| if planted!("header not synced") { Ok(()) } else { Ok(rustix::fs::fdatasync(&made.file)?) };
-        let written = made.file.write_all_at(header, 0).and_then(sync);
+        let sync = |file| if planted!("header not synced") { Ok(()) } else { Ok(rustix::fs::fdatasync(file)?) };
+        let file = made.file.file();
+        let written = file.write_all_at(header, 0).and_then(|()| sync(file));
         written.map_err(io::Error::other)?;
         std::fs::rename(&made.path, path)?;
         let made = spare.take().expect("just seen");
-        Ok((made.file, made.len))
+        Ok((made.file.into_file(), made.len))
     }
 
     fn locked(&self) -> MutexGuard<'_, Files> {
@@ -113,10 +107,9 @@ impl Making {
             return Err(io::Error::new(io::ErrorKind::StorageFull, needed));
         }
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-        let flag = rustix::fs::OFlags::DIRECT.bits() as i32;
-        let direct = OpenOptions::new().write(true).custom_flags(flag).open(&path).ok();
-        let made = Self { path, file, direct, zeros: PageBuf::new(STEP_LEN), len, zeroed: 0 };
-        match rustix::fs::fallocate(&made.file, rustix::fs::FallocateFlags::empty(), 0, len) {
+        let file = Uncached::new(file, &path);
+        let made = Self { path, file, zeros: PageBuf::new(STEP_LEN), len, zeroed: 0 };
+        match rustix::fs::fallocate(made.file.file(), rustix::fs::FallocateFlags::empty(), 0, len) {
             // A file system that cannot allocate ahead still does so for the zeros that follow.
             Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => Ok(made),
             Err(error) => {
@@ -138,18 +131,7 @@ impl Making {
 
     fn step(&mut self) -> io::Result<()> {
         let zeros = &self.zeros.bytes()[..(self.len - self.zeroed).min(STEP_LEN as u64) as usize];
-        match self.direct.as_ref().map(|direct| direct.write_all_at(zeros, self.zeroed)) {
-            Some(Err(error)) if error.kind() == io::ErrorKind::InvalidInput => self.direct = None,
-            Some(result) => result?,
-            None => {}
-        }
-        if self.direct.is_none() {
-            self.file.write_all_at(zeros, self.zeroed)?;
-        }
-        rustix::fs::fdatasync(&self.file)?;
-        if self.direct.is_none() {
-            rustix::fs::fadvise(&self.file, self.zeroed, NonZeroU64::new(zeros.len() as u64), Advice::DontNeed)?;
-        }
+        self.file.write(self.zeroed, zeros)?;
         self.zeroed += zeros.len() as u64;
         Ok(())
     }

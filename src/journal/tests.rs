@@ -40,7 +40,7 @@ pub(super) fn open<S: Storage>(storage: S, options: &RecoveryOptions) -> Result<
             }
             Entry::Part { section, bytes, .. } => assert_eq!((section, bytes), (snapshot::FOOTER, &b"toy"[..])),
             Entry::Record { lsn, bytes } => seen.push((lsn, bytes.to_vec())),
-            Entry::Block { .. } => {}
+            Entry::Block { .. } | Entry::End { .. } => {}
         }
         Ok(())
     };

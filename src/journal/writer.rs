@@ -201,18 +201,14 @@ impl<S: Storage> Committer<S> {
         if self.poisoned {
             return Err(JournalError::Poisoned { shard: self.id.shard });
         }
-        let gone: Vec<_> = {
-            let mut kept = self.segments.write().expect("no panic under this lock");
-            let gone = kept
-                .windows(2)
-                .take_while(|pair| pair[usize::from(!planted!("trim above the floor"))].base <= below)
-                .count();
-            kept.drain(..gone).collect()
-        };
+        let mut kept = self.segments.write().expect("no panic under this lock");
+        let next = usize::from(!planted!("trim above the floor"));
+        let gone = kept.windows(2).take_while(|pair| pair[next].base <= below).count();
+        let gone: Vec<_> = kept.drain(..gone).collect();
+        let oldest = kept.first().map(|segment| segment.base);
+        drop(kept);
         if !gone.is_empty() {
-            let kept = self.segments.read().expect("no panic under this lock");
-            self.last_super.oldest_lsn = kept.first().expect("the newest stays").base;
-            drop(kept);
+            self.last_super.oldest_lsn = oldest.expect("the newest stays");
             self.write_supers()?;
         }
         Ok(gone)

@@ -19,9 +19,6 @@ use super::id::{Lsn, NO_LSN};
 use super::kept_id::KeptId;
 use super::reservation::HoldList;
 
-/// Accounts whose look-ups wait for main memory together.
-const NAMED_TOGETHER: usize = 32;
-
 /// One account. Only [`apply`](super::Ledger::apply) and replay change it.
 #[derive(Debug)]
 #[repr(align(64))]
@@ -138,27 +135,12 @@ impl Accounts {
         number
     }
 
-    /// Makes all accounts known by their names, when none is: many look-ups at a time, in tables that do not grow. Says
-    /// no if two have the same name.
+    /// Makes all accounts known by their names, when none is. Says no if two have the same name.
     pub(crate) fn name_all(&mut self) -> bool {
         assert_eq!(self.names.len(), 0, "accounts are named once");
-        self.names = HashIndex::with_room(self.len() as usize);
-        for first in (0..self.len()).step_by(NAMED_TOGETHER) {
-            let last = self.len().min(first + NAMED_TOGETHER as u32);
-            let mut together = [(0, Place::NOWHERE); NAMED_TOGETHER];
-            for (number, (hash, home)) in (first..last).zip(&mut together) {
-                *hash = self.hash(self.get(number).id());
-                *home = self.home(*hash);
-            }
-            together.iter().for_each(|(_, home)| self.touch_keys(*home));
-            for (number, (hash, _)) in (first..last).zip(together) {
-                if self.find(hash, self.get(number).id()).is_some() {
-                    return false;
-                }
-                self.names.insert(hash, number, Place::NOWHERE);
-            }
-        }
-        true
+        let id = |number| self.slab.get(number).id();
+        let names = HashIndex::of_numbers(self.len(), |n| self.hash(id(n)), |n, other| id(n) == id(other));
+        names.map(|names| self.names = names).is_some()
     }
 
     /// How many accounts there are; they are numbered below this.

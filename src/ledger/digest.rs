@@ -1,6 +1,6 @@
 //! One number for a whole ledger: equal states have equal digests, however they came about.
 //!
-//! A sum of hashes, one per account, hold and remembered id, so it depends neither on the order of tables nor on the
+//! A sum of hashes, one per account, hold, remembered id, lead and claim, so it depends neither on the order of tables nor on the
 //! numbers of slots. Reads everything; for tests, the simulator and verification.
 
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -13,9 +13,11 @@ const ACCOUNT: u64 = 1;
 const HOLD: u64 = 2;
 const TRANSACTION: u64 = 3;
 const SUMS: u64 = 4;
+const LEAD: u64 = 5;
+const CLAIM: u64 = 6;
 
 impl Ledger {
-    /// The digest of the state: accounts, holds in their order, ids that are not forgotten, sums. Ledgers are compared
+    /// The digest of the state: accounts, holds in their order, ids that are not forgotten, leads, claims, sums. Ledgers are compared
     /// under equal [`Seeds`](super::Seeds).
     pub fn digest(&self) -> u128 {
         let totals = self.totals();
@@ -42,6 +44,21 @@ impl Ledger {
                 Prior::Active(slot) => [2, self.holds.get(slot).opened_lsn],
             };
             sum = sum.wrapping_add(item(TRANSACTION, &[&key[..], &answer].concat(), &[]));
+        }
+        sum.wrapping_add(self.leads_digest())
+    }
+
+    fn leads_digest(&self) -> u128 {
+        let mut sum = 0u128;
+        for number in 0..self.leads.len() {
+            let lead = self.leads.slab.get(number);
+            let (id, figures) = (lead.id.as_bytes(), [lead.state as u64, lead.max.into(), lead.seq, lead.last_lsn]);
+            let times = [lead.opened_at_ms, lead.timer.deadline_ms];
+            sum = sum.wrapping_add(item(LEAD, &[&figures[..], &times].concat(), &[id]));
+            for (place, claim) in lead.claims.iter().map(|&claim| self.leads.claims.get(claim)).enumerate() {
+                let figures = [place as u64, claim.slot.into(), claim.cost, claim.time_ms, claim.account_seq];
+                sum = sum.wrapping_add(item(CLAIM, &figures, &[id, claim.account.as_bytes(), claim.tx.as_bytes()]));
+            }
         }
         sum
     }

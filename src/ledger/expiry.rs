@@ -35,6 +35,11 @@ impl Timer {
     pub(crate) fn idle(deadline_ms: u64) -> Self {
         Self { deadline_ms, prev: NIL, next: NIL }
     }
+
+    /// Whether it is in a wheel.
+    pub(crate) fn is_running(&self) -> bool {
+        self.prev != NIL
+    }
 }
 
 /// Where the wheel's timers live: the caller's slab, by slot number.

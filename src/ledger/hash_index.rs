@@ -74,6 +74,33 @@ pub(crate) struct HashIndex<K, V> {
     moves: u32,
 }
 
+/// Entries whose look-ups wait for main memory together.
+const TOGETHER: usize = 32;
+
+impl HashIndex<u32, u32> {
+    /// The numbers below `len` by their hashes: many look-ups at a time, in tables that do not grow. `None` if two are the
+    /// same.
+    pub(crate) fn of_numbers(len: u32, hash: impl Fn(u32) -> u32, are_same: impl Fn(u32, u32) -> bool) -> Option<Self> {
+        let mut index = Self::with_room(len as usize);
+        for first in (0..len).step_by(TOGETHER) {
+            let last = len.min(first + TOGETHER as u32);
+            let mut together = [(0, Place::NOWHERE); TOGETHER];
+            for (number, (key, home)) in (first..last).zip(&mut together) {
+                *key = hash(number);
+                *home = index.home(*key);
+            }
+            together.iter().for_each(|(_, home)| index.touch_keys(*home));
+            for (number, (key, _)) in (first..last).zip(together) {
+                if index.find(key, |&other| are_same(number, other)).is_some() {
+                    return None;
+                }
+                index.insert(key, number, Place::NOWHERE);
+            }
+        }
+        Some(index)
+    }
+}
+
 impl<K: Key, V: Copy + Default> HashIndex<K, V> {
     /// What one insertion can allocate at most: the pages of a new table, the directory apart.
     pub(crate) const STEP_BYTES_MAX: usize = PAGES_MAX * PAGE_BUCKETS * size_of::<Bucket<K, V>>() * 3 / 4;

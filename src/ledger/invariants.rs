@@ -3,8 +3,10 @@
 //! [`Story`] judges one account's entries by themselves and knows nothing of how a ledger keeps its state;
 //! [`Ledger::check`](super::Ledger::check) judges a state by itself and knows nothing of how it came about.
 
+mod lead_story;
 mod story;
 
+pub use lead_story::LeadStory;
 pub use story::{AccountState, ActiveHold, Story, check_trail};
 
 use super::Ledger;
@@ -98,11 +100,11 @@ pub(crate) fn refund(event: &Event<'_>) -> Result<(), Fault> {
 }
 
 impl Ledger {
-    /// Judges the whole state: I1 and I3 of every account, its list of holds, the index entry of every hold, and I2
-    /// and I3 summed.
+    /// Judges the whole state: I1 and I3 of every account, its list of holds, the index entry of every hold, I2 and I3
+    /// summed, and I8 of every lead.
     ///
     /// # Errors
-    /// The first account that breaks an invariant.
+    /// The first account or lead that breaks an invariant.
     pub fn check(&self) -> Result<(), Violation> {
         for number in 0..self.accounts.len() {
             let account = self.accounts.get(number);
@@ -110,6 +112,7 @@ impl Ledger {
             self.check_account(account, &self.accounts.seldom(number).holds).map_err(of)?;
         }
         self.check_sums()?;
+        self.leads.check()?;
         let totals = self.totals();
         let active = self.index.kept().filter(|(_, prior)| matches!(prior, Prior::Active(_))).count();
         same("active ids", totals.holds, active as u64).map_err(|fault| Violation {

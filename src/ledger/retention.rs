@@ -87,6 +87,11 @@ impl Retention {
         self.groups.iter().map(|group| group.needs_lsn).fold(self.open_needs, Lsn::min)
     }
 
+    /// Whether the block that ends at `end_lsn` can have the time `now_ms`, as those before it are known.
+    pub(crate) fn can_mark(&self, end_lsn: Lsn, now_ms: u64) -> bool {
+        end_lsn <= self.marked || self.groups.back().is_none_or(|group| now_ms >= group.newest_ms)
+    }
+
     /// The block that ends at `end_lsn` (exclusive) has the time `now_ms`. Called in the order of the log; blocks that a
     /// snapshot knows come again and change nothing.
     pub(crate) fn mark(&mut self, end_lsn: Lsn, now_ms: u64) {

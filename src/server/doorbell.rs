@@ -14,7 +14,7 @@
 //! order of the fences one comes first, and the other side sees what was written before it. The tests below go through
 //! every interleaving with loom, whose atomics stand in for the real ones there.
 
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One per core; shared with all who send to it.
 #[derive(Debug)]
@@ -36,27 +36,34 @@ pub trait Flag {
     fn fence();
 }
 
-impl Flag for AtomicBool {
-    fn new() -> Self {
-        Self::new(false)
-    }
+/// Makes a [`Flag`] of the atomics in a module: the real ones, or loom's.
+macro_rules! flag_of {
+    ($($atomics:ident)::+) => {
+        impl Flag for $($atomics)::+::AtomicBool {
+            fn new() -> Self {
+                Self::new(false)
+            }
 
-    fn load(&self) -> bool {
-        self.load(Ordering::Relaxed)
-    }
+            fn load(&self) -> bool {
+                self.load(Ordering::Relaxed)
+            }
 
-    fn store(&self, set: bool) {
-        self.store(set, Ordering::Relaxed);
-    }
+            fn store(&self, set: bool) {
+                self.store(set, Ordering::Relaxed);
+            }
 
-    fn swap(&self, set: bool) -> bool {
-        self.swap(set, Ordering::Relaxed)
-    }
+            fn swap(&self, set: bool) -> bool {
+                self.swap(set, Ordering::Relaxed)
+            }
 
-    fn fence() {
-        fence(Ordering::SeqCst);
-    }
+            fn fence() {
+                $($atomics)::+::fence(Ordering::SeqCst);
+            }
+        }
+    };
 }
+
+flag_of!(std::sync::atomic);
 
 impl<F: Flag> Doorbell<F> {
     /// A doorbell of a core that is awake.
@@ -95,30 +102,10 @@ mod tests {
     use super::*;
     use loom::model::Builder;
     use loom::sync::Arc;
-    use loom::sync::atomic::AtomicUsize;
-    use loom::{sync::atomic, thread};
+    use loom::sync::atomic::{self, AtomicUsize};
+    use loom::thread;
 
-    impl Flag for atomic::AtomicBool {
-        fn new() -> Self {
-            Self::new(false)
-        }
-
-        fn load(&self) -> bool {
-            self.load(Ordering::Relaxed)
-        }
-
-        fn store(&self, set: bool) {
-            self.store(set, Ordering::Relaxed);
-        }
-
-        fn swap(&self, set: bool) -> bool {
-            self.swap(set, Ordering::Relaxed)
-        }
-
-        fn fence() {
-            atomic::fence(Ordering::SeqCst);
-        }
-    }
+    flag_of!(loom::sync::atomic);
 
     /// `senders` threads send `messages` each while the core goes to sleep: if it sleeps, a message that it did not see
     /// has rung.

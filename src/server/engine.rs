@@ -3,8 +3,9 @@
 //! The only state on the way of a command. No lock, no shared counter, no clock read per command: `now` is read once per
 //! read of a socket and once per batch.
 
-use super::home::{Done, Home, JournalThread};
+use super::home::{Done, Home};
 use super::inquiry::{Inquiries, Part, Question};
+use super::journal_thread::JournalThread;
 use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::readers::{Job, Readers};
 use super::saving::{Here, Saver, Saving};
@@ -193,7 +194,9 @@ impl Engine {
     pub(super) fn run_claims(&mut self) -> bool {
         let mut ran = false;
         while self.homes.iter().any(|home| home.shard.claims_running() > 0) {
-            let is_mine = |reply: &mut Reply| reply.ticket.core == self.id && reply.ticket.claim().is_some();
+            let router = &self.shared.router;
+            let is_mine =
+                |reply: &mut Reply| reply.ticket.claim().is_some_and(|(shard, _)| router.core(shard) == self.id);
             let answers: Vec<_> = self.released.extract_if(.., is_mine).collect();
             for reply in answers {
                 let (shard, _) = reply.ticket.claim().expect("just looked at");
@@ -305,7 +308,7 @@ impl Engine {
     /// whether there is more to commit at once: a turn can fill several blocks, and a commit takes one.
     pub(super) fn commit(&mut self) -> bool {
         while let Some(committed) = self.mailbox().next_commit() {
-            let place = committed.place();
+            let place = committed.place;
             self.with_home(place, |home, _, _, done| home.finish(committed, done));
         }
         self.with_saving(Saving::act);

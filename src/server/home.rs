@@ -5,18 +5,15 @@
 //! journal thread and comes back with the result: that there is one block in flight is a matter of ownership.
 
 use super::fatal;
-use super::mailbox::Mailbox;
+use super::journal_thread::{Committed, Held, Job, JournalThread, Lent, Output, Task};
 use super::room::{Room, Supply};
 use super::watch::Post;
 use crate::clock::Clock;
-use crate::journal::Block;
-use crate::journal::storage::Spare;
-use crate::journal::{JournalError, Lsn, SegmentName};
+use crate::journal::{Block, Lsn};
 use crate::server::{Committer, HomeShard};
 use crate::shard::Admission;
 use crate::shard::batch::Reply;
-use crate::telemetry::{CreditTotals, DiskState, ShardFacts};
-use crossbeam_channel::{Sender, bounded};
+use crate::telemetry::{CreditTotals, DiskState, LeadFacts, ShardFacts};
 use std::sync::Arc;
 
 /// When a change has waited this long for the disk, no more are taken (journal.md 7).
@@ -56,59 +53,6 @@ struct CommitStats {
     records: u64,
     bytes: u64,
     inline: u64,
-}
-
-/// A block that was not touched, because there was no room for its segment.
-struct Held {
-    block: Arc<Block>,
-    error: JournalError,
-}
-
-/// Work for a journal thread.
-struct Job {
-    place: usize,
-    committer: Box<Committer>,
-    task: Task,
-}
-
-/// What a committer is to do.
-pub(super) enum Task {
-    /// Make a block durable.
-    Commit(Arc<Block>),
-    /// Tell the super, if it does not know, what is durable.
-    Idle,
-    /// Make all that was committed durable, and tell the super.
-    Note,
-    /// Let segments go that lie wholly below this.
-    LetGo(Lsn),
-}
-
-/// What a committer did that was lent for a task of the caller's.
-pub(super) enum Lent {
-    /// [`Task::Note`] is done.
-    Noted,
-    /// These segments are of no meaning any more: their files can be removed.
-    LetGo(Vec<SegmentName>),
-}
-
-/// A committer on its way back.
-pub(super) struct Committed {
-    place: usize,
-    committer: Box<Committer>,
-    result: Result<Output, JournalError>,
-    sync_ns: u64,
-}
-
-enum Output {
-    /// The log is durable up to the block's end. `from_reserve`: its segment is the reserve.
-    Durable {
-        durable: Lsn,
-        block: Arc<Block>,
-        from_reserve: bool,
-    },
-    NoRoom(Held),
-    Idle,
-    Lent(Lent),
 }
 
 impl Home {
@@ -285,7 +229,7 @@ impl Home {
 
     /// The shard's figures, for INFO.
     pub(super) fn facts(&self) -> ShardFacts {
-        let totals = self.shard.ledger().totals();
+        let (totals, leads) = (self.shard.ledger().totals(), self.shard.ledger().leads());
         ShardFacts {
             shard: self.shard.id(),
             totals: CreditTotals {
@@ -302,6 +246,13 @@ impl Home {
             transactions: totals.index_entries,
             account_bytes: totals.account_bytes,
             transaction_bytes: totals.index_bytes,
+            leads: LeadFacts {
+                leads: leads.len().into(),
+                open: leads.open_count().into(),
+                claims: leads.claim_count().into(),
+                bytes: leads.bytes() as u64,
+                running: self.shard.claims_running() as u64,
+            },
             next_lsn: self.shard.log().next_lsn(),
             durable_lsn: self.shard.log().durable_lsn(),
             commits: self.stats.commits,
@@ -342,66 +293,4 @@ pub(super) struct Done<'a> {
     pub(super) released: &'a mut Vec<Reply>,
     /// Duration and number of released outcomes of each commit, for the histograms.
     pub(super) syncs: &'a mut Vec<(u64, u64)>,
-}
-
-impl Job {
-    fn run(mut self, clock: &dyn Clock) -> Committed {
-        let start_ns = clock.boot_ns();
-        let result = match self.task {
-            Task::Commit(block) => commit(&mut self.committer, block),
-            Task::Idle => self.committer.idle().map(|()| Output::Idle),
-            Task::Note => self.committer.note().map(|()| Output::Lent(Lent::Noted)),
-            Task::LetGo(below) => self.committer.let_go(below).map(|gone| Output::Lent(Lent::LetGo(gone))),
-        };
-        let sync_ns = clock.boot_ns() - start_ns;
-        Committed { place: self.place, committer: self.committer, result, sync_ns }
-    }
-}
-
-impl Committed {
-    /// Which of the core's shards this is.
-    pub(super) fn place(&self) -> usize {
-        self.place
-    }
-}
-
-/// One a core: commits blocks while the core goes on.
-pub(super) struct JournalThread {
-    jobs: Sender<Job>,
-}
-
-impl JournalThread {
-    /// Starts the thread. It ends when this handle is dropped.
-    pub(super) fn start(
-        core: u16,
-        shards_max: usize,
-        mailbox: Arc<Mailbox>,
-        clock: Arc<dyn Clock>,
-    ) -> std::io::Result<Self> {
-        let (jobs, inbox) = bounded::<Job>(shards_max);
-        std::thread::Builder::new().name(format!("journal-{core}")).spawn(move || {
-            while let Ok(job) = inbox.recv() {
-                mailbox.commit_done(job.run(clock.as_ref()));
-            }
-        })?;
-        Ok(Self { jobs })
-    }
-
-    fn send(&self, job: Job) {
-        self.jobs.try_send(job).expect("one commit in flight a shard");
-    }
-}
-
-/// Commits a block, in the reserve if there is room nowhere else.
-fn commit(committer: &mut Committer, block: Arc<Block>) -> Result<Output, JournalError> {
-    let mut result = committer.commit(&block);
-    let from_reserve = matches!(result, Err(JournalError::Full { .. })) && committer.spare().take_reserve();
-    if from_reserve {
-        result = committer.commit(&block);
-    }
-    match result {
-        Ok(durable) => Ok(Output::Durable { durable, block, from_reserve }),
-        Err(error @ JournalError::Full { .. }) => Ok(Output::NoRoom(Held { block, error })),
-        Err(error) => Err(error),
-    }
 }

@@ -10,7 +10,6 @@ use super::shared::Shared;
 use super::start::StartError;
 use crate::config::Appendfsync;
 use crate::journal::data_dir::shard_path;
-use crate::journal::error::{Case, Refusal};
 use crate::journal::files::FileStorage;
 use crate::journal::repair::repairs;
 use crate::journal::{
@@ -112,10 +111,7 @@ pub(super) fn recover_shard(
     let opened = recover(storage, &options, &mut |entry| rebuild.take(entry), &mut progress)?;
     let shard = id.shard;
     tell(shard, &opened.recovered);
-    let ledger = rebuild.into_ledger().map_err(|detail| {
-        let case = Case::Invariant;
-        Box::new(Refusal { case, shard: Some(shard), segment: None, offset: 0, lost: None, detail })
-    })?;
+    let ledger = rebuild.into_ledger();
     let newest = newest(id, &opened.recovered, ledger.totals().entries);
     if let Some(saved_at_ms) = newest.end.map(|_| newest.saved_at_ms) {
         shared.saves.saved(shard, saved_at_ms);

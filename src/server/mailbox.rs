@@ -6,8 +6,9 @@
 //! the sender keeps what it has and tries again in its next turn.
 
 use super::doorbell::Doorbell;
-use super::home::{Committed, Home};
+use super::home::Home;
 use super::inquiry::{Part, Question};
+use super::journal_thread::Committed;
 use super::readers::{self, Returned};
 use super::saving::{Newest, SAVED_MAX, Saved};
 use crate::shard::batch::{Batch, Reply};

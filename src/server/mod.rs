@@ -23,6 +23,7 @@ mod fatal;
 mod home;
 mod host;
 mod inquiry;
+mod journal_thread;
 mod loading;
 mod mailbox;
 mod quota;

@@ -20,7 +20,8 @@ mod token;
 pub(super) use thread::{SAVED_MAX, Saved, Saver};
 pub(super) use token::Saves;
 
-use super::home::{Home, JournalThread, Lent, Task};
+use super::home::Home;
+use super::journal_thread::{JournalThread, Lent, Task};
 use super::room::Room;
 use super::shared::Shared;
 use crate::journal::snapshot::{SNAPSHOT_CONTENT, SnapshotEnd, SnapshotHead};
@@ -189,7 +190,10 @@ impl Saving {
                 return running.go(News::Begun);
             }
             Some(Act::Note) => home.lend(place, here.journal, Task::Note),
-            Some(Act::LetGo(below)) => home.lend(place, here.journal, Task::LetGo(below)),
+            Some(Act::LetGo(below)) => {
+                let below = home.shard.let_go(below.min(running.next.floor));
+                home.lend(place, here.journal, Task::LetGo(below));
+            }
         }
         running.go(News::Lent);
     }

@@ -132,7 +132,7 @@ impl<R: SegmentSource> Shard<R> {
     pub fn resume_claims(&mut self) {
         let slots: Vec<_> = self.ledger.running_claims().map(|claim| claim.slot).collect();
         for slot in slots {
-            if !self.claims.by_hold.contains_key(&slot.0) {
+            if !self.claims.by_hold.contains_key(&slot.0) && !planted!("claims not resumed at a start") {
                 let number = self.claims.add(Stage::Holding(slot), None);
                 self.ask_for_slot(number, slot);
             }
@@ -209,6 +209,9 @@ impl<R: SegmentSource> Shard<R> {
     /// A claim has a hold: its RESERVE stands at `lsn`. What follows is asked when that is durable.
     pub(super) fn begin_claim(&mut self, slot: HoldSlot, lsn: Lsn, ticket: Ticket, now_ms: u64) {
         let number = self.claims.add(Stage::Holding(slot), Some((ticket, now_ms)));
+        if planted!("lead asked before the hold is durable") {
+            return self.ask_for_slot(number, slot);
+        }
         self.pending.hold_write(lsn, Ticket::of_claim(self.id, number), Outcome::Step(Box::new(Step::Open)));
     }
 

@@ -1,4 +1,4 @@
-//! A snapshot of a living shard: its ledger, copied a step at a time between two turns.
+//! A snapshot of a living shard: its ledger, copied a step at a time between two turns; and the log that may go then.
 
 use super::Shard;
 use crate::journal::storage::SegmentSource;
@@ -44,5 +44,16 @@ impl<R: SegmentSource> Shard<R> {
                 CopyStep::Done { end, now_ms: self.now_ms, needed }
             }
         }
+    }
+
+    /// Gives up the log below `floor`, which no snapshot needs, as far as no REFUND made since points further back; all
+    /// stays while one waits for an old record. Returns where the log shall begin. What stands before is not refunded
+    /// any more, although memory or a reader may still have it.
+    pub fn let_go(&mut self, floor: Lsn) -> Lsn {
+        if !self.parked.has_refund() {
+            let begin = self.reader.segment_base(floor.min(self.ledger.needed()));
+            self.kept_from = self.kept_from.max(begin);
+        }
+        self.kept_from
     }
 }

@@ -60,6 +60,8 @@ pub struct Shard<R: SegmentSource> {
     /// Most records that one walk touches.
     walk_max: u64,
     parked: Parked,
+    /// The log lets go of what stands before, if it has not yet.
+    kept_from: Lsn,
     claims: Claims,
     admission: Admission,
     /// Commands refused because the disk is full.
@@ -136,6 +138,7 @@ impl<R: SegmentSource> Shard<R> {
             now_ms,
             walk_max: patience.walk_max,
             parked: Parked::default(),
+            kept_from: NO_LSN,
             claims: Claims::new(patience.claim_timeout_ms),
             admission: Admission::All,
             refused: 0,
@@ -319,6 +322,7 @@ impl<R: SegmentSource> Shard<R> {
                 return None;
             }
         };
+        self.recalled[1].forget_below(self.kept_from);
         let is_claim = matches!(command.op, Op::Claim { .. });
         if is_claim && matches!(own, Meaning::Unknown) && at.is_known() {
             match self.hear_lead(ticket, command, now_ms) {

@@ -88,6 +88,11 @@ impl Parked {
         waiting == 0 && self.behind_refund.is_empty()
     }
 
+    /// Whether a REFUND waits for an old record.
+    pub(super) fn has_refund(&self) -> bool {
+        !self.behind_refund.is_empty()
+    }
+
     fn has_room(&self, errand: &Errand) -> bool {
         if errand.is_recall() {
             self.recalls.len() + self.recalls_away < RECALLS_MAX

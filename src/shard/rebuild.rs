@@ -9,39 +9,48 @@ pub struct Rebuild {
     limits: Limits,
     seeds: Seeds,
     restore: Restore,
+    /// At the end.
+    ledger: Option<Ledger>,
 }
 
 impl Rebuild {
     /// Starts from nothing.
     pub fn new(limits: Limits, seeds: Seeds) -> Self {
-        Self { limits, seeds, restore: Restore::new(limits, seeds) }
+        Self { limits, seeds, restore: Restore::new(limits, seeds), ledger: None }
     }
 
     /// Takes the next entry.
     ///
     /// # Errors
     /// In words, if a part of a snapshot is none, or if a record contradicts the state that the entries before it made
-    /// (cases 8 and 13 of journal.md 6).
+    /// or if accounts do not add up in the end (cases 8 and 13 of journal.md 6).
     pub fn take(&mut self, entry: Entry<'_>) -> Result<(), String> {
         match entry {
             Entry::Fresh => self.restore = Restore::new(self.limits, self.seeds),
             Entry::Part { section, count, bytes } => {
                 self.restore.part(section, count, bytes).map_err(|e| e.to_string())?;
             }
-            Entry::Block { lsn, now_ms, records } => self.restore.block(lsn, now_ms, records),
+            Entry::Block { lsn, now_ms, records } => {
+                self.restore.block(lsn, now_ms, records).map_err(|e| e.to_string())?;
+            }
             Entry::Record { lsn, bytes } => {
                 let record = codec::decode_any(bytes).map_err(|e| e.to_string())?;
                 self.restore.record(&record, lsn).map_err(|e| e.to_string())?;
+            }
+            Entry::End { lsn, now_ms } => {
+                let restore = std::mem::replace(&mut self.restore, Restore::new(self.limits, self.seeds));
+                let checked = restore.check_time(lsn + 1, now_ms).and_then(|()| restore.into_ledger());
+                self.ledger = Some(checked.map_err(|e| e.to_string())?);
             }
         }
         Ok(())
     }
 
-    /// The state after the last entry.
+    /// The state at the end of the log.
     ///
-    /// # Errors
-    /// In words, if its accounts do not add up (case 13 of journal.md 6).
-    pub fn into_ledger(self) -> Result<Ledger, String> {
-        self.restore.into_ledger().map_err(|e| e.to_string())
+    /// # Panics
+    /// If [`Entry::End`] was not taken.
+    pub fn into_ledger(self) -> Ledger {
+        self.ledger.expect("recovery came to the end of the log")
     }
 }

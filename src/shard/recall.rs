@@ -74,6 +74,13 @@ impl Recalled {
         self.opened.clear();
     }
 
+    /// Makes the id unknown if its record stands below `floor`.
+    pub(super) fn forget_below(&mut self, floor: Lsn) {
+        if self.lsn < floor {
+            self.forget();
+        }
+    }
+
     /// Whether the id means something.
     pub(super) fn is_known(&self) -> bool {
         self.lsn != NO_LSN

@@ -51,7 +51,7 @@ impl Counter {
         let opened = opened.expect("an empty log");
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
-        let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, START_MS, PATIENCE);
+        let mut shard = Shard::new(0, rebuild.into_ledger(), log, reader, START_MS, PATIENCE);
         shard.mark(BlockKind::Fence, START_MS);
         Self { shard, committer, now_ms: START_MS, next_slot: 0, answers: BTreeMap::new() }
     }
@@ -260,6 +260,35 @@ fn a_refund_finds_what_the_index_has_forgotten() {
         }),
         (Status::Debited, 60, 2, true)
     );
+}
+
+#[test]
+fn what_a_refund_points_to_is_kept_and_what_is_let_go_of_is_not_refunded() {
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    counter.run(&debit(b"d1", 40));
+    counter.run(&debit(b"d2", 40));
+    let meta = [b'm'; 1000];
+    for n in 0..9000 {
+        let tx = format!("fill{n}");
+        let _ = counter.give(&Command { meta: &meta, ..Command::new(b"t2", tx.as_bytes(), Op::Grant { amount: 1 }) });
+        if n % 200 == 0 {
+            counter.commit();
+        }
+    }
+    counter.now_ms += RETENTION_MS * 2;
+    counter.run(&grant(b"g2", 1));
+    let (refunded, _) = counter.give(&refund(b"f1", b"d1"));
+    assert_eq!(counter.shard.let_go(Lsn::MAX), 0, "a refund may come to point to anything");
+    assert_eq!(status(&counter.settled(refunded)), (Status::Refunded, 61, 5, false));
+    assert_eq!(counter.shard.let_go(Lsn::MAX), 0, "it points to the first segment");
+
+    counter.now_ms += RETENTION_MS * 2;
+    counter.run(&grant(b"g3", 1));
+    counter.run(&grant(b"g4", 1)); // forgets
+    assert!(counter.shard.let_go(Lsn::MAX) > 0);
+    let (late, _) = counter.give(&refund(b"f2", b"d2"));
+    assert_eq!(counter.settled(late), Outcome::Rejected(Rejection::NoTx), "the file is still there");
 }
 
 #[test]

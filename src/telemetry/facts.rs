@@ -89,6 +89,8 @@ pub struct ShardFacts {
     pub account_bytes: u64,
     /// Bytes of the transaction index.
     pub transaction_bytes: u64,
+    /// Its leads.
+    pub leads: LeadFacts,
     /// Where the next record goes.
     pub next_lsn: u64,
     /// Everything below is on disk.
@@ -115,6 +117,21 @@ pub struct ShardFacts {
     pub commit_bytes: u64,
     /// Blocks that this shard's core synced itself rather than hand over.
     pub inline_commits: u64,
+}
+
+/// Leads of a shard, and claims.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeadFacts {
+    /// Leads, open or not.
+    pub leads: u64,
+    /// Those that are open.
+    pub open: u64,
+    /// Slots that are taken.
+    pub claims: u64,
+    /// Bytes of leads and claims.
+    pub bytes: u64,
+    /// Claims of the shard's accounts that are under way.
+    pub running: u64,
 }
 
 /// How a shard's disk does; the worse, the greater.

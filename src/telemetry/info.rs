@@ -146,7 +146,7 @@ fn clients_section(view: &View<'_>, out: &mut Lines) {
 
 fn memory_section(view: &View<'_>, out: &mut Lines) {
     let process = &view.server.process;
-    let dataset = view.shard_sum(|shard| shard.account_bytes + shard.transaction_bytes);
+    let dataset = view.shard_sum(|shard| shard.account_bytes + shard.transaction_bytes + shard.leads.bytes);
     for (name, bytes) in [
         ("used_memory", process.rss_bytes),
         ("used_memory_rss", process.rss_bytes),
@@ -159,6 +159,7 @@ fn memory_section(view: &View<'_>, out: &mut Lines) {
     }
     out.put("accounts_memory", view.shard_sum(|shard| shard.account_bytes));
     out.put("transactions_memory", view.shard_sum(|shard| shard.transaction_bytes));
+    out.put("leads_memory", view.shard_sum(|shard| shard.leads.bytes));
     out.put("maxmemory", 0);
     out.put("maxmemory_human", "0B");
     out.put("maxmemory_policy", "noeviction");
@@ -314,6 +315,10 @@ fn credits_section(view: &View<'_>, out: &mut Lines) {
     out.put("refunded", totals.refunded);
     out.put("balance", totals.balance);
     out.put("reserved", totals.reserved);
+    out.put("leads", view.shard_sum(|shard| shard.leads.leads));
+    out.put("leads_open", view.shard_sum(|shard| shard.leads.open));
+    out.put("lead_claims", view.shard_sum(|shard| shard.leads.claims));
+    out.put("claims_running", view.shard_sum(|shard| shard.leads.running));
 }
 
 fn shards_section(view: &View<'_>, out: &mut Lines) {

@@ -1,7 +1,7 @@
 //! INFO as clients and tools read it.
 
 use super::super::latency::Stage;
-use super::super::{Loading, ProcessFigures};
+use super::super::{LeadFacts, Loading, ProcessFigures};
 use super::*;
 
 fn shard(shard: u16, granted: u128, debited: u128) -> ShardFacts {
@@ -17,6 +17,7 @@ fn shard(shard: u16, granted: u128, debited: u128) -> ShardFacts {
         commits: 2,
         records: 5,
         commit_bytes: 8_192,
+        leads: LeadFacts { leads: 4, open: 3, claims: 7, bytes: 500, running: 2 },
         ..Default::default()
     }
 }
@@ -116,6 +117,11 @@ fn clients_find_the_fields_they_ask_for() {
         ("cmdstat_credit.debit", "calls=2,usec=5,usec_per_call=2.50,rejected_calls=0,failed_calls=2"),
         ("errorstat_INSUFFICIENT", "count=2"),
         ("cluster_enabled", "0"),
+        ("leads_memory", "1500"),
+        ("leads", "12"),
+        ("leads_open", "9"),
+        ("lead_claims", "21"),
+        ("claims_running", "6"),
         ("db0", "keys=9,expires=0,avg_ttl=0"),
         ("log_commits", "6"),
         ("log_undurable_bytes", "12288"),

@@ -158,7 +158,7 @@ fn start(dir: &DataDir, shard: u16, now_ms: u64) -> Result<Home, JournalError> {
     let Opened { committer, log, .. } = opened;
     let mut shard = Shard::new(
         shard,
-        rebuild.into_ledger().expect("accounts add up"),
+        rebuild.into_ledger(),
         log,
         reader,
         now_ms,

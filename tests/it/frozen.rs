@@ -51,6 +51,34 @@ fn a_disk_that_takes_more_than_a_second_gets_no_more_writes_until_it_has_answere
     assert_eq!(server.terminate(), Some(0));
 }
 
+/// What the last waiter hears is no refusal: the claim goes on, and the same id tells its end.
+#[test]
+fn a_claim_that_takes_too_long_is_to_be_asked_about_again() {
+    let site = Site::new();
+    let Some(mount) = Mount::new(&site, 64) else { return };
+    let data_dir = mount.data_dir();
+    let flags = ["--cores", "1", "--shards", "2", "--data-dir", &data_dir, "--inline-sync-max", "0"];
+    let server = site.start(&[&flags[..], &["--claim-timeout", "50ms"]].concat());
+    let mut wire = server.connect();
+    assert!(wire.ask("CREDIT.GRANT a start 5").line().contains("granted"));
+    assert!(wire.ask("LEAD.OPEN l 1").line().contains("open"));
+    let frozen = Frozen::new(&mount);
+    let runs = "-TRYAGAIN the claim with this transaction id runs, and may succeed: send the same id again";
+    wire.expect("LEAD.CLAIM a c l 5", runs);
+    wire.expect("LEAD.CLAIM a c l 5", runs);
+    // Judged by the hold of the claim, which is not on disk yet.
+    let mut other = server.connect();
+    other.send(&[request("CREDIT.RELEASE a c"), request("CREDIT.CAPTURE a c")].concat());
+    wire.expect("LEAD.CLAIM a c l 5", runs);
+    drop(frozen);
+    assert_eq!(other.reply().line(), runs);
+    assert_eq!(other.reply().line(), "-NORESERVATION op=claim");
+    while wire.ask("LEAD.CLAIM a c l 5").is_refusal() {}
+    let claimed = "*14 $6 status $7 claimed $7 balance :0 $9 available :0 $3 seq :3 $5 claim :1 $9 remaining :0";
+    wire.expect("LEAD.CLAIM a c l 5", &format!("{claimed} $8 replayed :1"));
+    assert_eq!(server.terminate(), Some(0));
+}
+
 #[test]
 fn a_disk_that_is_dead_for_thirty_seconds_ends_the_process_with_70() {
     dies_with_its_disk("0");

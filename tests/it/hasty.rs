@@ -25,7 +25,7 @@ impl Hasty {
 
     /// One that has asked for nothing.
     pub fn new(seed: u64) -> Self {
-        Self { chance: Chance(seed), opened: false, made: 0, holds: Vec::new(), decided: 0, expired: 0 }
+        Self { chance: Chance::new(seed), opened: false, made: 0, holds: Vec::new(), decided: 0, expired: 0 }
     }
 
     /// What its account has.

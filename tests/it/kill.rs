@@ -2,16 +2,16 @@
 //!
 //! `CREDITD_KILL_CYCLES` (5) and `CREDITD_KILL_SEED` (chosen and printed) may be set.
 
-use crate::chance::{Chance, seed, setting};
+use crate::chance::{self, Chance, seed, setting};
 use crate::load::{End, lives};
 use crate::server::Site;
 
 #[test]
 fn kill_minus_9_loses_and_doubles_nothing() {
     let cycles = setting("CREDITD_KILL_CYCLES", || 5);
-    let mut chance = Chance(setting("CREDITD_KILL_SEED", seed));
+    let mut chance = Chance::new(setting("CREDITD_KILL_SEED", seed));
     lives(&Site::new(), cycles, &["always", "always", "no"], &mut chance, |chance, server| {
-        let end = chance.of(&[End::Kill, End::Kill, End::Kill, End::Stop]);
+        let end = chance::of(chance, &[End::Kill, End::Kill, End::Kill, End::Stop]);
         match end {
             End::Stop => assert_eq!(server.terminate(), Some(0), "SIGTERM under load"),
             _ => server.kill9(),

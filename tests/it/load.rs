@@ -15,7 +15,7 @@
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 
-use crate::chance::Chance;
+use crate::chance::{self, Chance};
 use crate::hasty::Hasty;
 use crate::server::{Server, Site};
 use crate::steady::Steady;
@@ -33,8 +33,8 @@ pub struct Load {
 impl Load {
     /// Clients that have asked for nothing yet.
     pub fn new(chance: &mut Chance) -> Self {
-        let steady = (0..STEADY).map(|number| Steady::new(number, chance.next())).collect();
-        Self { steady, hasty: Hasty::new(chance.next()) }
+        let steady = (0..STEADY).map(|number| Steady::new(number, chance.number())).collect();
+        Self { steady, hasty: Hasty::new(chance.number()) }
     }
 
     /// Lets all clients work until `end` has ended the server; the receiver hears of every pipeline that was answered.
@@ -112,7 +112,8 @@ pub fn lives(
 ) {
     let (mut load, mut last) = (Load::new(chance), End::Kill);
     for life in 0..count {
-        let (cores, inline, appendfsync) = (chance.of(&["1", "2"]), chance.of(&["0", "1ms"]), chance.of(policies));
+        let (cores, inline, appendfsync) =
+            (chance::of(chance, &["1", "2"]), chance::of(chance, &["0", "1ms"]), chance::of(chance, policies));
         let flags = ["--cores", cores, "--inline-sync-max", inline, "--appendfsync", appendfsync, "--shards", "2"];
         let server = site.start(&flags);
         if last == End::Stop {

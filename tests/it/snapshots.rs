@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::chance::{Chance, seed};
+use crate::chance::{self, Chance, seed};
 use crate::load::{Load, verify};
 use crate::server::{Server, Site};
 use crate::wire::{Wire, info, request};
@@ -147,13 +147,13 @@ fn so_much_log_makes_a_snapshot_by_itself() {
 fn kill_9_among_saves_under_load_loses_and_doubles_nothing() {
     let seed = std::env::var("CREDITD_KILL_SEED").map_or_else(|_| seed(), |text| text.parse().expect("a seed"));
     eprintln!("CREDITD_KILL_SEED={seed}");
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let site = Site::new();
     let mut load = Load::new(&mut chance);
     let mut from_snapshot = 0;
     for _ in 0..4 {
-        let cores = chance.of(&["1", "2"]);
-        let inline = chance.of(&["0", "1ms"]);
+        let cores = chance::of(&mut chance, &["1", "2"]);
+        let inline = chance::of(&mut chance, &["0", "1ms"]);
         let server = site.start(&["--cores", cores, "--inline-sync-max", inline, "--shards", "2"]);
         from_snapshot += u64::from(read_at_start(&server, "snapshot_bytes") > 0);
         load.check(&server);

@@ -68,7 +68,7 @@ impl Steady {
         let model = Model { holds_max: HOLDS_MAX, ..Model::default() };
         let mut client = Self {
             name,
-            chance: Chance(seed),
+            chance: Chance::new(seed),
             model,
             unanswered: VecDeque::new(),
             answered: Vec::new(),

@@ -19,9 +19,11 @@ fn timeless(reply: &Reply) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The bulk string of every word of `text`, but heads of arrays and maps, numbers and nulls as they are.
-fn bulk(text: &str) -> String {
+/// The bulk string of every word of `text`, but heads of arrays and maps, numbers and nulls as they are; a map's head, %n,
+/// as it is in RESP2 if `flat`.
+fn bulk(text: &str, flat: bool) -> String {
     let word = |word: &str| match word.as_bytes()[0] {
+        b'%' if flat => format!("*{}", 2 * word[1..].parse::<usize>().expect("a map's head")),
         b'*' | b'%' | b':' => word.to_owned(),
         // Moments and ids of entries are longer than what stands for them.
         _ if word == "T" => "$13 T".to_owned(),
@@ -31,16 +33,10 @@ fn bulk(text: &str) -> String {
 }
 
 /// Asks `line` of account `account`, which stands for ACC, and compares; `reply` is a "no" or is written as [`bulk`]
-/// reads it, a map's head as %n.
+/// reads it.
 #[track_caller]
 pub fn says(wire: &mut Wire, flat: bool, line: &str, reply: &str) {
-    let expected = match reply.split_once(' ') {
-        _ if reply.starts_with('-') => reply.to_owned(),
-        Some((head, rest)) if flat && head.starts_with('%') => {
-            format!("*{} {}", 2 * head[1..].parse::<usize>().expect("a map's head"), bulk(rest))
-        }
-        _ => bulk(reply),
-    };
+    let expected = if reply.starts_with('-') { reply.to_owned() } else { bulk(reply, flat) };
     let account = if flat { "two" } else { "three" };
     assert_eq!(timeless(&wire.ask(&line.replace("ACC", account))), expected, "{line}");
 }

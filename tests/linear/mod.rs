@@ -19,7 +19,7 @@ mod history;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::chance::{Chance, seed, setting};
+use crate::chance::{self, Chance, seed, setting};
 use crate::ledger::command::Op;
 use crate::server::{Server, Site};
 use crate::steady::{LONG_TTL_MS, Order};
@@ -39,7 +39,7 @@ const DEPTH: u64 = 2;
 fn every_account_does_one_thing_after_the_other() {
     let rounds = setting("CREDITD_LINEAR_ROUNDS", || 40);
     let seed = setting("CREDITD_LINEAR_SEED", seed);
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let site = Site::new();
     let mut server = start(&site, &mut chance);
     let (mut calls, mut kills, mut unanswered) = (0, 0, 0);
@@ -71,7 +71,7 @@ fn every_account_does_one_thing_after_the_other() {
 }
 
 fn start(site: &Site, chance: &mut Chance) -> Server {
-    let (cores, inline) = (chance.of(&["1", "2"]), chance.of(&["0", "1ms"]));
+    let (cores, inline) = (chance::of(chance, &["1", "2"]), chance::of(chance, &["0", "1ms"]));
     site.start(&["--cores", cores, "--inline-sync-max", inline, "--shards", "2"])
 }
 
@@ -107,7 +107,7 @@ impl Record {
         self.clients += wires.len() as u64 * DEPTH;
         let calls = std::thread::scope(|scope| {
             let clients = wires.into_iter().zip((first..).step_by(DEPTH as usize)).map(|(wire, number)| {
-                let client = Client { number, chance: Chance(chance.next()), orders, clock, calls: Vec::new() };
+                let client = Client { number, chance: Chance::new(chance.number()), orders, clock, calls: Vec::new() };
                 let progress = progress.clone();
                 scope.spawn(move || client.work(wire, &progress))
             });
@@ -122,7 +122,7 @@ impl Record {
     /// Sends every order once more, one after the other: this tells what became of the unanswered.
     fn settle(&mut self, wire: &mut Wire) {
         let (orders, clock, number) = (&self.orders, &self.clock, self.clients);
-        let mut client = Client { number, chance: Chance(0), orders, clock, calls: Vec::new() };
+        let mut client = Client { number, chance: Chance::new(0), orders, clock, calls: Vec::new() };
         for order in orders {
             assert!(client.ask(wire, vec![order.clone()]), "the server lives");
         }

@@ -185,7 +185,7 @@ impl World {
             rebuild.take(entry)
         };
         let opened = recover(disk.storage(), &options, &mut sink, &mut |_, _| {})?;
-        let ledger = rebuild.into_ledger().unwrap_or_else(|violation| panic!("shard {shard}: {violation}"));
+        let ledger = rebuild.into_ledger();
         self.counts.from_snapshot += u64::from(opened.recovered.snapshot.is_some());
         Ok(Recovered { opened, ledger, tail })
     }

@@ -135,7 +135,7 @@ fn start(disk: &SimDisk, now_ms: u64) -> (Shard<SimStorage>, Committer<SimStorag
     let reader = opened.reader();
     let Opened { committer, log, .. } = opened;
     let patience = Patience { walk_max: 100_000, claim_timeout_ms: 5_000 };
-    let mut shard = Shard::new(0, rebuild.into_ledger().expect("accounts add up"), log, reader, now_ms, patience);
+    let mut shard = Shard::new(0, rebuild.into_ledger(), log, reader, now_ms, patience);
     shard.mark(BlockKind::Fence, now_ms);
     (shard, committer)
 }

@@ -103,11 +103,11 @@ impl World {
         if !home.is_at_home() {
             return Ok(());
         }
-        // Since the snapshots, a REFUND may have come that points further back.
-        let floor = older.min(newer).min(home.shard.ledger().needed());
+        let floor = older.min(newer);
         // What memory still has would be found there, or not: the judge could not tell.
         let floor = self.chronicles[usize::from(shard)].first_in(home.shard.log()).map_or(floor, |lsn| floor.min(lsn));
         let point = home.committer.reader().trim_point(floor, now_ms).expect("headers are read");
+        let point = home.shard.let_go(point);
         let names = match home.committer.let_go(point) {
             Ok(names) => names,
             Err(error) => return Err(self.down_of(&error)),

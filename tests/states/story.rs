@@ -2,13 +2,13 @@
 
 use creditd::journal::snapshot::{SNAPSHOT_CONTENT, SnapshotEnd, SnapshotHead, SnapshotWriter};
 use creditd::journal::{
-    BlockKind, Committer, Draft, JournalError, LogId, Lsn, PAGE, Recovered, RecoveryOptions, SimDisk, SimStorage,
-    SyncPolicy, recover,
+    BlockKind, Committer, Draft, Entry, JournalError, LogId, Lsn, PAGE, Recovered, RecoveryOptions, SimDisk,
+    SimStorage, SyncPolicy, recover,
 };
-use creditd::ledger::command::{Command, Op};
+use creditd::ledger::command::{Command, LeadOp, Op};
 use creditd::ledger::{Ledger, Limits, Seeds};
-use creditd::shard::batch::Ticket;
-use creditd::shard::{CopyStep, Rebuild, Shard};
+use creditd::shard::batch::{Reply, Ticket};
+use creditd::shard::{CopyStep, Patience, Rebuild, Shard};
 use std::collections::BTreeMap;
 
 /// Whose log.
@@ -45,7 +45,9 @@ pub struct Story {
 impl Story {
     /// A story about a new disk.
     pub fn new(seed: u64) -> Self {
-        let digest = rebuild().into_ledger().expect("nothing contradicts itself").digest();
+        let mut nothing = rebuild();
+        nothing.take(Entry::End { lsn: 0, now_ms: 0 }).expect("nothing contradicts itself");
+        let digest = nothing.into_ledger().digest();
         let (known, acknowledged) = (BTreeMap::from([(0, digest)]), Vec::new());
         let (disk, pages) = (SimDisk::new(seed, ID), 13 - seed as usize % 12);
         Self { disk, known, digest, acknowledged, now_ms: 1_000_000, serial: 0, pages, unsaved: 0 }
@@ -113,8 +115,12 @@ impl Story {
         let (ledger, opened, recovered) = open(&self.disk, self.now_ms)?;
         assert_eq!(ledger.digest(), self.digest, "a start changes nothing");
         let reader = opened.reader();
-        let shard = Shard::new(0, ledger, opened.log, reader, recovered.last_now_ms, 1_000);
-        Ok(Life { shard, committer: opened.committer })
+        let patience = Patience { walk_max: 1_000, claim_timeout_ms: 5_000 };
+        let shard = Shard::new(0, ledger, opened.log, reader, recovered.last_now_ms, patience);
+        let mut life = Life { shard, committer: opened.committer };
+        life.shard.resume_claims();
+        self.pass_on(&mut life, Vec::new());
+        Ok(life)
     }
 
     /// Every verb, one account's holds that expire, declines; in three blocks.
@@ -130,9 +136,26 @@ impl Story {
         self.run(life, Op::Debit { amount: 1_000_000 }, "", "");
         self.run(life, Op::Debit { amount: 300 }, &debit, "");
         self.commit(life)?;
+        self.claims(life)?;
         self.now_ms += 2_000;
-        while life.shard.expire(self.now_ms, 10) {}
+        while life.shard.expire(self.now_ms, 10, &mut Vec::new()) {}
         self.run(life, Op::Release, "", "");
+        self.commit(life)
+    }
+
+    /// A lead with one slot, and two accounts that want it: every step of a claim stands in a block of its own.
+    fn claims(&mut self, life: &mut Life) -> Result<(), JournalError> {
+        let name = format!("l{}", self.serial);
+        let open = Op::Lead(LeadOp::Open { max: 1, ttl_ms: Some(60_000) });
+        self.execute(life, self.ticket(), &Command::of_lead(name.as_bytes(), open));
+        for (account, op) in
+            [(b"b", Op::Grant { amount: 9 }), (b"a", Op::Claim { cost: 5 }), (b"b", Op::Claim { cost: 5 })]
+        {
+            self.serial += 1;
+            let tx = format!("t{}", self.serial);
+            let command = Command { lead: name.as_bytes(), ..Command::new(account, tx.as_bytes(), op) };
+            self.execute(life, self.ticket(), &command);
+        }
         self.commit(life)
     }
 
@@ -151,10 +174,30 @@ impl Story {
         let meta = [b'm'; 1_000];
         let meta = if op == (Op::Grant { amount: 1 }) { &meta[..] } else { b"" };
         let command = Command { of: of.as_bytes(), meta, ..Command::new(b"a", tx.as_bytes(), op) };
-        let sought = life.shard.prepare(&command);
-        let ticket = Ticket { core: 0, connection: 0, generation: 0, slot: self.serial };
-        let _ = life.shard.execute(self.now_ms, ticket, &command, sought, &mut Vec::new());
+        self.execute(life, self.ticket(), &command);
         tx
+    }
+
+    fn ticket(&self) -> Ticket {
+        Ticket { core: 0, connection: 0, generation: 0, slot: self.serial }
+    }
+
+    fn execute(&self, life: &mut Life, ticket: Ticket, command: &Command<'_>) {
+        let mut released = Vec::new();
+        let sought = life.shard.prepare(command);
+        let _ = life.shard.execute(self.now_ms, ticket, command, sought, &mut released);
+        self.pass_on(life, released);
+    }
+
+    /// What claims and leads say to each other, who are all here.
+    fn pass_on(&self, life: &mut Life, mut released: Vec<Reply>) {
+        while let Some(reply) = released.pop() {
+            if reply.ticket.claim().is_some() {
+                life.shard.step(self.now_ms, reply, &mut released);
+            }
+        }
+        let steps = life.shard.take_steps().unwrap_or_default();
+        steps.iter().for_each(|(_, ticket, command)| self.execute(life, ticket, &command));
     }
 
     /// Commits all that was executed. A full disk is tried again, as the server does, and then given up.
@@ -170,8 +213,10 @@ impl Story {
                 done = life.committer.commit(&block);
             }
             let durable = done?;
-            life.shard.committed(durable, &mut Vec::new());
+            let mut released = Vec::new();
+            life.shard.committed(durable, &mut released);
             self.acknowledged.push((self.disk.changes(), durable));
+            self.pass_on(life, released);
         }
         Ok(())
     }
@@ -222,6 +267,8 @@ fn rebuild() -> Rebuild {
     let limits = Limits {
         holds_per_account_max: 100,
         accounts_max: 100,
+        leads_max: 100,
+        lead_slots_max: 100,
         tx_index_bytes_max: 1 << 24,
         tx_retention_ms: u64::MAX,
     };
@@ -242,7 +289,7 @@ fn open(
     };
     let mut rebuild = rebuild();
     let opened = recover(disk.storage(), &options, &mut |entry| rebuild.take(entry), &mut |_, _| {})?;
-    let ledger = rebuild.into_ledger().unwrap_or_else(|violation| panic!("{violation}"));
+    let ledger = rebuild.into_ledger();
     let recovered = opened.recovered.clone();
     Ok((ledger, opened, recovered))
 }

@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use super::settings;
 use super::tally::Tally;
+use crate::chance;
 use crate::nested::has_strace;
 use crate::server::Site;
 
@@ -40,7 +41,7 @@ fn the_nth_call_of_each_kind_fails() {
         let site = Site::new();
         let mut tally = Tally::new(10, 1000);
         for nth in 1..=cycles {
-            let (error, on) = (chance.of(&["EIO", "ENOSPC"]), chance.of(&["", "+"]));
+            let (error, on) = (chance::of(&mut chance, &["EIO", "ENOSPC"]), chance::of(&mut chance, &["", "+"]));
             let inject = format!("inject={call}:error={error}:when={nth}{on}");
             let told = suffer(&site, &inject, &mut tally);
             let server = site.start(&["--shards", "1"]);

@@ -30,5 +30,5 @@ use crate::chance::{Chance, seed, setting};
 
 /// How often, and the dice.
 fn settings() -> (u64, Chance) {
-    (setting("CREDITD_TORTURE_CYCLES", || 3), Chance(setting("CREDITD_TORTURE_SEED", seed)))
+    (setting("CREDITD_TORTURE_CYCLES", || 3), Chance::new(setting("CREDITD_TORTURE_SEED", seed)))
 }

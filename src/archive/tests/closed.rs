@@ -83,3 +83,22 @@ fn what_no_start_needs_is_removed_when_it_is_old_and_in_the_archive() {
     drop(Author::new(&path));
     assert_eq!(proved(&dest, &[]).shards[0].records, 8, "and all of it is in the archive");
 }
+
+#[test]
+fn what_an_entry_behind_the_snapshots_points_to_is_not_removed() {
+    let (parent, path) = data();
+    let mut author = Author::new(&path);
+    author.write("eve", "g1", 10, Change::Grant);
+    let debited = author.write("eve", "d1", 3, Change::Debit);
+    author.stop();
+    let ends = lives(&path);
+    save_from(&path, 2, ends[2], |_| {});
+    Author::new(&path).stop();
+    save_from(&path, 1, ends[2], |_| {});
+    let mut author = Author::new(&path);
+    let refund = Change::Refund { of: b"d1", opened_lsn: debited, refunded_total: 2, refundable: 1 };
+    author.write("eve", "f1", 2, refund);
+    author.stop();
+    let done = archived(&path, &parent.path().join("archive"), Some(u64::MAX)).expect("archived");
+    assert_eq!((done.copied, done.removed, done.first_lsn), (6, 0, 0), "a retry of the debit is answered from there");
+}

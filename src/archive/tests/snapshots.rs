@@ -47,7 +47,7 @@ pub(super) fn save_from(path: &Path, back: usize, floor: Lsn, lie: impl FnOnce(&
         let header = &block.header;
         let (lsn, chain) = (header.first_lsn, header.prev_chain);
         begins.push(Position { lsn, chain, epoch: header.epoch, block_no: header.block_no });
-        restore.block(header.first_lsn, header.now_ms, block.body());
+        restore.block(header.first_lsn, header.now_ms, block.body()).expect("in order");
         for (lsn, record) in block.records() {
             restore.record(&codec::decode_any(record).expect("a record"), lsn).expect("an honest log");
         }

@@ -25,8 +25,8 @@ pub use writer::SnapshotWriter;
 
 /// The format of the file that this version writes and reads.
 pub const SNAPSHOT_FORMAT: u16 = 1;
-/// What this version's frames hold: the number in [`SnapshotHead::content`].
-pub const SNAPSHOT_CONTENT: u16 = 1;
+/// What this version's frames hold: the number in [`SnapshotHead::content`]. Lower ones are read, too.
+pub const SNAPSHOT_CONTENT: u16 = 2;
 /// Section of the last frame, which ends every snapshot.
 pub const FOOTER: u8 = 3;
 /// Longest body of a frame in bytes.
@@ -62,7 +62,7 @@ pub struct SnapshotHead {
     pub created_ms: u64,
     /// Replay starts here.
     pub begin: Position,
-    /// What the frames hold: [`SNAPSHOT_CONTENT`].
+    /// What the frames hold: [`SNAPSHOT_CONTENT`], or of an older version.
     pub content: u16,
 }
 

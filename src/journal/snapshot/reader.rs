@@ -96,7 +96,7 @@ impl<'a> SnapshotReader<'a> {
             let refusal = Refusal { case, shard, segment: None, offset: 0, lost: None, detail };
             return Err(SnapshotError::Refused(Box::new(refusal).into()));
         }
-        if head.content != SNAPSHOT_CONTENT {
+        if !(1..=SNAPSHOT_CONTENT).contains(&head.content) {
             return Err(newer("the content of snapshot", head.content, SNAPSHOT_CONTENT));
         }
         let (window, loaded, seed) = (PageBuf::new(WINDOW_LEN), 0..0, u32_at(page, 4));

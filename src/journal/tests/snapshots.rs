@@ -280,6 +280,20 @@ fn what_the_sink_does_not_take_is_a_bad_snapshot_and_what_contradicts_it_is_not(
     let error = recover(copy.storage(), &options(), &mut sink, &mut |_, _| {}).err().expect("refused");
     let text = error.to_string();
     assert!(text.contains("replayed upon snapshot 0000") && text.contains("moved away"), "{text}");
+
+    let (before, mut ends) = (copy.changes(), (0, 0));
+    let mut sink = |entry: Entry<'_>| match entry {
+        Entry::End { lsn, now_ms } => {
+            ends = (lsn, now_ms);
+            Err("accounts do not add up".to_owned())
+        }
+        _ => Ok(()),
+    };
+    let error = recover(copy.storage(), &options(), &mut sink, &mut |_, _| {}).err().expect("refused");
+    let text = error.to_string();
+    assert!(text.contains("do not add up at the log's end") && text.contains("moved away"), "{text}");
+    assert_eq!((error.exit_code(), copy.changes()), (65, before), "a refusal changes nothing");
+    assert_eq!(ends, (opened.recovered.next_lsn, 2_500));
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use super::super::Ledger;
 use super::super::Located;
-use super::super::event::{Change, DeclinedOp, Event, SKIP_EVERY};
+use super::super::event::{Change, DeclinedOp, Event, NEVER_MS, SKIP_EVERY};
 use super::super::id::{Lsn, NO_LSN};
 use super::super::kept_id::KeptId;
 use super::{Fault, Violation, figures, refund, rule, same};
@@ -50,6 +50,8 @@ pub struct ActiveHold {
     pub expires_at_ms: u64,
     /// Where the RESERVE stands.
     pub opened_lsn: Lsn,
+    /// The lead of a claim that runs; empty: a plain reservation.
+    pub lead: Box<[u8]>,
 }
 
 /// What the entries of one account amount to so far: 112 bytes, holds and refunds apart.
@@ -198,9 +200,10 @@ impl Story {
                     "expires",
                     "a hold holds something for a while",
                 )?;
+                rule(lead.is_empty() || expires_at_ms == NEVER_MS, "expires", "a claim has no deadline")?;
                 let place = holds.partition_point(|hold| hold.expires_at_ms <= expires_at_ms);
-                let (tx, amount) = (event.tx.into(), event.amount);
-                holds.insert(place, ActiveHold { tx, amount, expires_at_ms, opened_lsn: lsn });
+                let (tx, amount, opened_lsn, lead) = (event.tx.into(), event.amount, lsn, lead.into());
+                holds.insert(place, ActiveHold { tx, amount, expires_at_ms, opened_lsn, lead });
                 Ok(())
             }
             Change::Refund { .. } => {
@@ -225,6 +228,8 @@ impl Story {
         let hold = holds.remove(place);
         same("amount of the hold", hold.amount, event.amount)?;
         same("opened_lsn", hold.opened_lsn, opened_lsn)?;
+        let is_by_lead = *hold.lead == *event.lead() && event.is_of_claim() != hold.lead.is_empty();
+        rule(is_by_lead, "lead", "a claim ends by its lead, and nothing else does")?;
         if matches!(event.change, Change::Expire { .. }) {
             same("time of the expiry (I7)", hold.expires_at_ms, event.time_ms)?;
             rule(place == 0, "hold", "holds expire by deadline, then age (R4)")?;
@@ -267,11 +272,12 @@ impl Ledger {
     /// The account's state, for [`Story::agrees`]. `None`: it is unknown.
     pub fn state(&self, at: Located) -> Option<AccountState> {
         let account = self.account(at)?;
-        let holds = self.holds.of(self.hold_list(at)).map(|(_, hold)| ActiveHold {
+        let holds = self.holds.of(self.hold_list(at)).map(|(slot, hold)| ActiveHold {
             tx: hold.tx().into(),
             amount: hold.amount,
             expires_at_ms: hold.expires_at_ms(),
             opened_lsn: hold.opened_lsn,
+            lead: self.holds.lead(slot).into(),
         });
         Some(AccountState {
             balance: account.balance,

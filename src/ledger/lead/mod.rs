@@ -16,6 +16,7 @@ mod table;
 mod view;
 
 mod apply;
+mod check;
 pub mod codec;
 mod rules;
 
@@ -24,6 +25,7 @@ mod tests;
 
 pub use event::{LeadChange, LeadEvent, Refusal};
 pub use rules::LeadDecision;
+pub(crate) use table::{Claim, Lead};
 pub use table::{LeadAt, Leads};
 pub use view::{ClaimView, Ended, LeadState, LeadView, OwnedRefusal, Step};
 

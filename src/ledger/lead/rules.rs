@@ -62,7 +62,7 @@ impl Leads {
             (LeadOp::Take { cost, account_seq }, Some(lead)) => {
                 let own = self.claim_of(at, command.account);
                 let own = own.filter(|own| own.account_seq == account_seq && own.tx.as_bytes() == command.tx);
-                if let Some(own) = own {
+                if let Some(own) = own.filter(|_| !planted!("a claim that asks again is refused")) {
                     return step(Step::Taken { claim: own.slot, remaining: lead.max - own.slot });
                 }
                 self.refuse_claim(at, lead, command).unwrap_or_else(|| {
@@ -76,7 +76,9 @@ impl Leads {
     /// Why the command's account gets no slot; `None`: it can have one.
     fn refuse_claim(&self, at: LeadAt, lead: &Lead, command: &Command<'_>) -> Option<LeadDecision<'static>> {
         let own = self.claim_of(at, command.account);
-        let own = own.map(|own| Refusal::Already { tx: own.tx.as_bytes(), claim: own.slot });
+        let own = own
+            .filter(|_| !planted!("an account gets two slots"))
+            .map(|own| Refusal::Already { tx: own.tx.as_bytes(), claim: own.slot });
         own.or_else(|| lead.refusal()).map(|refusal| refuse(refusal, self.ended(lead)))
     }
 

@@ -33,46 +33,46 @@ pub struct LeadAt {
 #[derive(Debug)]
 pub(crate) struct Lead {
     /// Runs while the lead is open; [`NEVER_MS`] has no timer.
-    pub(super) timer: Timer,
-    pub(super) id: KeptId<22>,
-    pub(super) state: LeadState,
-    pub(super) max: u32,
-    pub(super) opened_at_ms: u64,
+    pub(in crate::ledger) timer: Timer,
+    pub(in crate::ledger) id: KeptId<22>,
+    pub(in crate::ledger) state: LeadState,
+    pub(in crate::ledger) max: u32,
+    pub(in crate::ledger) opened_at_ms: u64,
     /// Of the newest record.
-    pub(super) seq: u64,
+    pub(in crate::ledger) seq: u64,
     /// Of the newest record.
-    pub(super) last_lsn: Lsn,
+    pub(in crate::ledger) last_lsn: Lsn,
     /// By slot.
-    pub(super) claims: Vec<u32>,
+    pub(in crate::ledger) claims: Vec<u32>,
 }
 
 /// One claim. Never changes.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub(super) account: KeptId<22>,
-    pub(super) tx: KeptId<38>,
-    pub(super) cost: u64,
-    pub(super) time_ms: u64,
-    pub(super) account_seq: u64,
+    pub(in crate::ledger) account: KeptId<22>,
+    pub(in crate::ledger) tx: KeptId<38>,
+    pub(in crate::ledger) cost: u64,
+    pub(in crate::ledger) time_ms: u64,
+    pub(in crate::ledger) account_seq: u64,
     /// The lead's number.
-    pub(super) lead: u32,
+    pub(in crate::ledger) lead: u32,
     /// The slot, from 1.
-    pub(super) slot: u32,
+    pub(in crate::ledger) slot: u32,
 }
 
 /// All leads of a shard.
 #[derive(Debug)]
 pub struct Leads {
-    pub(super) slab: Chunks<Lead>,
+    pub(in crate::ledger) slab: Chunks<Lead>,
     names: HashIndex<u32, u32>,
-    pub(super) claims: Chunks<Claim>,
+    pub(in crate::ledger) claims: Chunks<Claim>,
     claimants: HashIndex<u32, u32>,
     hasher: FixedState,
-    pub(super) wheel: Wheel,
+    pub(in crate::ledger) wheel: Wheel,
     /// Leads that are open.
-    pub(super) open: u32,
+    pub(in crate::ledger) open: u32,
     /// Slots that are taken or can still be taken.
-    pub(super) slots: u64,
+    pub(in crate::ledger) slots: u64,
     pub(super) leads_max: u32,
     pub(super) slots_max: u64,
 }
@@ -236,23 +236,54 @@ impl Leads {
     /// Adds a lead without claims, open, and gives its number.
     pub(super) fn add_lead(&mut self, hash: u32, lead: Lead) -> u32 {
         assert_eq!(lead.state, LeadState::Open, "leads begin open");
-        let (deadline_ms, opened_at_ms, slots) = (lead.timer.deadline_ms, lead.opened_at_ms, lead.max);
-        let number = self.slab.push(lead);
+        let number = self.add_unnamed(lead, 0);
         self.names.insert(hash, number, Place::NOWHERE);
-        if deadline_ms != NEVER_MS {
+        number
+    }
+
+    /// Adds a lead in whatever state, of which `taken` claims will be added. It is not found before [`Leads::name_all`].
+    pub(in crate::ledger) fn add_unnamed(&mut self, lead: Lead, taken: u32) -> u32 {
+        let (deadline_ms, opened_at_ms) = (lead.timer.deadline_ms, lead.opened_at_ms);
+        let is_open = lead.state == LeadState::Open;
+        self.open += u32::from(is_open);
+        self.slots += u64::from(if is_open { lead.max } else { taken });
+        let number = self.slab.push(lead);
+        if is_open && deadline_ms != NEVER_MS {
             self.wheel.insert(&mut self.slab, number, opened_at_ms);
         }
-        self.open += 1;
-        self.slots += u64::from(slots);
         number
     }
 
     /// Adds a claim to its lead, in the next slot.
     pub(super) fn add_claim(&mut self, claim: Claim) {
-        let (lead, hash) = (claim.lead, self.hash(u64::from(claim.lead) + 1, claim.account.as_bytes()));
-        let number = self.claims.push(claim);
+        let hash = self.claimant_hash(&claim);
+        let number = self.add_unnamed_claim(claim);
         self.claimants.insert(hash, number, Place::NOWHERE);
+    }
+
+    /// As [`Leads::add_claim`], but it is not found before [`Leads::name_all`].
+    pub(in crate::ledger) fn add_unnamed_claim(&mut self, claim: Claim) -> u32 {
+        let lead = claim.lead;
+        let number = self.claims.push(claim);
         self.slab.get_mut(lead).claims.push(number);
+        number
+    }
+
+    /// Makes all leads and claims known by their names, when none is. Says no if two leads have the same name, or an
+    /// account two claims of one lead.
+    pub(in crate::ledger) fn name_all(&mut self) -> bool {
+        assert_eq!((self.names.len(), self.claimants.len()), (0, 0), "leads are named once");
+        let (id, claim) = (|number| self.slab.get(number).id(), |number| self.claims.get(number));
+        let name = |number: u32| (claim(number).lead, claim(number).account.as_bytes());
+        let names = HashIndex::of_numbers(self.len(), |n| self.hash(0, id(n)), |n, other| id(n) == id(other));
+        let claimants = HashIndex::of_numbers(
+            self.claim_count(),
+            |n| self.claimant_hash(claim(n)),
+            |n, other| name(n) == name(other),
+        );
+        let (Some(names), Some(claimants)) = (names, claimants) else { return false };
+        (self.names, self.claimants) = (names, claimants);
+        true
     }
 
     /// The lead is open no more; slots that were not taken never will be.
@@ -264,6 +295,10 @@ impl Leads {
         if lead.timer.deadline_ms != NEVER_MS {
             self.wheel.cancel(&mut self.slab, number);
         }
+    }
+
+    fn claimant_hash(&self, claim: &Claim) -> u32 {
+        self.hash(u64::from(claim.lead) + 1, claim.account.as_bytes())
     }
 
     /// The hash of a name (`of` is 0) or of a claimant of lead `of - 1`; never 0.

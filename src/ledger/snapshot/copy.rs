@@ -5,7 +5,7 @@ use super::form::{put, put_sum, put_transaction};
 use crate::ledger::Ledger;
 use crate::ledger::id::Lsn;
 
-/// Accounts and holds of a step, at most, but for an account that has more holds: some 30 us.
+/// Accounts and holds, leads or claims of a step, at most, but for an account that has more holds: some 30 us.
 const STEP_ITEMS: u64 = 512;
 
 /// How far a copy has come.
@@ -18,6 +18,14 @@ pub struct Copying {
     /// How many there were at the begin; later ones the log opens again.
     accounts: u32,
     holds: u64,
+    lead: u32,
+    /// As of accounts.
+    leads: u32,
+    /// The next claim.
+    claim: u32,
+    /// How many there were when all leads were copied.
+    claims_end: Option<u32>,
+    claims: u64,
     transactions: u64,
     /// The oldest record that what was copied points to.
     needed: Lsn,
@@ -40,24 +48,37 @@ pub enum Copied {
 impl Ledger {
     /// Begins a copy. `begin`: a position at which a block ends that is durable. Every record below it is applied.
     pub fn copying(&self, begin: Lsn) -> Copying {
-        let accounts = self.accounts.len();
-        Copying { begin, table: None, account: 0, accounts, holds: 0, transactions: 0, needed: begin }
+        Copying {
+            begin,
+            table: None,
+            account: 0,
+            accounts: self.accounts.len(),
+            holds: 0,
+            lead: 0,
+            leads: self.leads.len(),
+            claim: 0,
+            claims_end: None,
+            claims: 0,
+            transactions: 0,
+            needed: begin,
+        }
     }
 
-    /// Appends a step to `out`: a table of the index (390 KB at most), or some hundred accounts with their holds.
+    /// Appends a step to `out`: a table of the index (390 KB at most), or some hundred accounts with their
+    /// holds, leads or claims.
     pub fn copy(&self, copying: &mut Copying, out: &mut Vec<u8>) -> Copied {
         self.copy_some(copying, STEP_ITEMS, out)
     }
 
-    /// As [`Ledger::copy`], with steps of so many accounts and holds.
+    /// As [`Ledger::copy`], with steps of so many items.
     pub(in crate::ledger) fn copy_some(&self, copying: &mut Copying, items: u64, out: &mut Vec<u8>) -> Copied {
         let Some(table) = copying.table else {
             put(&[self.index.len() as u64], out);
             copying.table = Some(0);
             return Copied::Items { section: Section::Sizes, count: 1 };
         };
-        // Tables that split off once accounts are copied hold nothing that was not copied from the table they were part of.
-        if copying.account == 0 && table < self.index.tables() {
+        // Tables that split off later hold nothing that was not copied from the table they were part of.
+        if copying.account == 0 && copying.lead == 0 && table < self.index.tables() {
             let count = self.copy_table(table, copying, out);
             copying.table = Some(table + 1);
             return Copied::Items { section: Section::Transactions, count };
@@ -68,21 +89,43 @@ impl Ledger {
             self.copy_account(copying, out);
         }
         match copying.account - first {
-            0 => Copied::Done,
+            0 => self.copy_leads(copying, items as u32, out),
             count => Copied::Items { section: Section::Accounts, count },
         }
+    }
+
+    /// Appends some leads, and when there are no more, some claims.
+    fn copy_leads(&self, copying: &mut Copying, items: u32, out: &mut Vec<u8>) -> Copied {
+        let (first, last) = (copying.lead, copying.leads.min(copying.lead + items));
+        if first < last {
+            (first..last).for_each(|number| self.leads.copy_lead(number, out));
+            copying.lead = last;
+            return Copied::Items { section: Section::Leads, count: last - first };
+        }
+        let end = *copying.claims_end.get_or_insert(self.leads.claim_count());
+        let (first, last) = (copying.claim, end.min(copying.claim + items));
+        if first == last {
+            return Copied::Done;
+        }
+        copying.claim = last;
+        let of_copied = |number: &u32| self.leads.claims.get(*number).lead < copying.leads;
+        let count = (first..last).filter(of_copied).map(|number| self.leads.copy_claim(number, out)).count() as u32;
+        copying.claims += u64::from(count);
+        Copied::Items { section: Section::Claims, count }
     }
 
     /// Appends the footer, when all is copied. Every record so far stands below `end`. Gives the oldest position that a
     /// log below this snapshot needs: of records that remembered ids and active holds point to.
     pub fn footer(&self, copying: &Copying, end: Lsn, out: &mut Vec<u8>) -> Lsn {
-        assert!(end >= copying.begin && copying.account == copying.accounts, "the footer comes last");
+        let is_done = copying.claims_end == Some(copying.claim);
+        assert!(end >= copying.begin && is_done, "the footer comes last");
         put(&[copying.accounts.into(), copying.holds, copying.transactions], out);
         let (counts, sums) = self.sums.parts();
         put(&counts, out);
         sums.into_iter().for_each(|sum| put_sum(sum, out));
         put(&[end], out);
         self.retention.rows().for_each(|row| put(&row, out));
+        put(&[copying.leads.into(), copying.claims], out);
         copying.needed.min(self.retention.needed())
     }
 
@@ -104,12 +147,13 @@ impl Ledger {
         out.extend_from_slice(&[id.len() as u8, 0, 0, 0]);
         put(&[account.balance, account.reserved, account.seq, account.last_lsn, seldom.anchor_lsn], out);
         out.extend_from_slice(id);
-        for (_, hold) in self.holds.of(&seldom.holds) {
-            let tx = hold.tx();
-            out.extend_from_slice(&[tx.len() as u8, 0, 0, 0, 0, 0, 0, 0]);
+        for (slot, hold) in self.holds.of(&seldom.holds) {
+            let (tx, lead) = (hold.tx(), self.holds.lead(slot));
+            out.extend_from_slice(&[tx.len() as u8, lead.len() as u8, 0, 0, 0, 0, 0, 0]);
             put(&[hold.amount, hold.created_at_ms, hold.expires_at_ms(), hold.seq], out);
             put(&[hold.opened_lsn, hold.balance, hold.reserved], out);
             out.extend_from_slice(tx);
+            out.extend_from_slice(lead);
             copying.needed = copying.needed.min(hold.opened_lsn);
         }
         copying.holds += u64::from(seldom.holds.len);

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //!   log   ----B----------------------------------E-------> end        B begin, E end of the copy
-//!   copy      sizes, table, table, .. accounts, accounts, footer     a step between two turns of commands
+//!   copy      sizes, tables .., accounts .., leads .., claims .., footer     a step between two turns of commands
 //!   start     items of the copy, then every record from B on
 //! ```
 //! The copy is fuzzy: each item is as it was when its step came. It is right all the same, because replay makes good
 //! what happened between:
 //! - An account with its holds is copied whole, so it is the state after exactly the records up to its `last_lsn`.
 //!   Those at or below it are in the copy, later ones are applied and judged as ever.
+//! - A lead is copied as an account is; its claims, which never change, later ([`leads`]).
 //! - An id is copied only with a value below B. It had that value all the time since B, or a record from B on sets
 //!   another, and that record comes again. A hold comes with its account and overrides what the index said.
 //! - Tables of the index are copied whole, one a step: entries move within a table, or to a new one behind all others.
@@ -19,16 +20,14 @@
 
 mod copy;
 mod form;
+mod leads;
 mod restore;
 
 pub use copy::{Copied, Copying};
 pub use restore::Restore;
 
-/// Version of what the parts of a snapshot hold.
-pub const CONTENT: u16 = 1;
-
 /// What a part of a snapshot holds. Parts come in this order; sizes and footer are one part each, the others any number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
     /// For how many ids to make room: loaded into an index that grows, ids in the order of its hashes crowd each other.
     Sizes = 0,
@@ -36,16 +35,32 @@ pub enum Section {
     Transactions = 1,
     /// Accounts with their holds.
     Accounts = 2,
+    /// Leads, without their claims.
+    Leads = 4,
+    /// Claims.
+    Claims = 5,
     /// How many of all there are, sums, and what is forgotten.
     Footer = 3,
 }
 
+/// In the order in which they come.
+const SECTIONS: [Section; 6] =
+    [Section::Sizes, Section::Transactions, Section::Accounts, Section::Leads, Section::Claims, Section::Footer];
+
 impl Section {
     /// The section of a number in a file.
     pub fn of(number: u8) -> Option<Self> {
-        [Self::Sizes, Self::Transactions, Self::Accounts, Self::Footer]
-            .into_iter()
-            .find(|section| *section as u8 == number)
+        SECTIONS.into_iter().find(|section| *section as u8 == number)
+    }
+
+    /// Whether it may come behind `last`, `None`: as the first.
+    fn is_next(self, last: Option<Self>) -> bool {
+        let place = |section| SECTIONS.iter().position(|other| *other == section);
+        match last {
+            None => self == Self::Sizes,
+            Some(Self::Footer) => false,
+            Some(last) => self != Self::Sizes && place(self) >= place(last),
+        }
     }
 }
 

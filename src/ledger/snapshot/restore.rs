@@ -4,8 +4,9 @@ use super::form::{Items, TRANSACTION_LEN};
 use super::{PartError, Section};
 use crate::ledger::codec::Record;
 use crate::ledger::credits::CREDITS_MAX;
+use crate::ledger::event::NEVER_MS;
 use crate::ledger::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
-use crate::ledger::invariants::Violation;
+use crate::ledger::invariants::{Violation, rule};
 use crate::ledger::reservation::Opening;
 use crate::ledger::retention::Retention;
 use crate::ledger::totals::Sums;
@@ -15,13 +16,16 @@ use crate::ledger::{Ledger, Limits, Seeds, Sought, codec};
 /// A ledger on its way back: from a snapshot and the log behind it, or from a whole log.
 #[derive(Debug)]
 pub struct Restore {
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     /// What came last.
     section: Option<Section>,
     /// Items taken: transactions, accounts, holds.
     transactions: u64,
     accounts: u64,
     holds: u64,
+    /// Of each lead, how many claims it had; and claims that were read.
+    pub(super) taken: Vec<u32>,
+    pub(super) claims: u64,
     /// Records below this may be in the snapshot. 0 without one.
     end: Lsn,
     /// Time of the block that is being read.
@@ -37,9 +41,19 @@ const TOGETHER: usize = 32;
 impl Restore {
     /// Starts from nothing.
     pub fn new(limits: Limits, seeds: Seeds) -> Self {
-        let (section, ledger) = (None, Ledger::new(limits, seeds));
-        let (ahead, near) = (Vec::new(), Vec::new());
-        Self { ledger, section, transactions: 0, accounts: 0, holds: 0, end: NO_LSN, block_ms: None, ahead, near }
+        Self {
+            ledger: Ledger::new(limits, seeds),
+            section: None,
+            transactions: 0,
+            accounts: 0,
+            holds: 0,
+            taken: Vec::new(),
+            claims: 0,
+            end: NO_LSN,
+            block_ms: None,
+            ahead: Vec::new(),
+            near: Vec::new(),
+        }
     }
 
     /// Takes the next part of a snapshot. Footers, too, are parts: of one item.
@@ -47,11 +61,9 @@ impl Restore {
     /// # Errors
     /// [`PartError`] if it cannot be the next part of a snapshot of this version; then only a new [`Restore`] will do.
     pub fn part(&mut self, section: u8, count: u32, bytes: &[u8]) -> Result<(), PartError> {
-        let is_next = |next: &Section| match self.section {
-            None => *next == Section::Sizes,
-            Some(last) => *next >= last.max(Section::Transactions) && last != Section::Footer,
-        };
-        let next = Section::of(section).filter(is_next).ok_or(PartError::Section { found: section })?;
+        let next = Section::of(section)
+            .filter(|next| next.is_next(self.section))
+            .ok_or(PartError::Section { found: section })?;
         self.section = Some(next);
         let mut items = Items(bytes);
         match next {
@@ -61,6 +73,8 @@ impl Restore {
             }
             Section::Transactions => self.take_transactions(count, &mut items)?,
             Section::Accounts => (0..count).try_for_each(|_| self.take_account(&mut items))?,
+            Section::Leads => (0..count).try_for_each(|_| self.take_lead(&mut items))?,
+            Section::Claims => (0..count).try_for_each(|_| self.take_claim(&mut items))?,
             Section::Footer => self.take_footer(&mut items)?,
         }
         if items.0.is_empty() { Ok(()) } else { Err(PartError::Length { section }) }
@@ -68,8 +82,12 @@ impl Restore {
 
     /// A block of the log begins at `lsn`; its time is `now_ms`, unix milliseconds, and these are the `records` that come
     /// next, one after the other.
-    pub fn block(&mut self, lsn: Lsn, now_ms: u64, records: &[u8]) {
+    ///
+    /// # Errors
+    /// If the block before is older than those before it.
+    pub fn block(&mut self, lsn: Lsn, now_ms: u64, records: &[u8]) -> Result<(), Violation> {
         if let Some(before_ms) = self.block_ms.replace(now_ms) {
+            self.check_time(lsn, before_ms)?;
             self.ledger.mark_block(lsn, before_ms);
         }
         let ledger = &self.ledger;
@@ -78,6 +96,17 @@ impl Restore {
         self.ahead.clear();
         self.ahead.extend(codec::records(records).map(codec::ids_of).map(hashed));
         self.ahead.reverse();
+        Ok(())
+    }
+
+    /// Whether a block that ends at `end_lsn` can have the time `now_ms`.
+    ///
+    /// # Errors
+    /// If one before it, of a snapshot perhaps, is younger.
+    pub fn check_time(&self, end_lsn: Lsn, now_ms: u64) -> Result<(), Violation> {
+        let can = self.ledger.retention.can_mark(end_lsn, now_ms);
+        let at_end = |fault| Violation { account: [].into(), seq: self.ledger.totals().entries, fault };
+        rule(can, "time", "no block is older than one before it").map_err(at_end)
     }
 
     /// Takes the next record of the block.
@@ -101,13 +130,8 @@ impl Restore {
         let key = key.expect("every record has a tx");
         debug_assert_eq!(key, self.ledger.key(event.account, event.tx), "records come as the block has them");
         if lsn < self.end && lsn <= self.ledger.last_lsn(at) {
-            if !planted!("snapshot without the index rule") {
-                self.ledger.recall(key, event, lsn);
-            }
+            self.ledger.recall(key, event, lsn);
             return Ok(());
-        }
-        if planted!("replay forgets the index") {
-            self.ledger.index.forget_below(lsn);
         }
         self.ledger.replay_at(at, key, event, lsn)
     }
@@ -166,17 +190,20 @@ impl Restore {
         (account.seq, account.last_lsn, seldom.anchor_lsn) = (seq, last_lsn, anchor_lsn);
         let (mut held, mut before) = (0u64, (0, 0));
         for _ in 0..holds {
-            let [len, zeros @ ..] = items.array::<8>().ok_or(short)?;
+            let [len, lead_len, zeros @ ..] = items.array::<8>().ok_or(short)?;
             let [amount, created_at_ms, expires_at_ms, seq] = items.words().ok_or(short)?;
             let [opened_lsn, balance, reserved] = items.words().ok_or(short)?;
             let tx = items.text(len).ok_or(short)?;
-            check((1..=TX_LEN_MAX).contains(&tx.len()) && zeros == [0; 7], "a hold has an id")?;
+            let lead = items.text(lead_len).ok_or(short)?;
+            check((1..=TX_LEN_MAX).contains(&tx.len()) && zeros == [0; 6], "a hold has an id")?;
+            let is_claim = (1..=ACCOUNT_LEN_MAX).contains(&lead.len()) && expires_at_ms == NEVER_MS;
+            check(lead.is_empty() || is_claim, "a claim has a lead and no deadline")?;
             let place = (expires_at_ms, seq);
             check(std::mem::replace(&mut before, place) < place, "holds stand by deadline, then age")?;
             check(seq <= account.seq && opened_lsn <= last_lsn, "a hold is as old as its account")?;
             held = held.saturating_add(amount);
             let opening =
-                Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved, lead: b"" };
+                Opening { tx, amount, created_at_ms, expires_at_ms, seq, opened_lsn, balance, reserved, lead };
             let slot = self.ledger.holds.insert(number, &mut seldom.holds, &opening);
             self.ledger.index.hold(TxKey::new(self.ledger.seeds.index_key, id, tx), slot);
         }
@@ -208,6 +235,9 @@ impl Restore {
         }
         let [end] = items.words().ok_or(short)?;
         let rows: Vec<_> = std::iter::from_fn(|| items.words()).collect();
+        // Content 1 ends here: it knows of no leads.
+        let [leads, claims] = if items.0.is_empty() { [0; 2] } else { items.words().ok_or(short)? };
+        self.end_leads(leads, claims)?;
         let retention = Retention::from_rows(self.ledger.limits.tx_retention_ms, end, &rows);
         let retention = retention.filter(|_| end != NO_LSN && end >> 63 == 0);
         let rule = "blocks stand in order below the end";

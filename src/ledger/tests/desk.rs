@@ -1,11 +1,13 @@
 //! Plays the shard's part: drives commands through a ledger, with a log that is a vector of records.
 
-use crate::ledger::codec::{Record, decode, encode};
+use super::lead_desk::LeadTales;
+use crate::ledger::codec::{Record, decode, decode_any, encode};
 use crate::ledger::command::{Command, Op};
 use crate::ledger::event::{Change, Event};
 use crate::ledger::id::Lsn;
 use crate::ledger::invariants::{Story, check_trail};
 use crate::ledger::outcome::{Outcome, TxView};
+use crate::ledger::rejection::{Busy, Rejection};
 use crate::ledger::snapshot::{Restore, Section};
 use crate::ledger::{Decision, Ledger, Limits, Located, Past, Prior, Recorded, Seeds, outcome_of, tx_view};
 use std::collections::BTreeMap;
@@ -33,7 +35,7 @@ pub(super) struct Desk {
     limits: Limits,
     /// When the ledger forgot last.
     forgot_ms: u64,
-    log: Vec<Vec<u8>>,
+    pub(super) log: Vec<Vec<u8>>,
     /// End and time of every block.
     blocks: Vec<(Lsn, u64)>,
     /// Records of a block, at least: mostly every command has its own.
@@ -69,7 +71,7 @@ impl Desk {
         let before = self.ledger.last_lsn(at);
         match self.ledger.decide(at, command, &past, &of, self.now_ms) {
             Decision::Answer(outcome) => outcome,
-            Decision::Wait(slot) => panic!("no claim runs at the desk: {slot:?}"),
+            Decision::Wait(_) => Outcome::Rejected(Rejection::TryAgain(Busy::Claim)),
             Decision::Commit(event) => {
                 assert!(command.op.is_write(), "reads commit nothing");
                 let lsn = write(&mut self.log, &event);
@@ -83,13 +85,17 @@ impl Desk {
         }
     }
 
-    /// Settles every account with something due, as the driver does when the wheel wakes it.
+    /// Settles every account and lead with something due, as the driver does when the wheel wakes it.
     pub(super) fn wake(&mut self) {
         loop {
             while let Some(at) = self.ledger.due(self.now_ms) {
                 self.settle(at);
             }
-            if self.ledger.next_expiry().is_none_or(|at| at > self.now_ms) {
+            while let Some(at) = self.ledger.due_lead(self.now_ms) {
+                self.settle_lead(at);
+            }
+            let next = [self.ledger.next_expiry(), self.ledger.leads().next_expiry()];
+            if next.into_iter().flatten().all(|at| at > self.now_ms) {
                 return;
             }
         }
@@ -123,9 +129,9 @@ impl Desk {
             let is_first = n == first || blocks.next_if(|(end_lsn, _)| *end_lsn == lsn).is_some();
             if is_first {
                 let (end_lsn, now_ms) = blocks.peek().map_or((self.next_lsn(), self.now_ms), |block| **block);
-                restore.block(lsn, now_ms, &self.log[n..(end_lsn as usize - 4096) / 8].concat());
+                restore.block(lsn, now_ms, &self.log[n..(end_lsn as usize - 4096) / 8].concat()).expect("in order");
             }
-            restore.record(&Record::Entry(self.record(lsn)), lsn).unwrap_or_else(|violation| panic!("{violation}"));
+            restore.record(&any(&self.log, n), lsn).unwrap_or_else(|violation| panic!("{violation}"));
         }
         let mut ledger = restore.into_ledger().unwrap_or_else(|violation| panic!("{violation}"));
         if let Some(&(end_lsn, now_ms)) = self.blocks.last() {
@@ -141,21 +147,34 @@ impl Desk {
 
     /// The entries of an account, oldest first.
     pub(super) fn trail(&self, account: &[u8]) -> Vec<(Lsn, Event<'_>)> {
-        let entries = (0..self.log.len()).map(|n| (lsn_of(n), record(&self.log, lsn_of(n))));
+        let entries = (0..self.log.len()).filter_map(|n| match any(&self.log, n) {
+            Record::Entry(event) => Some((lsn_of(n), event)),
+            Record::Lead(_) => None,
+        });
         entries.filter(|(_, event)| event.account == account).collect()
     }
 
-    /// Everything that must hold at any moment: the state's invariants, every trail's, and that a recovery from the
-    /// log would give this very state.
+    /// Everything that must hold at any moment: the state's invariants, every trail's, that claims are paid for, and that a
+    /// recovery from the log would give this very state.
     pub(super) fn check(&self) {
         self.ledger.check().unwrap_or_else(|violation| panic!("{violation}"));
         let mut trails: BTreeMap<&[u8], Vec<(Lsn, Event<'_>)>> = BTreeMap::new();
-        let mut recovered = Ledger::new(self.limits, SEEDS);
-        for n in 0..self.log.len() {
-            let (lsn, event) = (lsn_of(n), record(&self.log, lsn_of(n)));
-            trails.entry(event.account).or_default().push((lsn, event));
-            recovered.replay(&event, lsn).unwrap_or_else(|violation| panic!("{violation}"));
+        let (mut recovered, mut leads) = (Ledger::new(self.limits, SEEDS), LeadTales::default());
+        for (n, lsn) in (0..self.log.len()).map(|n| (n, lsn_of(n))) {
+            let told = match any(&self.log, n) {
+                Record::Entry(event) => {
+                    trails.entry(event.account).or_default().push((lsn, event));
+                    leads.entry(&event);
+                    recovered.replay(&event, lsn)
+                }
+                Record::Lead(event) => {
+                    leads.tell(lsn, &event);
+                    recovered.replay_lead(&event, lsn)
+                }
+            };
+            told.unwrap_or_else(|violation| panic!("{violation}"));
         }
+        leads.agree(&self.ledger);
         for (account, trail) in trails {
             check_trail(&trail).unwrap_or_else(|violation| panic!("{violation}"));
             // Told from any entry on, the story ends where the account is.
@@ -207,7 +226,7 @@ impl Desk {
         }
     }
 
-    fn settle(&mut self, at: Located) {
+    pub(super) fn settle(&mut self, at: Located) {
         while let Some(event) = self.ledger.settle(at, self.now_ms) {
             let lsn = write(&mut self.log, &event);
             let event = record(&self.log, lsn);
@@ -217,7 +236,7 @@ impl Desk {
         }
     }
 
-    fn close_block(&mut self) {
+    pub(super) fn close_block(&mut self) {
         let end_lsn = self.next_lsn();
         if end_lsn < self.closed_lsn(0) + 8 * self.block_len as u64 {
             return;
@@ -231,13 +250,21 @@ fn lsn_of(n: usize) -> Lsn {
     4096 + n as u64 * 8
 }
 
-fn write(log: &mut Vec<Vec<u8>>, event: &Event<'_>) -> Lsn {
+pub(super) fn write(log: &mut Vec<Vec<u8>>, event: &Event<'_>) -> Lsn {
     let mut bytes = Vec::new();
     encode(event, &mut bytes);
-    log.push(bytes);
+    push(log, bytes)
+}
+
+pub(super) fn push(log: &mut Vec<Vec<u8>>, record: Vec<u8>) -> Lsn {
+    log.push(record);
     lsn_of(log.len() - 1)
 }
 
-fn record(log: &[Vec<u8>], lsn: Lsn) -> Event<'_> {
+fn any(log: &[Vec<u8>], n: usize) -> Record<'_> {
+    decode_any(&log[n]).expect("a record that was written is read")
+}
+
+pub(super) fn record(log: &[Vec<u8>], lsn: Lsn) -> Event<'_> {
     decode(&log[(lsn as usize - 4096) / 8]).expect("a record that was written is read")
 }

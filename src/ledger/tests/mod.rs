@@ -3,6 +3,7 @@
 use crate::ledger;
 
 mod desk;
+mod lead_desk;
 mod limits;
 #[path = "../../../tests/model/mod.rs"]
 mod model;

@@ -2,7 +2,7 @@
 
 use super::desk::{Desk, LIMITS, Part, SEEDS, START_MS};
 use crate::ledger::codec::{Record, encode};
-use crate::ledger::command::{Command, Op};
+use crate::ledger::command::{Command, LeadOp, Op};
 use crate::ledger::id::Lsn;
 use crate::ledger::snapshot::{Copied, Copying, Restore, Section};
 use crate::ledger::{Ledger, Limits, Prior, Totals};
@@ -20,6 +20,22 @@ enum Step {
     Crowd(u32),
     /// An account that is not of the few, with refunds.
     Newcomer,
+    /// Opens a lead, or asks for it.
+    Lead {
+        lead: u8,
+        op: LeadOp,
+    },
+    Claim {
+        account: u8,
+        tx: u8,
+        lead: u8,
+        cost: u64,
+    },
+    /// One of the claims that run asks its lead, and ends if it is told to.
+    Run {
+        nth: usize,
+        ends: bool,
+    },
     Tick(u64),
     Wake,
     /// Begins a copy, so many blocks before the newest one's end.
@@ -76,6 +92,14 @@ impl Teller {
                     self.desk.execute(&Command::new(&account.to_le_bytes(), &self.crowd.to_le_bytes(), op));
                 }
             }
+            Step::Lead { lead, op } => {
+                self.desk.ask(&Command { lead: &[b'l', lead], ..Command::new(b"", b"", Op::Lead(op)) });
+            }
+            Step::Claim { account, tx, lead, cost } => {
+                let (account, tx, lead) = ([b'a' + account; 30], [b'0' + tx; 3], [b'l', lead]);
+                self.desk.execute(&Command { lead: &lead, ..Command::new(&account, &tx, Op::Claim { cost }) });
+            }
+            Step::Run { nth, ends } => self.desk.run_claim(nth, ends),
             Step::Tick(ms) => self.desk.now_ms += ms,
             Step::Wake => self.desk.wake(),
             Step::Newcomer => {
@@ -149,6 +173,8 @@ impl Teller {
             let restored = self.desk.restore(&copy.parts, copy.begin);
             restored.check().unwrap_or_else(|violation| panic!("{violation}"));
             assert_eq!(sizes(&restored), sizes(living));
+            let leads = |ledger: &Ledger| (ledger.leads().next_expiry().is_some(), ledger.leads().open_count());
+            assert_eq!(leads(&restored), leads(living));
             assert_eq!(restored.digest(), living.digest(), "a snapshot from {} gives the living state", copy.begin);
             assert!(restored.retention.needed() <= living.retention.needed());
         }
@@ -167,6 +193,11 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         20 => (0..5u8, 0..4u8, 0..4u8, op).prop_map(|(account, tx, of, op)| Step::Do { account, tx, of, op }),
+        4 => (0..4u8, lead_op()).prop_map(|(lead, op)| Step::Lead { lead, op }),
+        8 => (0..5u8, 0..4u8, 0..4u8, 0..3u64).prop_map(|(account, tx, lead, cost)| {
+            Step::Claim { account, tx, lead, cost }
+        }),
+        6 => (0..9usize, prop::bool::weighted(0.7)).prop_map(|(nth, ends)| Step::Run { nth, ends }),
         1 => (1..8u32).prop_map(Step::Crowd),
         1 => Just(Step::Newcomer),
         4 => prop_oneof![9 => 0..25u64, 1 => 25..400u64].prop_map(Step::Tick),
@@ -175,6 +206,11 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (1..4u64).prop_map(|items| Step::Advance { items }),
         1 => (0..3usize).prop_map(|back| Step::Restart { back }),
     ]
+}
+
+fn lead_op() -> impl Strategy<Value = LeadOp> {
+    let open = (1..4u32, prop::option::of(1..200u64)).prop_map(|(max, ttl_ms)| LeadOp::Open { max, ttl_ms });
+    prop_oneof![8 => open, 1 => Just(LeadOp::Close), 1 => Just(LeadOp::Get)]
 }
 
 proptest! {
@@ -299,11 +335,28 @@ fn behind_its_end_a_snapshot_excuses_nothing() {
     let mut again = |lsn| {
         let mut record = Vec::new();
         encode(&grant, &mut record);
-        restore.block(lsn, START_MS, &record);
+        restore.block(lsn, START_MS, &record).expect("in order");
         restore.record(&Record::Entry(grant), lsn)
     };
     again(4096).expect("the snapshot has it");
     again(teller.desk.next_lsn()).expect_err("an account opens once");
+}
+
+#[test]
+fn a_log_older_than_the_snapshot_says_contradicts_it() {
+    let mut teller = Teller::new(Limits { tx_retention_ms: 1_000, ..LIMITS }, 1);
+    for tx in 0..3 {
+        teller.run(tx, 0, Op::Grant { amount: 50 });
+    }
+    let (parts, end) = (teller.copy().parts.clone(), teller.desk.next_lsn());
+    let mut restore = Restore::new(LIMITS, SEEDS);
+    for (section, count, bytes) in &parts {
+        restore.part(*section as u8, *count, bytes).expect("a part");
+    }
+    restore.check_time(end + 1, START_MS).expect("the clock stood still");
+    restore.check_time(end + 1, START_MS - 1).expect_err("blocks of the snapshot are younger");
+    restore.block(end, START_MS - 1, &[]).expect("not looked at until its end is known");
+    restore.block(end + 4096, START_MS, &[]).expect_err("it is older than the one before");
 }
 
 /// A finished copy with every kind of item, in small parts.
@@ -325,6 +378,14 @@ fn small_copy() -> Copy {
             teller.tell(Step::Tick(1));
         }
     }
+    for (lead, max) in [(0, 1), (1, 3), (2, 3), (3, 3)] {
+        teller.tell(Step::Lead { lead, op: LeadOp::Open { max, ttl_ms: (lead > 1).then_some(500) } });
+    }
+    for (account, tx, lead) in [(0, 6, 0), (0, 7, 1), (1, 7, 1), (1, 8, 2)] {
+        teller.tell(Step::Claim { account, tx, lead, cost: 1 });
+        teller.tell(Step::Run { nth: 0, ends: lead != 2 });
+    }
+    teller.tell(Step::Lead { lead: 3, op: LeadOp::Close });
     teller.copy();
     teller.copies.pop().expect("it is finished")
 }
@@ -345,7 +406,7 @@ fn load_with<'a>(parts: &[(u8, u32, &'a [u8])], at: usize, part: (u8, u32, &'a [
 fn what_is_no_snapshot_is_refused_and_nothing_panics() {
     let copy = small_copy();
     let parts: Vec<_> = copy.parts.iter().map(|(section, count, bytes)| (*section as u8, *count, &bytes[..])).collect();
-    assert!(parts.len() == 5 && load(parts.iter().copied()));
+    assert!(parts.len() == 13 && load(parts.iter().copied()));
     for (at, &(section, count, bytes)) in parts.iter().enumerate() {
         for len in 0..bytes.len() {
             assert!(!load_with(&parts, at, (section, count, &bytes[..len])), "part {at} cut at {len}");
@@ -366,4 +427,47 @@ fn what_is_no_snapshot_is_refused_and_nothing_panics() {
             parts.iter().copied().enumerate().flat_map(|(other, part)| vec![part; 1 + usize::from(other == at)]);
         assert!(!load(twice), "part {at} is there twice");
     }
+}
+
+#[test]
+fn claims_that_come_while_leads_are_copied_come_again_with_the_log() {
+    let mut teller = Teller::new(LIMITS, 1);
+    for account in 0..5 {
+        teller.tell(Step::Do { account, tx: 0, of: 0, op: Op::Grant { amount: 50 } });
+    }
+    for lead in 0..3 {
+        teller.tell(Step::Lead { lead, op: LeadOp::Open { max: 9, ttl_ms: None } });
+    }
+    teller.tell(Step::Copy { back: 0 });
+    // Before each step of the copy a claim is made, and a lead opens.
+    let mut n = 0;
+    while teller.copying.is_some() {
+        teller.tell(Step::Claim { account: n % 5, tx: 9 + n, lead: n % 4, cost: 1 });
+        teller.tell(Step::Run { nth: 0, ends: n % 3 != 0 });
+        teller.tell(Step::Lead { lead: 3 + n % 4, op: LeadOp::Open { max: 2, ttl_ms: Some(1_000) } });
+        teller.tell(Step::Advance { items: 1 });
+        n += 1;
+    }
+    let sections = |section| teller.copies[0].parts.iter().filter(|part| part.0 == section).map(|part| part.1).sum();
+    let (leads, claims): (u32, u32) = (sections(Section::Leads), sections(Section::Claims));
+    assert!(leads == 3 && claims > 5, "{leads} leads, {claims} claims of {n} steps");
+    assert!(teller.desk.ledger.leads().claim_count() > claims + 1, "some are of newer leads, some came too late");
+    for _ in 0..9 {
+        teller.tell(Step::Run { nth: 0, ends: true });
+    }
+    teller.tell(Step::Tick(2_000));
+    teller.tell(Step::Wake);
+    teller.check();
+}
+
+#[test]
+fn a_snapshot_of_content_1_is_read() {
+    let mut teller = Teller::new(LIMITS, 1);
+    teller.run(0, 0, Op::Grant { amount: 50 });
+    teller.run(2, 0, Op::Reserve { amount: 2, ttl_ms: 60_000 });
+    let mut parts = teller.copy().parts.clone();
+    let footer = &mut parts.last_mut().expect("a footer").2;
+    assert_eq!(footer.split_off(footer.len() - 16), [0; 16], "no leads, no claims");
+    let begin = teller.copies[0].begin;
+    assert_eq!(teller.desk.restore(&parts, begin).digest(), teller.desk.ledger.digest());
 }

@@ -13,6 +13,7 @@ use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::Config;
 use crate::journal::{DataDir, NewDir, Opened};
 use crate::ledger::command::{Command, Op};
+use crate::ledger::outcome::Outcome;
 use crate::shard::batch::Ticket;
 use crate::shard::{Patience, Shard};
 use std::path::Path;
@@ -66,10 +67,12 @@ impl Bench {
     }
 
     fn turn(&mut self) {
+        self.engine.released.clear();
         self.engine.begin();
+        self.engine.take_errands();
         self.engine.run_own();
         self.engine.commit();
-        self.engine.released.clear();
+        self.engine.send_errands();
         self.engine.save();
     }
 
@@ -99,6 +102,14 @@ impl Bench {
             }
         }
         self.turn_until(|engine| engine.homes[0].is_quiet());
+    }
+
+    /// What a command of account `old` is answered.
+    fn run(&mut self, op: Op, tx: &[u8], of: &[u8]) -> Outcome {
+        let ticket = Ticket { core: 0, connection: 0, generation: 0, slot: 0 };
+        self.engine.submit(ticket, &Command { of, ..Command::new(b"old", tx, op) });
+        self.turn_until(|engine| !engine.released.is_empty());
+        self.engine.released.pop().expect("one answer").outcome
     }
 
     /// Lets `ms` pass and saves.
@@ -153,6 +164,36 @@ fn old_log_goes_when_no_snapshot_and_no_id_needs_it() {
     let snapshots = files(&path, ".snap");
     bench.save_after(0);
     assert_eq!(files(&path, ".snap"), snapshots, "nothing has changed: nothing is written");
+}
+
+#[test]
+fn a_refund_between_two_snapshots_keeps_the_log_that_it_points_to() {
+    let place = tempfile::tempdir().expect("a directory for the test");
+    let path = place.path().join("data");
+    let mut bench = Bench::open(&path, ManualClock::at(1_800_000_000_000));
+    for (op, tx) in [(Op::Grant { amount: 10 }, b"g"), (Op::Debit { amount: 3 }, b"d")] {
+        assert!(matches!(bench.run(op, tx, b""), Outcome::Written(_)));
+    }
+    bench.grant(10);
+    bench.clock.advance(2 * DAY_MS);
+    bench.grant(1);
+    bench.save_after(0);
+    let Outcome::Written(refund) = bench.run(Op::Refund { amount: None }, b"f", b"d") else { panic!("refunded") };
+    assert_eq!((refund.balance, refund.replayed), (10, false));
+    bench.grant(1);
+    bench.save_after(0);
+    assert_eq!(bench.oldest_lsn(), 0, "neither snapshot needs the debit, the refund does");
+    let clock = bench.clock.clone();
+    drop(bench);
+
+    let mut bench = Bench::open(&path, clock);
+    let Outcome::Written(debit) = bench.run(Op::Debit { amount: 3 }, b"d", b"") else { panic!("answered") };
+    assert_eq!((debit.balance, debit.replayed), (7, true));
+    bench.grant(1);
+    bench.save_after(2 * DAY_MS);
+    bench.grant(1);
+    bench.save_after(0);
+    assert!(bench.oldest_lsn() > 8 << 20, "when the refund is forgotten, its debit may go");
 }
 
 #[test]

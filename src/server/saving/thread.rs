@@ -8,11 +8,13 @@
 //! the log. The thread ends with the last core.
 
 use super::super::mailbox::Mailbox;
+use crate::clock::{Clock, SystemClock};
 use crate::journal::snapshot::{SnapshotEnd, SnapshotHead, SnapshotWriter};
 use crate::journal::storage::Draft;
 use crate::journal::{FileStorage, JournalError, Lsn, Reader, SegmentName, Storage};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Buffers that are being filled and written at a time.
 pub(super) const BUFFERS: usize = 4;
@@ -97,6 +99,10 @@ struct Save {
     writer: Option<SnapshotWriter<FileDraft>>,
 }
 
+/// How many times as long as a part took the thread rests after it: a snapshot takes longer, and commits find the disk
+/// and the CPU free most of the time.
+const RESTS: u32 = 3;
+
 /// How much nicer than a core the thread is: where they share a CPU, commands go first. (On Linux a thread has its own.)
 const NICENESS: i32 = 15;
 
@@ -115,9 +121,15 @@ fn run(inbox: &Receiver<Work>) {
         }
         // Without one: it has failed, and this was sent before the core heard of it.
         let Some(Save { mailbox, draft, mut writer }) = save.take() else { continue };
+        let began_ns = SystemClock.boot_ns();
+        let is_part = matches!(work, Work::Part { .. });
         match step(work, &mut writer, &draft) {
             Ok(saved) => {
                 let over = matches!(saved, Saved::Failed(_));
+                if is_part {
+                    let took = Duration::from_nanos(SystemClock.boot_ns() - began_ns);
+                    std::thread::park_timeout(took * RESTS);
+                }
                 mailbox.saved(saved);
                 save = (!over).then_some(Save { mailbox, draft, writer });
             }
