@@ -25,7 +25,9 @@ impl World {
             saving.writer.abandon();
             return if self.is_off() { Err(Down::Exit) } else { Ok(()) };
         }
-        let is_new = home.shard.log().next_lsn() > 0;
+        // As the server does: a snapshot of this state, and with this name, is not made again.
+        let (end, saved) = (home.shard.log().next_lsn(), home.committer.draft().snapshots());
+        let is_new = end > 0 && saved.is_ok_and(|saved| saved.last().is_none_or(|newest| newest.end < end));
         // Snapshots do not hold leads yet.
         let is_new = is_new && self.knobs.leads_percent == 0;
         if home.saving.is_some() || !is_new || !home.is_at_home() || home.is_full() {
