@@ -20,24 +20,27 @@ export async function withDirectory(use) {
   }
 }
 
-/** Starts creditd and waits for its banner. `stop` ends it as a service manager would, `kill` as a power cut. */
-export async function startServer(dir, port = 0, ...flags) {
-  const child = spawn(SERVER, ["--port", port, "--data-dir", dir, "--log-level", "error", ...flags], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+/** Starts a program and waits for where it listens, the last number of its first line. */
+async function startProgram(program, args) {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = once(child, "exit");
   const line = await Promise.race([
     once(createInterface({ input: child.stdout }), "line").then(([text]) => text),
     ended.then(([code]) => `exit code ${code}`),
   ]);
-  const found = /listening on \S*:(\d+)/.exec(line);
-  if (!found) throw new Error(`no banner from ${SERVER}: ${line}`);
+  const found = /listening on (?:\S*:)?(\d+)/.exec(line);
+  if (!found) throw new Error(`no banner from ${program}: ${line}`);
   const end = async (signal) => {
     child.kill(signal);
     const [code] = await ended;
     return code;
   };
   return { port: Number(found[1]), stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
+}
+
+/** Starts creditd and waits for its banner. `stop` ends it as a service manager would, `kill` as a power cut. */
+export function startServer(dir, port = 0, ...flags) {
+  return startProgram(SERVER, ["--port", port, "--data-dir", dir, "--log-level", "error", ...flags]);
 }
 
 export class Checks {
@@ -153,6 +156,63 @@ export async function trail(check, call, account) {
   check.same("balance before the first entry", plain(await call("CREDIT.BALANCE", account, "AT", String(opened - 1))), before);
   await check.rejects("balance in the future", "AT must be past", call("CREDIT.BALANCE", account, "AT", "9999999999999"));
   check.same("audit", plain(await call("CREDIT.AUDIT", account)), { ok: 1, entries: 9, balance: 12, reserved: 0 });
+}
+
+/** The account of `story` and `trail` claims leads. */
+export async function leads(check, call, account, lead) {
+  const claim = async (...args) => plain(await call("LEAD.CLAIM", account, ...args));
+  const { opened, expires, ...open } = plain(await call("LEAD.OPEN", lead, "2", "TTL", "60000"));
+  check.same("open", open, { lead, state: "open", max: 2, claims: 0, remaining: 2 });
+  check.same("open: ttl", expires - opened, 60000);
+  const claimed = { status: "claimed", balance: 7, available: 7, seq: 11, claim: 1, remaining: 1 };
+  check.same("claim", await claim("c1", lead, "5"), claimed);
+  check.same("claim again", await claim("c1", lead, "5"), { ...claimed, replayed: 1 });
+  await check.rejects("claim under another id", "ALREADYCLAIMED tx=c1 claim=1", claim("c2", lead, "5"));
+  await check.rejects("claim what is not there", "NOLEAD", claim("c2", `no:${lead}`, "5"));
+  const { time, ...first } = plain((await call("LEAD.CLAIMS", lead))[0]);
+  check.same("claims", [first, time >= opened], [{ claim: 1, account, tx: "c1", cost: 5 }, true]);
+  check.same("close", plain(await call("LEAD.CLOSE", lead, "REASON", "sold")).state, "closed");
+  check.same("get", [plain(await call("LEAD.GET", lead)).claims, await call("LEAD.GET", `no:${lead}`)], [1, null]);
+}
+
+/** Claims through a way on which replies get lost. `connect(port)` gives `[call, end]` of a client with its own defaults. */
+export async function lostReplies(check, connect) {
+  await withDirectory(async (dir) => {
+    const server = await startServer(dir, 0, "--shards", "8", "--cores", "2");
+    const way = await startProgram("python3", [new URL("lossy.py", import.meta.url).pathname, server.port]);
+    const [ask, endAsking] = await connect(server.port);
+    const [claim, endClaiming] = await connect(way.port);
+    const numbers = (end) => [...Array(end).keys()];
+    for (const n of numbers(30)) await ask("CREDIT.GRANT", `a${n}`, "g", "100");
+    for (const n of numbers(10)) await ask("LEAD.OPEN", `l${n}`, "3");
+    // Every account wants three leads, so nine accounts want each lead.
+    const wanted = numbers(90).map((n) => [`a${n % 30}`, `l${(n % 30 + Math.floor(n / 30)) % 10}`]);
+    const told = await Promise.all(wanted.map(async ([account, lead]) => {
+      try {
+        return plain(await claim("LEAD.CLAIM", account, `${lead}:1`, lead, "5"));
+      } catch (err) {
+        return err.message;
+      }
+    }));
+    const claimed = wanted.filter((_, n) => told[n].status === "claimed").sort();
+    check.same("refused", [...new Set(told.filter((reply) => !reply.status))], ["LEADFULL max=3"]);
+    check.same("claimed", claimed.length, 30);
+    check.same("some replies were lost", told.some((reply) => reply.replayed === 1), true);
+    const slots = [];
+    for (const n of numbers(10)) {
+      for (const slot of await ask("LEAD.CLAIMS", `l${n}`)) slots.push([plain(slot).account, `l${n}`]);
+    }
+    check.same("what was told is what is there", slots.sort(), claimed);
+    const balances = [];
+    for (const n of numbers(30)) balances.push(plain(await ask("CREDIT.BALANCE", `a${n}`)).balance);
+    check.same("each has paid once", balances, numbers(30).map((n) => 100 - 5 * claimed.filter(([a]) => a === `a${n}`).length));
+    const info = parseInfo(String(await ask("INFO", "credits")));
+    check.same("totals equal one execution each", [info.captured, info.reserved, info.holds], ["150", "0", "0"]);
+    await endClaiming();
+    await endAsking();
+    await way.kill();
+    check.same("the server stops clean", await server.stop(), 0);
+  });
 }
 
 /** A thousand commands sent at once, answered in order. */

@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 import { Redis } from "ioredis";
-import { Checks, burst, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
+import { Checks, burst, leads, lostReplies, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
 
 const check = new Checks();
 
@@ -13,6 +13,7 @@ async function session(port, name, options) {
   check.same(`${name}: ping`, await redis.ping(), "PONG");
   await story(check, call, `tradie:${name}`);
   await trail(check, call, `tradie:${name}`);
+  await leads(check, call, `tradie:${name}`, `lead:${name}`);
   await burst(check, call, `burst:${name}`);
 
   const pipeline = redis.pipeline();
@@ -53,6 +54,12 @@ await withDirectory(async (dir) => {
   check.same("the server stops clean", await server.stop(), 0);
 });
 await withDirectory(reconnects);
+// Its defaults: after a reconnect it sends again what was not answered.
+await lostReplies(check, async (port) => {
+  const redis = new Redis({ port });
+  redis.on("error", () => {});
+  return [(...words) => redis.call(...words), () => redis.disconnect()];
+});
 await withDirectory(async (dir) => {
   const server = await startServer(dir, 0, "--requirepass", "s3cret");
   const redis = new Redis({ port: server.port, password: "s3cret" });

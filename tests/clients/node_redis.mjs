@@ -1,8 +1,8 @@
 // node-redis against creditd: the account's story with the client's defaults (RESP3) and in RESP2.
 
 import { createRequire } from "node:module";
-import { createClient } from "redis";
-import { Checks, burst, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
+import { ErrorReply, createClient } from "redis";
+import { Checks, burst, leads, lostReplies, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
 
 const check = new Checks();
 
@@ -19,6 +19,7 @@ async function session(port, name, options) {
   check.same(`${name}: ping`, await client.ping(), "PONG");
   await story(check, call, `tradie:${name}`);
   await trail(check, call, `tradie:${name}`);
+  await leads(check, call, `tradie:${name}`, `lead:${name}`);
   await burst(check, call, `burst:${name}`);
 
   const multi = client.multi();
@@ -59,6 +60,20 @@ await withDirectory(async (dir) => {
   check.same("the server stops clean", await server.stop(), 0);
 });
 await withDirectory(reconnects);
+// Its defaults: it connects again, but what was not answered is its caller's to send again.
+await lostReplies(check, async (port) => {
+  const client = await connect(port);
+  const call = async (...words) => {
+    for (;;) {
+      try {
+        return await client.sendCommand(words);
+      } catch (err) {
+        if (err instanceof ErrorReply) throw err;
+      }
+    }
+  };
+  return [call, () => client.close()];
+});
 await withDirectory(async (dir) => {
   const server = await startServer(dir, 0, "--requirepass", "s3cret");
   const client = await connect(server.port, { password: "s3cret" });

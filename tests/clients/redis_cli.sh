@@ -68,6 +68,9 @@ key C-u
 types "CREDIT.REFUND tradie:7 f1 "
 sees "hint of a refund" "f1 ${grey}of \[AMOUNT amount\] \[REASON text\]" -e
 key C-u
+types "LEAD.CLAIM tradie:8 "
+sees "hint of a claim" "tradie:8 ${grey}tx lead cost \[REASON text\] \[META text\]" -e
+key C-u
 
 says "help @credit" "help of the group" "CREDIT.AUDIT account.*CREDIT.BALANCE account \[AT unix-milliseconds\].*CREDIT.CAPTURE account tx.*CREDIT.GRANT account tx amount.*CREDIT.HISTORY account.*CREDIT.REFUND account tx of.*CREDIT.RESERVE account tx amount.*CREDIT.TX account tx"
 says "help CREDIT.RESERVE" "help of a command" "CREDIT.RESERVE account tx amount.*summary: .*group: credit"
@@ -93,12 +96,33 @@ says "CREDIT.HISTORY tradie:7 REV COUNT 1" "history" \
   "1\) 1\) \"[0-9]{13}-6\"~ *2\)  *1\) \"type\"~ *2\) \"REFUND\".*\"delta\"~ *8\) \"2\".*\"late\""
 says "CREDIT.HISTORY tradie:7 + -" "a range the wrong way round" "\(error\) ERR start must be the older end"
 says "CREDIT.AUDIT tradie:7" "audit" "$(field ok 1).*$(field entries 6).*$(field balance 12).*$(field reserved 0)"
+# A lead's day, from the first purchase to the refund.
+says "help @lead" "help of the leads" "LEAD.CLAIM account tx lead cost.*LEAD.CLAIMS lead.*LEAD.CLOSE lead.*LEAD.GET lead.*LEAD.OPEN lead maxclaims \[TTL milliseconds\]"
+says "CREDIT.GRANT tradie:8 pay_991 20 REASON purchase" "purchase" "\"granted\".*$(field balance 20).*$(field seq 1)"
+says "LEAD.OPEN lead:42 3 TTL 86400000" "open" \
+  "\"open\".*$(field max 3).*$(field claims 0).*$(field remaining 3).*$(field expires '[0-9]{13}')"
+claimed="\"claimed\".*$(field balance 15).*$(field available 15).*$(field seq 3).*$(field claim 1).*$(field remaining 2)"
+says "LEAD.CLAIM tradie:8 c_01J lead:42 5" "claim" "$claimed"
+says "LEAD.CLAIM tradie:8 c_01J lead:42 5" "claim again" "$claimed.*$(field replayed 1)"
+says "LEAD.CLAIM tradie:8 c_02K lead:42 5" "claimed already" "\(error\) ALREADYCLAIMED tx=c_01J claim=1"
+says "CREDIT.RESERVE tradie:8 r1 10 TTL 60000" "hold" \
+  "\"active\".*$(field balance 15).*$(field available 5).*$(field seq 4).*$(field expires '[0-9]{13}')"
+says "CREDIT.DEBIT tradie:8 d1 6" "too much" "\(error\) INSUFFICIENT available=5 required=6"
+says "CREDIT.CAPTURE tradie:8 r1 AMOUNT 4" "a part" \
+  "\"captured\".*$(field balance 11).*$(field available 11).*$(field seq 6).*$(field captured 4).*$(field returned 6)"
+says "CREDIT.REFUND tradie:8 f1 c_01J REASON bad-lead" "refund of a claim" \
+  "\"refunded\".*$(field balance 16).*$(field available 16).*$(field seq 7).*$(field refundable 0)"
+says "CREDIT.HISTORY tradie:8 - + COUNT 3 REV" "the newest three" "\"bad-lead\".*\"CAPTURE\".*\"DECLINE\".*\"INSUFFICIENT\""
+says "CREDIT.BALANCE tradie:8 AT 1790000000500" "a past moment" "$(field balance 0).*$(field time 1790000000500)"
+says "LEAD.CLAIMS lead:42" "claims" "$(field claim 1).*\"account\"~ *4\) \"tradie:8\".*$(field cost 5)"
+says "LEAD.GET lead:43" "no lead" "\(nil\)"
+
 says "HELLO 3" "RESP3" "\"proto\" => \(integer\) 3"
 says "CREDIT.BALANCE tradie:7" "a map in RESP3" "1# \"balance\" => \(integer\) 12~ *2# \"reserved\" => \(integer\) 0"
 says "CREDIT.TX tradie:7 r1" "a transaction in RESP3" "2# \"state\" => \"captured\""
 says "CREDIT.HISTORY tradie:7 - + TYPE DEBIT" "history in RESP3" "1\) 1\) \"[0-9]{13}-5\"~ *2\)  *1\) \"type\"~ *2\) \"DEBIT\""
 says "SET a 1" "no cache" "\(error\) ERR unknown command 'SET', with args beginning with: 'a' '1'"
-says "INFO credits" "info" "granted:20.*debited:6.*captured:4.*refunded:2.*balance:12"
+says "INFO credits" "info" "granted:40.*debited:6.*captured:13.*refunded:7.*balance:28"
 
 # From a pipe, as scripts use it.
 answer=$(printf 'CREDIT.GRANT piped g1 3\nPING\n' | redis-cli -p "$port" | tr '\n' ' ')

@@ -4,6 +4,7 @@ Starts its own servers. `SERVER_BIN` names the program (default: target/release/
 Prints `N passed, N failed`; exit code 1 if anything failed.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import re
@@ -171,6 +172,64 @@ def trail(check, r, protocol):
     check.same("audit", list(audit.items()), [("ok", 1), ("entries", 10), ("balance", 12), ("reserved", 0)])
 
 
+def leads(check, r, protocol):
+    """The account of `story` and `trail` claims leads."""
+    account, lead = f"tradie:{protocol}", f"lead:{protocol}"
+    claim = lambda *args: as_dict(r.execute_command("LEAD.CLAIM", account, *args))
+    opened = as_dict(r.execute_command("LEAD.OPEN", lead, 2, "TTL", 60000))
+    check.same("open: fields", list(opened), ["lead", "state", "max", "claims", "remaining", "opened", "expires"])
+    check.same("open: ttl", opened["expires"] - opened["opened"], 60000)
+    claimed = {"status": "claimed", "balance": 7, "available": 7, "seq": 12, "claim": 1, "remaining": 1}
+    check.same("claim", list(claim("c1", lead, 5).items()), list(claimed.items()))
+    check.same("claim again", claim("c1", lead, 5), claimed | {"replayed": 1})
+    check.raises("claim under another id", "ALREADYCLAIMED tx=c1 claim=1", lambda: claim("c2", lead, 5))
+    check.raises("claim what is not there", "NOLEAD", lambda: claim("c2", f"no:{lead}", 5))
+    first = as_dict(r.execute_command("LEAD.CLAIMS", lead)[0])
+    check.same("claims", [first[key] for key in ("claim", "account", "tx", "cost")], [1, account, "c1", 5])
+    check.same("close", as_dict(r.execute_command("LEAD.CLOSE", lead, "REASON", "sold"))["state"], "closed")
+    check.same("get", as_dict(r.execute_command("LEAD.GET", lead))["claims"], 1)
+    check.same("unknown lead", r.execute_command("LEAD.GET", f"no:{lead}"), None)
+
+
+def lost_replies(check, protocol):
+    """Claims through a way on which replies get lost: the client's default retries, totals of one execution each."""
+    with tempfile.TemporaryDirectory() as data_dir:
+        server = Server(data_dir, 0, "--shards", "8", "--cores", "2")
+        way = subprocess.Popen([sys.executable, ROOT / "tests/clients/lossy.py", str(server.port)], stdout=subprocess.PIPE, text=True)
+        port = int(way.stdout.readline().split()[-1])
+        direct = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
+        r = redis.Redis(port=port, protocol=protocol, decode_responses=True)
+        for n in range(30):
+            direct.execute_command("CREDIT.GRANT", f"a{n}", "g", 100)
+        for n in range(10):
+            direct.execute_command("LEAD.OPEN", f"l{n}", 3)
+
+        def claim(account, lead):
+            try:
+                return as_dict(r.execute_command("LEAD.CLAIM", account, f"{lead}:1", lead, 5))
+            except redis.ResponseError as error:
+                return {"refused": str(error)}
+
+        # Every account wants three leads, so nine accounts want each lead.
+        wanted = [(f"a{n}", f"l{(n + k) % 10}") for k in range(3) for n in range(30)]
+        with concurrent.futures.ThreadPoolExecutor(30) as threads:
+            told = list(threads.map(lambda pair: claim(*pair), wanted))
+        claimed = sorted(pair for pair, reply in zip(wanted, told) if reply.get("status") == "claimed")
+        check.same("refused", {reply["refused"] for reply in told if "refused" in reply}, {"LEADFULL max=3"})
+        check.same("claimed", len(claimed), 30)
+        check.true("some replies were lost", any("replayed" in reply for reply in told))
+        slots = [(as_dict(slot)["account"], f"l{n}") for n in range(10) for slot in direct.execute_command("LEAD.CLAIMS", f"l{n}")]
+        check.same("what was told is what is there", sorted(slots), claimed)
+        balances = [as_dict(direct.execute_command("CREDIT.BALANCE", f"a{n}"))["balance"] for n in range(30)]
+        check.same("each has paid once", balances, [100 - 5 * sum(a == f"a{n}" for a, _ in claimed) for n in range(30)])
+        credits = direct.info("credits")
+        check.same("totals equal one execution each", [credits[name] for name in ("captured", "reserved", "holds")], [150, 0, 0])
+        way.kill()
+        way.wait(10)
+        way.stdout.close()
+        check.same("the server stops clean", server.stop(), 0)
+
+
 def pipelines(check, r, protocol):
     pipe = r.pipeline(transaction=False)
     for n in range(1000):
@@ -268,6 +327,7 @@ def main():
             r = redis.Redis(port=server.port, protocol=protocol, decode_responses=True)
             story(check, r, protocol)
             trail(check, r, protocol)
+            leads(check, r, protocol)
             pipelines(check, r, protocol)
             server_commands(check, r)
             r.close()
@@ -278,6 +338,7 @@ def main():
     for protocol in (3, 2):
         reconnects(check, protocol)
         passwords(check, protocol)
+        lost_replies(check, protocol)
     print(f"redis-py {redis.__version__}: {check.passed} passed, {check.failed} failed")
     return 1 if check.failed else 0
 

@@ -1,7 +1,8 @@
 //! The oracle's half about claims: who waits for the end of which, and that leads and accounts tell the same (I8, I9).
 
+use super::belief::{Answer, Heard, Name, Step};
 use super::clients::Request;
-use super::judge::{Answer, Heard, Judge, Known, Name, Step};
+use super::judge::{Judge, Known};
 use super::model::{Entry, Lead, State};
 use creditd::ledger::command::{Command, LeadOp, Op};
 use creditd::ledger::event::EntryType;

@@ -155,7 +155,7 @@ impl Knobs {
             boot_risk_percent: one_of(chance, &[10, 50, 80]),
             floods: chance.percent(3),
             trail: one_of(chance, &[0, 0, 0, 0, 0, 0, 0, 300, 700]),
-            leads_percent: one_of(chance, &[0, 20, 60, 90]),
+            leads_percent: one_of(chance, &[0, 0, 30, 80]),
             slots: one_of(chance, &[1, 3, 70]),
             claim_timeout_ms: one_of(chance, &[5, 200, 5_000, 100_000]),
             lives: 4 + chance.below(6),

@@ -19,6 +19,7 @@ use creditd::ledger;
 mod model;
 
 mod asides;
+mod belief;
 mod boot;
 mod chronicle;
 mod claims;

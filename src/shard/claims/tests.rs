@@ -51,7 +51,7 @@ fn open(disk: SimDisk, number: u16, now_ms: u64) -> House {
     let reader = opened.reader();
     let Opened { committer, log, .. } = opened;
     let patience = Patience { walk_max: 1_000, claim_timeout_ms: TIMEOUT_MS };
-    let shard = Shard::new(number, rebuild.into_ledger().expect("it adds up"), log, reader, now_ms, patience);
+    let shard = Shard::new(number, rebuild.into_ledger(), log, reader, now_ms, patience);
     House { disk, shard, committer }
 }
 

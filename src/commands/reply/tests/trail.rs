@@ -2,8 +2,9 @@
 
 use super::{check_map, encoded};
 use crate::commands::reply::Proto;
-use crate::ledger::event::{Change, DeclineCode, DeclinedOp, EntryId, Event};
+use crate::ledger::event::{Change, DeclineCode, DeclinedOp, EntryId, Event, NEVER_MS};
 use crate::ledger::id::NO_LSN;
+use crate::ledger::lead::Refusal;
 use crate::ledger::outcome::{AuditView, Entries, Outcome, TxState, TxView};
 use crate::ledger::rejection::Verb;
 
@@ -181,6 +182,42 @@ fn every_type_of_entry_has_its_fields_in_order() {
         Change::Release { opened_lsn, lead: b"lead:42" },
     ] {
         assert!(history(&[entry(1, change)]).contains(" lead lead:42"), "{change:?}");
+    }
+}
+
+#[test]
+fn the_entries_of_a_claim_name_its_lead() {
+    let (opened_lsn, lead) = (8, &b"lead:42"[..]);
+    let refused = |refusal| Change::Refused { opened_lsn, lead, refusal };
+    for (amount, change, text) in [
+        (
+            5,
+            Change::Reserve { expires_at_ms: NEVER_MS, lead },
+            "RESERVE tx t1 amount 5 delta 0 rdelta 5 balance 90 reserved 30 lead lead:42",
+        ),
+        (
+            5,
+            Change::Claimed { opened_lsn, lead, claim: 1, remaining: 2 },
+            "CAPTURE tx t1 amount 5 delta -5 rdelta -5 balance 90 reserved 30 captured 5 returned 0 lead lead:42",
+        ),
+        (
+            0,
+            refused(Refusal::Full { max: 3 }),
+            "RELEASE tx t1 amount 0 delta 0 rdelta 0 balance 90 reserved 30 lead lead:42 cause lead code LEADFULL",
+        ),
+        (
+            5,
+            refused(Refusal::Already { tx: b"t0", claim: 1 }),
+            "RELEASE tx t1 amount 5 delta 0 rdelta -5 balance 90 reserved 30 lead lead:42 cause lead code ALREADYCLAIMED",
+        ),
+        (
+            5,
+            Change::Decline { op: DeclinedOp::Claim, code: DeclineCode::Insufficient, of: b"", lead },
+            "DECLINE tx t1 amount 5 delta 0 rdelta 0 balance 90 reserved 30 lead lead:42 code INSUFFICIENT",
+        ),
+    ] {
+        let words = 1 + text.split(' ').count();
+        assert_eq!(history(&[entry(amount, change)]), format!("*1 *2 1790000000000-7 *{words} type {text}"));
     }
 }
 
