@@ -212,7 +212,7 @@ impl Cut {
     /// Whether the lead's record of the claim stood in history that is missing.
     fn is_gone(&self, paid: &Mark) -> bool {
         let known = self.before.binary_search_by_key(&paid.lead, |(lead, _)| *lead);
-        self.is_cut && known.is_ok_and(|at| paid.slot <= self.before[at].1) || self.is_cut && known.is_err()
+        self.is_cut && known.map_or(true, |at| paid.slot <= self.before[at].1)
     }
 }
 

@@ -91,7 +91,10 @@ fn a_backup_that_was_interrupted_is_none() {
             assert!(told.err.contains("no file BACKUP; take another, or make a new one"), "{call}: {}", told.err);
             let told = verify(&half);
             let is_told = [told.out.as_str(), &told.err].iter().any(|said| said.contains("no MANIFEST"));
-            assert!(half.join("MANIFEST").exists() || told.code != Some(0) && is_told || told.code == Some(64), "{call}");
+            assert!(
+                half.join("MANIFEST").exists() || told.code != Some(0) && is_told || told.code == Some(64),
+                "{call}"
+            );
             let told = tool(&words);
             let remove = format!("rm -r {}", text(&half));
             assert!(told.code == Some(64) && told.err.contains(&remove), "{call}: {}", told.err);
