@@ -33,6 +33,7 @@ mod pipelines;
 mod recovery;
 mod repair;
 mod replies;
+mod rush;
 mod server;
 mod session;
 mod snapshots;
