@@ -36,6 +36,7 @@ mod server;
 mod session;
 mod snapshots;
 mod steady;
+mod storm;
 mod tools;
 mod trail;
 mod wire;

@@ -26,8 +26,6 @@ impl World {
             return if self.is_off() { Err(Down::Exit) } else { Ok(()) };
         }
         let is_new = home.shard.log().next_lsn() > 0;
-        // Snapshots do not hold leads yet.
-        let is_new = is_new && self.knobs.leads_percent == 0;
         if home.saving.is_some() || !is_new || !home.is_at_home() || home.is_full() {
             return Ok(());
         }

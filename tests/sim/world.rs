@@ -389,7 +389,10 @@ impl World {
     /// The process is gone, and with the power what was not synced.
     pub fn go_down(&mut self, down: Down) {
         self.trace.note(format_args!("down: {down:?}"));
-        self.counts.cut_claims += self.claims_running() as u64;
+        let (cut, post) = (&mut self.counts.cut, self.process.post.stages(&self.judge));
+        let holding = self.process.homes.iter().map(|home| home.shard.claims_running() as u64).sum::<u64>();
+        cut.iter_mut().zip(post).for_each(|(cut, count)| *cut += count);
+        cut[1] += holding.saturating_sub(post.iter().take(5).sum());
         match down {
             Down::Power => self.disks.iter().for_each(SimDisk::crash),
             Down::Exit => self.disks.iter().for_each(SimDisk::kill),
