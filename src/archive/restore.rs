@@ -29,7 +29,8 @@ pub fn read_backup(path: &Path) -> Result<Backup, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let path = path.display();
             return Err(Failure::Asked(format!(
-                "{path} is no backup, or one that was interrupted: it holds no file {LIST_NAME}"
+                "{path} is no backup, or one that was interrupted: it holds no file {LIST_NAME}; take another, or make a \
+                 new one"
             )));
         }
         text => text.map_err(Failure::io("read", &list))?,

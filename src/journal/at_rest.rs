@@ -23,7 +23,7 @@ use super::block::PAGE;
 use super::data_dir::shard_path;
 use super::error::{Case, JournalError, Refusal};
 use super::files::{FileSource, list_segments, list_snapshots};
-use super::manifest::Manifest;
+use super::manifest::{self, Manifest};
 use super::reader::Reader;
 use super::segment_header::{HeaderFault, SEGMENT_FORMAT, SegmentHeader};
 use super::storage::{Page, Pages, SegmentFile, SegmentName, SnapshotFile};
@@ -95,6 +95,9 @@ impl RestingDir {
         for dir in directories(path)? {
             logs.extend(RestingLog::of_segments(&dir).transpose());
         }
+        // Copied segments have no supers.
+        let has_shards = logs.iter().flatten().any(|log: &RestingLog| log.dir != path && log.last_super.is_some());
+        let manifest_fault = manifest_fault.or_else(|| has_shards.then(|| unnamed(path)));
         let is_one = !logs.is_empty() || manifest_fault.is_some();
         Ok(is_one.then_some(Self { manifest, manifest_fault, logs }))
     }
@@ -292,6 +295,15 @@ impl Pages for RestingFile {
     fn read_pages(&mut self, _: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
         self.file.read_exact_at(buf, offset).map_err(|error| JournalError::io("read", &self.path, error))
     }
+}
+
+/// The fault of shards without a manifest.
+fn unnamed(path: &Path) -> JournalError {
+    manifest::refusal(format!(
+        "{} holds shards and no MANIFEST: what an interrupted backup or restore leaves (remove it), or a data directory \
+         that has lost it",
+        path.display()
+    ))
 }
 
 /// `path` if it holds segments, else its subdirectories, by name.

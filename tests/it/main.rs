@@ -19,6 +19,7 @@ mod frozen;
 mod full;
 mod hasty;
 mod hostile;
+mod interrupted;
 mod kill;
 mod leads;
 mod lifecycle;

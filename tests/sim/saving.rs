@@ -25,7 +25,9 @@ impl World {
             saving.writer.abandon();
             return if self.is_off() { Err(Down::Exit) } else { Ok(()) };
         }
-        let is_new = home.shard.log().next_lsn() > 0;
+        // As the server does: a snapshot of this state, and with this name, is not made again.
+        let (end, saved) = (home.shard.log().next_lsn(), home.committer.draft().snapshots());
+        let is_new = end > 0 && saved.is_ok_and(|saved| saved.last().is_none_or(|newest| newest.end < end));
         if home.saving.is_some() || !is_new || !home.is_at_home() || home.is_full() {
             return Ok(());
         }
@@ -79,8 +81,7 @@ impl World {
         }
         match writer.publish() {
             Ok(()) => {
-                // One that ends where another does takes its name.
-                home.snapshots.insert(end.end, begin.min(end.needed));
+                home.snapshots.push(begin.min(end.needed));
                 self.counts.saves += 1;
                 self.trace.note(format_args!("saved {shard} {begin}..{}", end.end));
                 Ok(())
@@ -91,8 +92,7 @@ impl World {
 
     /// The log lets go of what neither of the two snapshots needs.
     pub fn trim(&mut self, shard: u16) -> Result<(), Down> {
-        let mut newest = self.process.homes[usize::from(shard)].snapshots.values().rev().copied();
-        let (Some(newer), Some(older)) = (newest.next(), newest.next()) else { return Ok(()) };
+        let [.., older, newer] = self.process.homes[usize::from(shard)].snapshots[..] else { return Ok(()) };
         // Nobody is on the way to what goes: a question that is overtaken may hear either.
         self.make_room();
         self.quieten()?;
