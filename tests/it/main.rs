@@ -38,6 +38,7 @@ mod server;
 mod session;
 mod snapshots;
 mod steady;
+mod storm;
 mod tools;
 mod trail;
 mod wire;
