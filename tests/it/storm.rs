@@ -61,13 +61,13 @@ fn ten_thousand_accounts_get_three_slots() {
     pipeline(&mut wire, (0..RACERS).map(|n| format!("CREDIT.GRANT racer:{n} g 5")));
     wire.ask("LEAD.OPEN race 3");
     let race = |attempt: &'static str| {
-        let runs: Vec<_> = (0..CLIENTS).map(|client| {
+        let run = |client| {
             let mut wire = server.connect();
             let claims = (client..RACERS).step_by(CLIENTS as usize);
             thread::spawn(move || pipeline(&mut wire, claims.map(|n| format!("LEAD.CLAIM racer:{n} {attempt} race 5"))))
-        });
-        let replies: Vec<_> =
-            runs.collect::<Vec<_>>().into_iter().flat_map(|run| run.join().expect("no panic")).collect();
+        };
+        let runs: Vec<_> = (0..CLIENTS).map(run).collect();
+        let replies: Vec<_> = runs.into_iter().flat_map(|run| run.join().expect("no panic")).collect();
         let count = |words: &str| replies.iter().filter(|reply| reply.line().contains(words)).count() as u64;
         (count(" claimed "), count("-LEADFULL max=3"), count("-ALREADYCLAIMED tx=first"))
     };
@@ -112,11 +112,11 @@ fn claim(&(account, lead): &Pair) -> String {
 /// Clients claim whatever comes to their minds until the server is killed, after so many replies.
 fn storm(server: Server, seed: u64, replies_max: u64) -> Vec<(Pair, Reply)> {
     let (progress, replies) = channel();
-    let clients: Vec<_> = (0..CLIENTS).map(|client| {
+    let run = |client| {
         let (wire, progress) = (server.connect(), progress.clone());
         thread::spawn(move || claims_of(wire, Chance::new(seed ^ client), &progress))
-    });
-    let clients: Vec<_> = clients.collect();
+    };
+    let clients: Vec<_> = (0..CLIENTS).map(run).collect();
     drop(progress);
     replies.iter().take(replies_max as usize).for_each(drop);
     drop(replies);
