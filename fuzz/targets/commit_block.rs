@@ -16,8 +16,14 @@ use libfuzzer_sys::fuzz_target;
 /// Of the segment that the blocks are in.
 const SALT: u32 = 0x5a17_5a17;
 
-const LIMITS: Limits =
-    Limits { holds_per_account_max: 8, accounts_max: 1000, leads_max: 100, lead_slots_max: 1000, tx_index_bytes_max: 1 << 20, tx_retention_ms: 86_400_000 };
+const LIMITS: Limits = Limits {
+    holds_per_account_max: 8,
+    accounts_max: 1000,
+    leads_max: 100,
+    lead_slots_max: 1000,
+    tx_index_bytes_max: 1 << 20,
+    tx_retention_ms: 86_400_000,
+};
 
 fuzz_target!(|input: &[u8]| {
     let Some((flags, block)) = input.split_first() else { return };

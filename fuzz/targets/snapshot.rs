@@ -12,8 +12,14 @@ use creditd::ledger::{Ledger, Limits, Seeds};
 use creditd::shard::Rebuild;
 use libfuzzer_sys::fuzz_target;
 
-const LIMITS: Limits =
-    Limits { holds_per_account_max: 8, accounts_max: 1000, leads_max: 100, lead_slots_max: 1000, tx_index_bytes_max: 1 << 20, tx_retention_ms: 86_400_000 };
+const LIMITS: Limits = Limits {
+    holds_per_account_max: 8,
+    accounts_max: 1000,
+    leads_max: 100,
+    lead_slots_max: 1000,
+    tx_index_bytes_max: 1 << 20,
+    tx_retention_ms: 86_400_000,
+};
 
 const SEEDS: Seeds = Seeds { index_key: [1, 2], map_seed: 3 };
 
