@@ -6,6 +6,7 @@
 mod commands;
 mod crowd;
 mod journal;
+mod leads;
 mod ledger;
 mod net;
 mod restore;

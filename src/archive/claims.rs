@@ -212,6 +212,45 @@ impl Cut {
     /// Whether the lead's record of the claim stood in history that is missing.
     fn is_gone(&self, paid: &Mark) -> bool {
         let known = self.before.binary_search_by_key(&paid.lead, |(lead, _)| *lead);
-        self.is_cut && known.is_ok_and(|at| paid.slot <= self.before[at].1) || self.is_cut && known.is_err()
+        self.is_cut && known.map_or(true, |at| paid.slot <= self.before[at].1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(kind: Kind, lead: &[u8], slot: u32) -> Mark {
+        Mark::new(kind, [b"ann", b"t1", lead], 5, slot, 1)
+    }
+
+    /// Judges the marks where history was cut behind the second slot of lead `a`.
+    fn check(expected: Option<&str>, marks: &[Mark]) {
+        let cut = Cut { is_cut: true, before: vec![(lead_hash(b"a"), 2)] };
+        let found = cut.judge(marks);
+        let is_expected = expected.map_or(found.is_none(), |words| found.is_some_and(|what| what.contains(words)));
+        assert!(is_expected, "{expected:?}: {found:?} for {marks:?}");
+    }
+
+    #[test]
+    fn where_history_was_cut_only_what_it_may_hold_is_taken_on_trust() {
+        let (held, refused) = (mark(Kind::Held, b"a", 0), mark(Kind::Refused, b"a", 0));
+        check(None, &[mark(Kind::Paid, b"a", 2)]);
+        check(Some("that the lead has not"), &[mark(Kind::Paid, b"a", 3)]);
+        check(None, &[mark(Kind::Paid, b"b", 3)]);
+        check(None, &[mark(Kind::Taken, b"a", 3)]);
+        check(None, &[held, held, refused, mark(Kind::Taken, b"a", 3)]);
+        check(None, &[mark(Kind::Paid, b"a", 3), mark(Kind::Taken, b"a", 3)]);
+        check(Some("another slot"), &[mark(Kind::Paid, b"a", 1), mark(Kind::Taken, b"a", 3)]);
+        check(Some("twice"), &[mark(Kind::Paid, b"a", 1), mark(Kind::Paid, b"a", 1)]);
+    }
+
+    #[test]
+    fn marks_are_small_and_tell_claims_apart() {
+        assert_eq!(size_of::<Mark>(), 40, "memory per claim is a promise");
+        let names: [[&[u8]; 3]; 3] = [[b"a", b"bc", b"d"], [b"ab", b"c", b"d"], [b"a", b"b", b"cd"]];
+        let hashes: BTreeSet<_> = names.map(|names| Mark::new(Kind::Held, names, 5, 0, 0).claim).into();
+        assert_eq!(hashes.len(), 3);
+        assert_ne!(Mark::new(Kind::Held, names[0], 5, 0, 0).claim, Mark::new(Kind::Held, names[0], 6, 0, 0).claim);
     }
 }

@@ -1,4 +1,4 @@
-//! The trail as rows: CSV or JSON lines, by account, time and type.
+//! The trail as rows: CSV or JSON lines, by account, lead, time and type.
 //!
 //! Always a scan, never a walk along an account's chain: a chain begins at the account's newest entry, and at rest only
 //! a scan finds that. Of a directory with a manifest only the shards of the accounts are read.
@@ -8,8 +8,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use crate::journal::{BlockSeen, JournalError, RestingDir, RestingLog, Sight};
-use crate::ledger::codec;
-use crate::ledger::event::{EntryTypes, Event};
+use crate::ledger::codec::{self, Record};
 
 use super::entry;
 use super::report::{FINDINGS_MAX, Finding};
@@ -18,15 +17,17 @@ use super::verify::Progress;
 /// Rows are gathered up to so many bytes before they are written.
 const OUT_LEN: usize = 1 << 16;
 
-/// Which entries.
+/// Which records. An empty set lets all through.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    /// Of these accounts; empty = all.
+    /// Entries of the trails of these accounts: not what happened to leads.
     pub accounts: BTreeSet<Vec<u8>>,
+    /// What happened to these leads, and entries that name them.
+    pub leads: BTreeSet<Vec<u8>>,
     /// Of these moments, unix milliseconds.
     pub times_ms: Range<u64>,
-    /// Of these types.
-    pub types: EntryTypes,
+    /// Of these types: words of [`EntryType`](crate::ledger::event::EntryType) and [`LEAD_TYPES`](super::LEAD_TYPES).
+    pub types: BTreeSet<&'static str>,
 }
 
 /// The form of the rows.
@@ -47,7 +48,7 @@ pub struct Exported {
     pub findings: Vec<Finding>,
 }
 
-/// Writes the entries that `filter` lets through, shard by shard in the order of the log.
+/// Writes the records that `filter` lets through, shard by shard in the order of the log.
 ///
 /// # Errors
 /// Those of `out`. What is wrong with the log is in [`Exported::findings`], and the rest is exported.
@@ -99,9 +100,9 @@ impl Rows<'_> {
 
     fn block(&mut self, block: &BlockSeen<'_>) {
         for (lsn, bytes) in block.records() {
-            match codec::decode(bytes) {
-                Ok(event) if self.filter.takes(&event) => {
-                    let row = entry::row(block.header.shard, lsn, &event);
+            match codec::decode_any(bytes) {
+                Ok(record) if self.filter.takes(&record) => {
+                    let row = entry::row(block.header.shard, lsn, &record);
                     if self.format == Format::Csv && self.exported.rows == 0 {
                         row.csv_header(&mut self.buf);
                     }
@@ -136,9 +137,14 @@ impl Rows<'_> {
 }
 
 impl Filter {
-    fn takes(&self, event: &Event<'_>) -> bool {
-        self.times_ms.contains(&event.time_ms)
-            && self.types.has(event.entry_type())
-            && (self.accounts.is_empty() || self.accounts.contains(event.account))
+    fn takes(&self, record: &Record<'_>) -> bool {
+        let (time_ms, lead, is_of_account) = match record {
+            Record::Entry(event) => (event.time_ms, event.lead(), self.accounts.contains(event.account)),
+            Record::Lead(event) => (event.time_ms, event.lead, false),
+        };
+        self.times_ms.contains(&time_ms)
+            && (is_of_account || self.accounts.is_empty())
+            && (self.leads.is_empty() || self.leads.contains(lead))
+            && (self.types.is_empty() || self.types.contains(entry::word(record)))
     }
 }

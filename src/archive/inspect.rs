@@ -114,8 +114,8 @@ impl Lines {
             return;
         }
         for (lsn, bytes) in block.records() {
-            match codec::decode(bytes) {
-                Ok(event) => self.line("record", entry::row(header.shard, lsn, &event)),
+            match codec::decode_any(bytes) {
+                Ok(record) => self.line("record", entry::row(header.shard, lsn, &record)),
                 Err(error) => self.fault(&block.no_record(lsn, error.to_string())),
             }
         }

@@ -33,6 +33,7 @@ mod whole;
 
 pub use backup::{Backup, Extent, backup};
 pub use closed::{Archived, archive};
+pub use entry::LEAD_TYPES;
 pub use export::{Exported, Filter, Format, export};
 pub use failure::Failure;
 pub use head::{Head, HeadError, Hex, head, parse_heads};

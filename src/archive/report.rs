@@ -115,7 +115,7 @@ pub struct Finding {
     pub seq: Option<u64>,
     /// What was found.
     pub what: String,
-    /// Accounts and leads whose later records show that they have records in the lost positions; some of them.
+    /// Accounts, and leads, whose later entries show that they have entries in the lost positions; some of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accounts_hit: Vec<String>,
     /// How many such.
@@ -161,7 +161,7 @@ impl Finding {
         }
     }
 
-    /// An account or a lead has a record in the lost positions of this finding.
+    /// An account or a lead has an entry in the lost positions of this finding.
     pub(super) fn hit(&mut self, account: &[u8]) {
         self.accounts_hit_count += 1;
         if self.accounts_hit.len() < ACCOUNTS_NAMED_MAX {
@@ -236,7 +236,7 @@ impl fmt::Display for ShardReport {
         let Self { shard, segments, bytes, records, accounts, sums, .. } = self;
         let (from, to, durable) = (self.first_lsn, self.end_lsn, self.durable_lsn);
         writeln!(f, "shard {shard}: {segments} segments, {bytes} bytes; lsn {from}..{to}, durable below {durable}")?;
-        write!(f, "  {records} records of {accounts} accounts")?;
+        write!(f, "  {records} entries of {accounts} accounts")?;
         if self.leads > 0 {
             write!(f, " and {} leads with {} claims", self.leads, self.claims)?;
         }
@@ -285,7 +285,7 @@ impl fmt::Display for Finding {
             .filter(|_| !self.accounts_hit.is_empty())
         {
             let names = self.accounts_hit.join("\", \"");
-            write!(f, "  accounts and leads with records there, at least: \"{names}\"")?;
+            write!(f, "  accounts with entries there, at least: \"{names}\"")?;
             writeln!(f, "{}", if more > 0 { format!(" and {more} more") } else { String::new() })?;
         }
         writeln!(f, "  next: {}", self.next)

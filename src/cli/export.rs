@@ -14,7 +14,7 @@ use super::progress::Progress;
 use crate::archive::{self, Exported, Filter, Format};
 use crate::config::Exit;
 use crate::journal::JournalError;
-use crate::ledger::event::{EntryType, EntryTypes};
+use crate::ledger::event::EntryType;
 
 pub(super) fn command() -> Command {
     let moment = |name: &'static str, help: &'static str| {
@@ -23,17 +23,17 @@ pub(super) fn command() -> Command {
     };
     let many =
         |name: &'static str, value: &'static str| Arg::new(name).long(name).value_name(value).action(ArgAction::Append);
-    let account = |text: &str| archive::unescaped(text).ok_or("a backslash must be followed by xNN or a backslash");
+    let id = |text: &str| archive::unescaped(text).ok_or("a backslash must be followed by xNN or a backslash");
     Command::new("export")
         .about("Write the trail as CSV or JSON lines")
         .long_about(
-            "Write every entry of the trail, or those of some accounts, times and types, with the balance after each. \
-             Entries of an account stand in their order.\n\nReads only: works on a copy, on copied segments, and on \
+            "Write every entry of the trail, or those of some accounts, leads, times and types, with the balance after \
+             each. Entries of an account stand in their order, and so does what happened to a lead.\n\nReads only: works on a copy, on copied segments, and on \
              the directory of a running server.",
         )
         .after_help(
             "TIME is unix milliseconds, a date, or RFC 3339: 2026-11-23T02:00:00Z. Ids are shown as text; a byte that \
-             is no text is \\xNN and a backslash \\\\, here and in --account.\n\nExit codes: 0 written; 65 written, but \
+             is no text is \\xNN and a backslash \\\\, here, in --account and in --lead.\n\nExit codes: 0 written; 65 written, but \
              the log is damaged and entries may be missing; 28 disk full; 64 wrong command line, no data directory, or \
              FILE exists; 77 not allowed.\nThe columns: docs/operate/export.md",
         )
@@ -46,12 +46,13 @@ pub(super) fn command() -> Command {
                 .value_parser(PossibleValuesParser::new(["csv", "jsonl"]))
                 .help("csv: RFC 4180 with a line of names; jsonl: an object a line"),
         )
-        .arg(many("account", "ACCOUNT").value_parser(account).help("Only of this account; may be given again"))
+        .arg(many("account", "ACCOUNT").value_parser(id).help("Only the trail of this account; may be given again"))
+        .arg(many("lead", "LEAD").value_parser(id).help("Only what names this lead; may be given again"))
         .arg(moment("from", "Only entries at or after this moment"))
         .arg(moment("to", "Only entries before this moment"))
         .arg(
             many("type", "TYPE")
-                .value_parser(PossibleValuesParser::new(EntryType::ALL.map(EntryType::word)))
+                .value_parser(PossibleValuesParser::new(types()))
                 .ignore_case(true)
                 .help("Only of this type; may be given again"),
         )
@@ -95,12 +96,16 @@ pub(super) fn run(matches: &ArgMatches) -> Exit {
 
 fn filter(matches: &ArgMatches) -> Filter {
     let words: Vec<&String> = matches.get_many("type").unwrap_or_default().collect();
-    let is_wanted =
-        |kind: &EntryType| words.is_empty() || words.iter().any(|word| word.eq_ignore_ascii_case(kind.word()));
-    let types = EntryType::ALL.into_iter().filter(is_wanted).fold(EntryTypes::NONE, EntryTypes::with);
-    let accounts: BTreeSet<Vec<u8>> = matches.get_many("account").unwrap_or_default().cloned().collect();
+    let types = types().filter(|word| words.iter().any(|wanted| wanted.eq_ignore_ascii_case(word))).collect();
+    let ids = |name| matches.get_many::<Vec<u8>>(name).unwrap_or_default().cloned().collect::<BTreeSet<_>>();
     let moment = |name: &str, default| matches.get_one(name).copied().unwrap_or(default);
-    Filter { accounts, times_ms: moment("from", 0)..moment("to", u64::MAX), types }
+    let times_ms = moment("from", 0)..moment("to", u64::MAX);
+    Filter { accounts: ids("account"), leads: ids("lead"), times_ms, types }
+}
+
+/// The words of all types.
+fn types() -> impl Iterator<Item = &'static str> {
+    EntryType::ALL.into_iter().map(EntryType::word).chain(archive::LEAD_TYPES)
 }
 
 fn told(exported: &Exported) -> Exit {

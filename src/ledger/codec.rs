@@ -6,12 +6,13 @@
 //!  at  size  field
 //!   0   2    len
 //!   2   1    type         1 GRANT  2 DEBIT  3 RESERVE  4 CAPTURE  5 RELEASE  6 EXPIRE  7 DECLINE  8 VOID
-//!                         9 REFUND     kept free: 16 LEAD.OPEN  17 LEAD.CLAIM  18 LEAD.CLOSE  19 LEAD.EXPIRE
+//!                         9 REFUND  10 CAPTURE and 11 RELEASE, of a claim; 16 to 19: of leads (lead/codec.rs)
 //!   3   1    flags        1 = skip_lsn is there   2 = meta is there
 //!   4   1    account length, 1..=128
 //!   5   1    tx length, 1..=64
 //!   6   1    length of the other id:   lead, 0..=128 (RESERVE, CAPTURE, RELEASE)
 //!                                      of, 1..=64 (REFUND, DECLINE of a REFUND)
+//!                                      lead, 1..=128 (types 10, 11, DECLINE of a claim); in type 11 a tx behind it
 //!   7   1    reason length, 0..=64
 //!   8   8    prev_lsn
 //!  16   8    time_ms
@@ -23,6 +24,8 @@
 //!                         CAPTURE: captured u64, opened_lsn u64
 //!                         RELEASE, EXPIRE: opened_lsn u64
 //!                         REFUND: opened_lsn u64, refunded_total u64, refundable u64
+//!                         10: opened_lsn u64, slot u32, slots left u32
+//!                         11: opened_lsn u64, code u8, length of the lead u8, 0 [6], fact u64
 //!                         DECLINE: op u8 (type number of the verb), code u8, 0 u16, holds u32 (LIMIT, else 0)
 //!            skip_lsn u64 (flag 1)
 //!            account, tx, lead or of, reason; meta length u16 (1..=1024) and meta (flag 2)
@@ -36,7 +39,7 @@ use super::id::{ACCOUNT_LEN_MAX, META_LEN_MAX, NO_LSN, REASON_LEN_MAX, TX_LEN_MA
 use super::lead::{self, LeadEvent, Refusal};
 use std::ops::RangeInclusive;
 
-/// No record is longer (journal.md 5). The longest event of today has 1,496 bytes.
+/// No record is longer (journal.md 5). The longest event of today has 1,568 bytes.
 pub const RECORD_LEN_MAX: usize = 4096;
 
 const GRANT: u8 = 1;

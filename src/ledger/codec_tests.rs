@@ -10,11 +10,20 @@ fn bytes(min: usize, max: usize) -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn change() -> impl Strategy<Value = (u8, u64, u64, u64)> {
-    (GRANT..=REFUND, any::<u64>(), any::<u64>(), any::<u64>())
+    (GRANT..=REFUSED, any::<u64>(), any::<u64>(), any::<u64>())
 }
 
 fn build<'a>((kind, a, b, c): (u8, u64, u64, u64), lead: &'a [u8], of: &'a [u8]) -> Change<'a> {
-    let op = [DeclinedOp::Grant, DeclinedOp::Debit, DeclinedOp::Reserve, DeclinedOp::Refund][a as usize % 4];
+    let op = [DeclinedOp::Grant, DeclinedOp::Debit, DeclinedOp::Reserve, DeclinedOp::Refund, DeclinedOp::Claim];
+    let (op, small) = (op[a as usize % 5], b as u32);
+    let of_claim: &[u8] = if lead.is_empty() { b"l" } else { lead };
+    let refusals = [
+        Refusal::Unknown,
+        Refusal::Full { max: small },
+        Refusal::Closed,
+        Refusal::Expired { expires_at_ms: b },
+        Refusal::Already { tx: of, claim: small },
+    ];
     let limit = DeclineCode::Limit { holds: a & 0xffff_ffff };
     match kind {
         GRANT => Change::Grant,
@@ -27,8 +36,10 @@ fn build<'a>((kind, a, b, c): (u8, u64, u64, u64), lead: &'a [u8], of: &'a [u8])
             op,
             code: [DeclineCode::Insufficient, DeclineCode::Overflow, limit][b as usize % 3],
             of: if op == DeclinedOp::Refund { of } else { b"" },
-            lead: b"",
+            lead: if op == DeclinedOp::Claim { of_claim } else { b"" },
         },
+        CLAIMED => Change::Claimed { opened_lsn: a, lead: of_claim, claim: small, remaining: c as u32 },
+        REFUSED => Change::Refused { opened_lsn: a, lead: of_claim, refusal: refusals[c as usize % 5] },
         REFUND => Change::Refund { of, opened_lsn: a, refunded_total: b, refundable: c },
         _ => Change::Void,
     }
@@ -100,10 +111,10 @@ proptest! {
             junk.truncate(junk.len() / 8 * 8);
             let len = junk.len() as u16;
             junk[..2].copy_from_slice(&len.to_le_bytes());
-            junk[2] %= 10;
+            junk[2] %= 21;
             junk[3] %= 4;
         }
-        let _ = decode(&junk);
+        let _ = decode_any(&junk);
         ids_of(&junk);
     }
 }
@@ -128,6 +139,7 @@ fn the_longest_event_fits_a_record_with_room_to_spare() {
         (Change::Capture { captured: 1, opened_lsn: 8, lead: &id }, 1_496),
         (Change::Refund { of, opened_lsn: 8, refunded_total: 1, refundable: 0 }, 1_440),
         (Change::Decline { op: DeclinedOp::Refund, code, of, lead: b"" }, 1_424),
+        (Change::Refused { opened_lsn: 8, lead: &id, refusal: Refusal::Already { tx: of, claim: 1 } }, 1_568),
     ] {
         let reason = &meta[..REASON_LEN_MAX];
         let event = Event { reason, meta: &meta, skip_lsn: 8, ..plain(change, &id, &id[..TX_LEN_MAX]) };
@@ -155,6 +167,11 @@ fn the_other_id_is_there_where_it_must_be_and_only_there() {
         (Change::Void, 8),
         (Change::Expire { opened_lsn: 8 }, 8),
         (Change::Release { opened_lsn: 8, lead: of }, 136),
+        (Change::Claimed { opened_lsn: 8, lead: of, claim: 1, remaining: 0 }, 0),
+        (Change::Claimed { opened_lsn: 8, lead: of, claim: 1, remaining: 0 }, 136),
+        (Change::Refused { opened_lsn: 8, lead: of, refusal: Refusal::Closed }, 0),
+        (Change::Refused { opened_lsn: 8, lead: of, refusal: Refusal::Closed }, 16),
+        (Change::Decline { op: DeclinedOp::Claim, code: DeclineCode::Insufficient, of: b"", lead: of }, 0),
     ] {
         let mut record = Vec::new();
         encode(&plain(change, b"accounts", &[b't'; 16]), &mut record);

@@ -198,6 +198,7 @@ impl Engine {
             let is_mine =
                 |reply: &mut Reply| reply.ticket.claim().is_some_and(|(shard, _)| router.core(shard) == self.id);
             let answers: Vec<_> = self.released.extract_if(.., is_mine).collect();
+            ran |= !answers.is_empty(); // an answer may have made a record, which wants a commit
             for reply in answers {
                 let (shard, _) = reply.ticket.claim().expect("just looked at");
                 let place = self.shared.router.place(shard);

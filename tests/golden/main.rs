@@ -1,4 +1,4 @@
-//! Format 1 of the log, held still: stories told again give the bytes of the golden directories, and those are read as
+//! Formats 1 and 2 of the log, held still: stories told again give the bytes of the golden directories, and those are read as
 //! they always were (docs/log-format.md).
 //!
 //! ```text
@@ -17,6 +17,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use creditd::archive::LEAD_TYPES;
 use creditd::journal::{BLOCK_HEADER_LEN, PAGE};
 use creditd::ledger::codec;
 use creditd::ledger::event::{Change, EntryType, Event};
@@ -31,9 +32,10 @@ struct Golden {
     verdict: &'static str,
 }
 
-const ALL: [Golden; 2] = [
+const ALL: [Golden; 3] = [
     Golden { name: "stopped", shards: 2, tell: story::stopped, verdict: ": ok\n" },
     Golden { name: "killed", shards: 1, tell: story::killed, verdict: "not judged" },
+    Golden { name: "leads", shards: 2, tell: story::leads, verdict: ": ok\n" },
 ];
 
 /// Files of a data directory by their path in it: the length, and the bytes without pages of zeros at the end.
@@ -49,7 +51,7 @@ fn a_story_told_again_gives_the_same_bytes() {
     let differences: String = differences.collect();
     assert!(
         differences.is_empty(),
-        "format 1 is frozen:{differences}\nWhat is meant to differ is a new format: docs/log-format.md, \"What a later \
+        "formats 1 and 2 are frozen:{differences}\nWhat is meant to differ is a new format: docs/log-format.md, \"What a later \
          version may change\""
     );
 }
@@ -61,8 +63,8 @@ fn what_was_written_is_read_as_it_was() {
         let (code, out) = tool(&["verify"], &data(&site));
         assert!(code == Some(0) && out.contains(golden.verdict), "verify {}: {code:?}\n{out}", golden.name);
         let export = tool(&["export", "--format", "csv"], &data(&site));
-        assert!(export == (Some(0), golden.export()), "format 1 is frozen: {} is exported as {export:?}", golden.name);
-        let recovered = Teller::open(&data(&site), golden.shards).expect("format 1 is frozen: it is read");
+        assert!(export == (Some(0), golden.export()), "it is frozen: {} is exported as {export:?}", golden.name);
+        let recovered = Teller::open(&data(&site), golden.shards).expect("it is frozen: it is read");
         assert_eq!(recovered.digests(), golden.told().1, "{}: not the state that wrote it", golden.name);
     }
 }
@@ -86,7 +88,10 @@ fn the_stories_tell_everything() {
     let all: String = ALL.map(|golden| golden.export()).concat();
     let kinds = EntryType::ALL.map(EntryType::word).map(|word| format!(",{word},"));
     let others = ["INSUFFICIENT", "OVERFLOW", "LIMIT", ",busy,512,", "\\xff", "\n1,"].map(str::to_owned);
-    for what in kinds.iter().chain(&others) {
+    let leads = LEAD_TYPES.map(|word| format!(",{word},"));
+    let refusals = ["FULL", "CLOSED", "EXPIRED"].map(|word| format!(",lead,LEAD{word},"));
+    let already = [",lead,ALREADYCLAIMED,".to_owned()];
+    for what in kinds.iter().chain(&others).chain(&leads).chain(&refusals).chain(&already) {
         assert!(all.contains(what), "no entry has {what}");
     }
 }
@@ -104,14 +109,14 @@ fn what_a_newer_version_wrote_is_refused_by_name() {
         let salt = u32::from_le_bytes(*bytes[SALT_AT..].first_chunk().expect("a header"));
         let (_, block) = bytes.split_at_mut(block_at);
         let body_len = u32::from_le_bytes(*block[16..].first_chunk().expect("a block")) as usize;
-        block[8] = 2;
+        block[8] = 3;
         let crc = crc32c::crc32c_append(salt, &block[8..BLOCK_HEADER_LEN + body_len]);
         block[4..8].copy_from_slice(&crc.to_le_bytes());
         fs::write(&path, bytes).expect("writable");
         let before = gather(&data(&site));
         let message = format!(
-            "shard 0 segment {segment} block at offset {block_at} is written by a newer version of creditd: format 2, \
-             this version reads format 1; next: start the version that wrote it"
+            "shard 0 segment {segment} block at offset {block_at} is written by a newer version of creditd: format 3, \
+             this version reads format 2; next: start the version that wrote it"
         );
         let refusal = Teller::open(&data(&site), 2).err().expect("it is refused");
         assert_eq!((refusal.to_string(), refusal.exit_code()), (message.clone(), 65));
@@ -121,7 +126,7 @@ fn what_a_newer_version_wrote_is_refused_by_name() {
     }
 }
 
-/// What no command can write yet is part of the format too.
+/// What no command writes is part of the format too.
 #[test]
 fn a_lead_stands_where_it_was_promised() {
     let event = Event {

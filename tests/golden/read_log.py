@@ -17,10 +17,15 @@ import sys
 PAGE, BLOCK_HEADER, BLOCK_MAX, RECORD_MAX, SLOTS = 4096, 72, 1 << 20, 4096, 16384
 DATA, FENCE, CLEAN_STOP = 1, 2, 3
 SEAL = 1
-GRANT, DEBIT, RESERVE, CAPTURE, RELEASE, EXPIRE, DECLINE, VOID, REFUND = range(1, 10)
-TYPES = [None, "GRANT", "DEBIT", "RESERVE", "CAPTURE", "RELEASE", "EXPIRE", "DECLINE", "VOID", "REFUND"]
-WORDS = {GRANT: 0, DEBIT: 0, RESERVE: 1, CAPTURE: 2, RELEASE: 1, EXPIRE: 1, DECLINE: 1, VOID: 0, REFUND: 3}
+GRANT, DEBIT, RESERVE, CAPTURE, RELEASE, EXPIRE, DECLINE, VOID, REFUND, CLAIMED, REFUSED = range(1, 12)
+OPEN, CLAIM, CLOSE, LAPSE = range(16, 20)
+TYPES = [None, "GRANT", "DEBIT", "RESERVE", "CAPTURE", "RELEASE", "EXPIRE", "DECLINE", "VOID", "REFUND", "CAPTURE", "RELEASE"]
+LEAD_TYPES = {OPEN: "LEAD.OPEN", CLAIM: "LEAD.CLAIM", CLOSE: "LEAD.CLOSE", LAPSE: "LEAD.EXPIRE"}
+WORDS = {GRANT: 0, DEBIT: 0, RESERVE: 1, CAPTURE: 2, RELEASE: 1, EXPIRE: 1, DECLINE: 1, VOID: 0, REFUND: 3, CLAIMED: 2, REFUSED: 3}
+LEAD_WORDS = {OPEN: 1, CLAIM: 2, CLOSE: 0, LAPSE: 0}
 CODES = [None, "INSUFFICIENT", "OVERFLOW", "LIMIT"]
+REFUSALS = [None, "NOLEAD", "LEADFULL", "LEADCLOSED", "LEADEXPIRED", "ALREADYCLAIMED"]
+NEVER = (1 << 64) - 1
 
 
 class Wrong(Exception):
@@ -167,7 +172,7 @@ class Segment:
         if size > BLOCK_MAX or len(block) < size or crc32c(block[8:], self.salt) != struct.unpack_from("<I", block, 4)[0]:
             return None
         fields = struct.unpack_from("<HBBHHIIQQQ16sQ", block, 8)
-        must(fields[0] == 1, f"{self.name}: written by a newer version: block of format {fields[0]}")
+        must(fields[0] in (1, 2), f"{self.name}: written by a newer version: block of format {fields[0]}")
         return fields, block
 
     def proves(self, at):
@@ -220,6 +225,8 @@ def read_shard(dir, instance, shard, told):
             must(not any(segment.bytes[at + BLOCK_HEADER + size : at + pages(BLOCK_HEADER + size)]), f"{here}: padding")
             records = list(split(block[BLOCK_HEADER:], first + BLOCK_HEADER))
             must(len(records) == count, f"{here}: {len(records)} records, not {count}")
+            needs = max([1, *(2 for _, record in records if is_of_format_2(record))])
+            must(fields[0] == needs, f"{here}: of format {fields[0]}, its records need {needs}")
             yield from records
             position, chain, sealed, now = position + pages(len(block)), chain_of(block), flags == SEAL, block_now
             block_no = (block_no + 1) % (1 << 32)
@@ -237,7 +244,7 @@ def read_shard(dir, instance, shard, told):
 def split(body, lsn):
     while body:
         size = struct.unpack_from("<H", body)[0]
-        must(56 <= size <= min(RECORD_MAX, len(body)) and size % 8 == 0, f"record at {lsn}: length")
+        must(48 <= size <= min(RECORD_MAX, len(body)) and size % 8 == 0, f"record at {lsn}: length")
         yield lsn, body[:size]
         lsn, body = lsn + size, body[size:]
 
@@ -245,8 +252,48 @@ def split(body, lsn):
 # --- the record ---
 
 
+def is_of_format_2(record):
+    """A record of a lead or of a claim: the block of it is of format 2."""
+    kind = record[2]
+    return kind > REFUND or (kind == RESERVE and record[6] > 0) or (kind == DECLINE and record[56] == CLAIM)
+
+
 def decode(record):
     """The fields of a record by name."""
+    return decode_lead(record) if record[2] in LEAD_TYPES else decode_entry(record)
+
+
+def decode_lead(record):
+    size, kind, flags, *lens = struct.unpack_from("<HBBBBBB", record)
+    must(flags & ~2 == 0, f"flags {flags}")
+    names = ("prev_lsn", "time", "seq", "max", "claims")
+    entry = {"kind": kind, "type": LEAD_TYPES[kind], **dict(zip(names, struct.unpack_from("<QQQII", record, 8)))}
+    own, at = struct.unpack_from(f"<{LEAD_WORDS[kind]}Q", record, 40), 40 + 8 * LEAD_WORDS[kind]
+    texts(entry, record, at, flags, zip(("lead", "tx", "account", "reason"), lens))
+    must(1 <= lens[0] <= 128 and lens[3] <= 64 and 1 <= entry["max"] <= 10000, "lead")
+    if kind == OPEN and own[0] != NEVER:
+        entry["expires"] = own[0]
+    if kind == CLAIM:
+        (entry["amount"], entry["account_seq"]), entry["claim"] = own, entry["claims"]
+        must(1 <= lens[1] <= 64 and 1 <= lens[2] <= 128, "claim")
+    else:
+        must(lens[1] == lens[2] == 0, "ids of a claim")
+    return entry
+
+
+def texts(entry, record, at, flags, lens):
+    """Puts the bytes behind the words into the entry."""
+    for name, length in lens:
+        entry[name], at = record[at : at + length], at + length
+    entry["meta"] = b""
+    if flags & 2:
+        length = struct.unpack_from("<H", record, at)[0]
+        entry["meta"], at = record[at + 2 : at + 2 + length], at + 2 + length
+        must(1 <= length <= 1024, "meta length")
+    must(0 <= len(record) - at < 8 and not any(record[at:]), "padding")
+
+
+def decode_entry(record):
     size, kind, flags, *lens = struct.unpack_from("<HBBBBBB", record)
     must(kind in WORDS, f"type {kind}")
     must(flags & ~3 == 0, f"flags {flags}")
@@ -259,19 +306,13 @@ def decode(record):
         entry["skip_lsn"] = struct.unpack_from("<Q", record, at)[0]
         must(entry["skip_lsn"], "skip_lsn of 0")
         at += 8
-    for name, length in zip(("account", "tx", "other", "reason"), lens):
-        entry[name], at = record[at : at + length], at + length
-    entry["meta"] = b""
-    if flags & 2:
-        length = struct.unpack_from("<H", record, at)[0]
-        entry["meta"], at = record[at + 2 : at + 2 + length], at + 2 + length
-        must(1 <= length <= 1024, "meta length")
-    must(0 <= size - at < 8 and not any(record[at:]), "padding")
+    texts(entry, record, at, flags, zip(("account", "tx", "other", "reason"), lens))
     must(1 <= lens[0] <= 128 and 1 <= lens[1] <= 64 and lens[3] <= 64, "id lengths")
     must(entry["reserved"] <= entry["balance"] < 1 << 53, "figures")
-    other, refund = entry["other"], kind == REFUND
+    other, refund, claim = entry["other"], kind == REFUND, kind in (CLAIMED, REFUSED)
     if kind == RESERVE:
-        entry["expires"] = own[0]
+        must(not other or own[0] == NEVER, "a claim has no deadline")
+        entry["expires"] = None if other else own[0]
     elif kind == CAPTURE:
         entry["captured"], entry["opened_lsn"] = own
         entry["returned"] = entry["amount"] - entry["captured"]
@@ -281,15 +322,26 @@ def decode(record):
         entry["opened_lsn"], entry["refunded_total"], entry["refundable"] = own
     elif kind == DECLINE:
         op, code, zero, holds = struct.unpack_from("<BBHI", record, 56)
-        must(op in (GRANT, DEBIT, RESERVE, REFUND) and code in (1, 2, 3) and zero == 0, "decline")
+        must(op in (GRANT, DEBIT, RESERVE, REFUND, CLAIM) and code in (1, 2, 3) and zero == 0, "decline")
         must(code == 3 or holds == 0, "decline: holds")
-        entry["code"], refund = CODES[code], op == REFUND
+        entry["code"], refund, claim = CODES[code], op == REFUND, op == CLAIM
+    elif kind == CLAIMED:
+        entry["opened_lsn"], entry["claim"] = own[0], own[1] & 0xFFFFFFFF
+        entry["captured"], entry["returned"] = entry["amount"], 0
+    elif kind == REFUSED:
+        entry["opened_lsn"], (code, length) = own[0], record[64:66]
+        must(not any(record[66:72]) and 1 <= code <= 5 and length <= len(other), "refusal")
+        must(own[2] == 0 or code in (2, 4, 5), "fact of a refusal")
+        must(1 <= len(other) - length <= 64 if code == 5 else length == len(other), "tx of a refusal")
+        entry["code"], other = REFUSALS[code], other[:length]
     if refund:
         must(1 <= len(other) <= 64, "of")
+    elif claim:
+        must(1 <= len(other) <= 128, "lead")
     else:
         must(not other or kind in (RESERVE, CAPTURE, RELEASE) and len(other) <= 128, "other id")
     entry["of" if refund else "lead"] = other
-    entry["cause"] = {RELEASE: "client", VOID: "client", EXPIRE: "expired"}.get(kind)
+    entry["cause"] = {RELEASE: "client", VOID: "client", EXPIRE: "expired", REFUSED: "lead"}.get(kind)
     return entry
 
 
@@ -309,15 +361,18 @@ def text(data):
 
 
 def row(shard, lsn, entry):
-    kind, amount = entry["kind"], entry["amount"]
+    kind, amount = entry["kind"], entry.get("amount")
     taken = entry.get("captured", amount)
     moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=entry["time"])
-    delta = {GRANT: amount, REFUND: amount, DEBIT: -amount, CAPTURE: -taken}.get(kind, 0)
-    rdelta = {RESERVE: amount, CAPTURE: -amount, RELEASE: -amount, EXPIRE: -amount}.get(kind, 0)
+    delta = rdelta = None
+    if "balance" in entry:
+        delta = {GRANT: amount, REFUND: amount, DEBIT: -amount, CAPTURE: -taken, CLAIMED: -taken}.get(kind, 0)
+        ends = (CAPTURE, RELEASE, EXPIRE, CLAIMED, REFUSED)
+        rdelta = amount if kind == RESERVE else -amount if kind in ends else 0
     shown = dict(shard=shard, lsn=lsn, account=entry["account"], seq=entry["seq"], time=entry["time"])
     shown |= dict(utc=moment.isoformat(timespec="milliseconds") + "Z", type=entry["type"], tx=entry["tx"])
-    shown |= dict(amount=taken, delta=delta, rdelta=rdelta, balance=entry["balance"], reserved=entry["reserved"])
-    for name in ("expires", "captured", "returned", "lead", "of", "cause", "code", "reason", "meta"):
+    shown |= dict(amount=taken, delta=delta, rdelta=rdelta, balance=entry.get("balance"), reserved=entry.get("reserved"))
+    for name in ("expires", "captured", "returned", "lead", "of", "cause", "code", "reason", "meta", "claim", "max"):
         shown[name] = entry.get(name)
     shown = {name: text(value) if isinstance(value, bytes) else value for name, value in shown.items()}
     return {name: value for name, value in shown.items() if value not in (None, "")}
@@ -332,10 +387,33 @@ def follow(trails, entry, lsn):
     must(entry["skip_lsn"] == (trail[-256][0] if skips else 0), f"record at {lsn}: skip_lsn")
     if "opened_lsn" in entry:
         opened = dict(trail).get(entry["opened_lsn"])
-        wanted = (DEBIT, CAPTURE) if entry["kind"] == REFUND else (RESERVE,)
+        wanted = (DEBIT, CAPTURE, CLAIMED) if entry["kind"] == REFUND else (RESERVE,)
         named = entry["of"] if entry["kind"] == REFUND else entry["tx"]
         must(opened and opened["kind"] in wanted and opened["tx"] == named, f"record at {lsn}: opened_lsn")
     trail.append((lsn, entry))
+
+
+def follow_lead(trails, entry, lsn):
+    """The same of a lead's record: slots are taken one by one, and an end is the end."""
+    trail = trails.setdefault(entry["lead"], [])
+    must(entry["seq"] == len(trail) + 1, f"record at {lsn}: seq {entry['seq']}")
+    must((entry["kind"] == OPEN) == (not trail), f"record at {lsn}: a lead begins with its opening")
+    last_lsn, last = trail[-1] if trail else (0, {"claims": 0, "max": entry["max"], "kind": None})
+    must(entry["prev_lsn"] == last_lsn and entry["max"] == last["max"], f"record at {lsn}: prev_lsn, max")
+    must(last["kind"] not in (CLOSE, LAPSE) and last["claims"] < last["max"], f"record at {lsn}: the lead has ended")
+    must(entry["claims"] == last["claims"] + (entry["kind"] == CLAIM), f"record at {lsn}: claims")
+    claimants = [claim["account"] for _, claim in trail if claim["kind"] == CLAIM]
+    must(entry["kind"] != CLAIM or entry["account"] not in claimants, f"record at {lsn}: a second claim")
+    trail.append((lsn, entry))
+
+
+def match(trails, leads):
+    """Each claim of a lead is one that its account has paid for, and the reverse."""
+    made = [(claim["account"], claim["tx"], lead, claim["amount"], claim["claim"])
+            for lead, trail in leads.items() for _, claim in trail if claim["kind"] == CLAIM]
+    paid = [(account, entry["tx"], entry["lead"], entry["amount"], entry["claim"])
+            for account, trail in trails.items() for _, entry in trail if entry["kind"] == CLAIMED]
+    must(sorted(made) == sorted(paid), "claims are not what was paid for")
 
 
 def main():
@@ -344,13 +422,16 @@ def main():
     data, told = pathlib.Path(sys.argv[1]), lambda line: print(line, file=sys.stderr)
     try:
         instance, shards, shard_of = read_manifest(data / "MANIFEST")
+        trails, leads = {}, {}
         for shard in range(shards):
-            trails = {}
             for lsn, record in read_shard(data / f"shard-{shard:03}", instance, shard, told):
                 entry = decode(record)
-                must(shard_of[slot_of(entry["account"])] == shard, f"record at {lsn}: of another shard")
-                follow(trails, entry, lsn)
+                is_of_lead = entry["kind"] in LEAD_TYPES
+                owner = entry["lead" if is_of_lead else "account"]
+                must(shard_of[slot_of(owner)] == shard, f"record at {lsn}: of another shard")
+                follow_lead(leads, entry, lsn) if is_of_lead else follow(trails, entry, lsn)
                 print(json.dumps(row(shard, lsn, entry), ensure_ascii=False, separators=(",", ":")))
+        match(trails, leads)
     except Wrong as what:
         told(f"wrong: {what}")
         sys.exit(65)

@@ -108,3 +108,88 @@ fn lost(teller: &mut Teller, segment: &str) {
     teller.commit();
     teller.tear(segment);
 }
+
+/// Two shards, two processes, the first killed while claims run, the second stopped in order: every record of leads, every
+/// end of a claim, from the account's own shard and from the other one. Format 2 where it is needed, else 1.
+pub fn leads(teller: &mut Teller) -> Vec<u128> {
+    for account in ["tradie:7", "tradie:8", "tradie:9", "{lead:1}:t"] {
+        teller.say(&format!("CREDIT.GRANT {account} g1 100"));
+    }
+    teller.commit();
+    teller.say("LEAD.OPEN lead:1 3 TTL 86400000 META {\"city\":\"Ulm\"}");
+    teller.say("LEAD.OPEN lead:2 10000");
+    teller.say("LEAD.OPEN lead:3 2");
+    teller.say("LEAD.OPEN one 1");
+    for lead in ["closes", "lapses"] {
+        teller.say(&format!("LEAD.OPEN {lead} 1 TTL 60000"));
+    }
+    teller.commit();
+    for account in ["tradie:7", "tradie:8", "{lead:1}:t"] {
+        teller.say(&format!("LEAD.CLAIM {account} c1 lead:1 5 REASON near META {{}}"));
+    }
+    teller.claim();
+    teller.wait(10);
+    refused_claims(teller);
+    strange_claims(teller);
+
+    // One claim has its slot and has not paid, one has only a hold.
+    teller.say("LEAD.CLAIM tradie:7 c7 lead:3 7");
+    teller.step();
+    teller.say("LEAD.CLAIM tradie:9 c9 lead:2 9");
+    (0..2).for_each(|_| {
+        teller.step();
+        teller.commit();
+    });
+    teller.restart();
+    teller.wait(5);
+    teller.resume();
+    teller.say("CREDIT.REFUND tradie:7 f1 c7 AMOUNT 3");
+    teller.commit();
+    let digests = teller.digests();
+    teller.stop();
+    digests
+}
+
+/// Claims that find their leads open, and come too late: each code of a refusal; and those that get no hold.
+fn refused_claims(teller: &mut Teller) {
+    teller.say("LEAD.CLAIM tradie:7 c2 one 5");
+    teller.say("LEAD.CLAIM tradie:7 c3 lead:2 5");
+    teller.say("LEAD.CLAIM tradie:7 c4 lead:2 5");
+    teller.say("LEAD.CLAIM tradie:8 c2 one 5");
+    teller.say("LEAD.CLAIM tradie:8 c3 closes 5");
+    teller.say("LEAD.CLAIM tradie:9 c4 lapses 5");
+    teller.step();
+    teller.commit();
+    teller.step();
+    teller.commit();
+    teller.say("LEAD.CLOSE closes REASON withdrawn");
+    teller.commit();
+    teller.wait(60_000);
+    teller.claim();
+    teller.say("LEAD.OPEN idle 2 TTL 1000");
+    teller.commit();
+    teller.wait(1_000);
+    teller.expire();
+    teller.commit();
+    teller.say("LEAD.CLAIM tradie:9 no1 lead:2 1000 REASON too-much");
+    teller.claim();
+    (0..HOLDS_MAX).for_each(|n| teller.say(&format!("CREDIT.RESERVE tradie:9 many{n} 1 TTL 1000")));
+    teller.say("LEAD.CLAIM tradie:9 no2 lead:2 1");
+    teller.claim();
+    teller.wait(1_000);
+    teller.expire();
+    teller.commit();
+}
+
+fn strange_claims(teller: &mut Teller) {
+    let long = |letter: &str, len| letter.repeat(len);
+    let (account, lead, meta) = (long("a", 128), long("l", 128), long("\\xfe", 1024));
+    let more = format!("REASON {} META {meta}", long("r", 64));
+    teller.say(&format!("CREDIT.GRANT {account} g1 9"));
+    teller.say(&format!("LEAD.OPEN {lead} 1 META {meta}"));
+    teller.say("LEAD.OPEN \\xff\\x00{,\"\\\\ 1");
+    teller.commit();
+    teller.say(&format!("LEAD.CLAIM {account} {} {lead} 9 {more}", long("t", 64)));
+    teller.say("LEAD.CLAIM tradie:8 \\x0a\\xff \\xff\\x00{,\"\\\\ 0");
+    teller.claim();
+}

@@ -13,8 +13,9 @@ use creditd::journal::{
     BlockKind, Committer, DataDir, FileStorage, JournalError, NewDir, Opened, PAGE, RECENT_LEN, RecoveryOptions,
     Storage, SyncPolicy, recover,
 };
+use creditd::ledger::command::Command;
 use creditd::ledger::{Limits, Seeds};
-use creditd::shard::batch::Ticket;
+use creditd::shard::batch::{Reply, Ticket};
 use creditd::shard::{Executed, Patience, Rebuild, Shard};
 
 /// When stories start, unix milliseconds.
@@ -32,6 +33,8 @@ pub struct Teller {
     slots: Vec<u16>,
     now_ms: u64,
     homes: Vec<Home>,
+    /// What has left a shard, and is on its way to a claim.
+    answers: Vec<Reply>,
 }
 
 struct Home {
@@ -45,7 +48,7 @@ impl Teller {
         let new = NewDir { shards, instance: *b"golden directory", hash_keys: [11, 13] };
         let dir = DataDir::open_or_create(path, new)?;
         let slots = dir.manifest().slot_map();
-        let mut teller = Self { dir, slots, now_ms: START_MS, homes: Vec::new() };
+        let mut teller = Self { dir, slots, now_ms: START_MS, homes: Vec::new(), answers: Vec::new() };
         teller.begin()?;
         Ok(teller)
     }
@@ -66,12 +69,42 @@ impl Teller {
         let defaults = Defaults { reserve_ttl_ms: 600_000, allow_auto_tx: false };
         let request = parse(Arguments::new(&bytes, &spans), &defaults);
         let Ok(Request::Ledger { command, .. }) = request else { panic!("{line}: {request:?}") };
-        let slot = redis_protocol::redis_keyslot(command.account);
+        self.execute(Ticket { core: 0, connection: 0, generation: 0, slot: 0 }, &command);
+    }
+
+    /// Claims take a step: hear what has left a shard for them, and ask leads.
+    pub fn step(&mut self) {
+        for reply in std::mem::take(&mut self.answers) {
+            if let Some((shard, _)) = reply.ticket.claim() {
+                self.homes[usize::from(shard)].shard.step(self.now_ms, reply, &mut self.answers);
+            }
+        }
+        let steps: Vec<_> = self.homes.iter_mut().filter_map(|home| home.shard.take_steps()).collect();
+        for (_, ticket, command) in steps.iter().flat_map(|batch| batch.iter()) {
+            self.execute(ticket, &command);
+        }
+    }
+
+    /// Claims run to their ends.
+    pub fn claim(&mut self) {
+        while self.homes.iter().any(|home| home.shard.claims_running() > 0) {
+            self.step();
+            self.commit();
+        }
+    }
+
+    /// A new process goes on with the claims that it found.
+    pub fn resume(&mut self) {
+        self.homes.iter_mut().for_each(|home| home.shard.resume_claims());
+        self.claim();
+    }
+
+    fn execute(&mut self, ticket: Ticket, command: &Command<'_>) {
+        let slot = redis_protocol::redis_keyslot(command.owner());
         let shard = &mut self.homes[usize::from(self.slots[usize::from(slot)])].shard;
-        let ticket = Ticket { core: 0, connection: 0, generation: 0, slot: 0 };
-        let prepared = shard.prepare(&command);
-        let executed = shard.execute(self.now_ms, ticket, &command, prepared, &mut Vec::new());
-        assert!(matches!(executed, Executed::Decided), "{line}: all records are in memory");
+        let prepared = shard.prepare(command);
+        let executed = shard.execute(self.now_ms, ticket, command, prepared, &mut self.answers);
+        assert!(matches!(executed, Executed::Decided), "{command:?}: all records are in memory");
     }
 
     /// Time passes.
@@ -79,7 +112,7 @@ impl Teller {
         self.now_ms += ms;
     }
 
-    /// Holds that are due expire, of accounts that nobody asks about.
+    /// Holds and leads that are due expire, of those that nobody asks about.
     pub fn expire(&mut self) {
         self.homes
             .iter_mut()
@@ -91,7 +124,7 @@ impl Teller {
         for Home { shard, committer } in &mut self.homes {
             while let Some(block) = shard.take_block() {
                 let durable = committer.commit(&block).expect("no disk is broken");
-                shard.committed(durable, &mut Vec::new());
+                shard.committed(durable, &mut self.answers);
             }
         }
     }
@@ -125,6 +158,7 @@ impl Teller {
 
     fn begin(&mut self) -> Result<(), JournalError> {
         self.homes.clear();
+        self.answers.clear();
         for shard in 0..self.dir.manifest().shards {
             self.homes.push(start(&self.dir, shard, self.now_ms)?);
         }

@@ -213,8 +213,8 @@ impl Lead {
         let own = self.claims.iter().position(|claim| claim.account == account);
         let own = own.map(|slot| Refusal::Already { tx: &self.claims[slot].tx, claim: slot as u32 + 1 });
         let refusal = OwnedRefusal::new(own.or(ended)?);
-        let pairs = self.claims.iter().map(|claim| (claim.account.as_slice().into(), claim.tx.as_slice().into()));
-        let claims = (self.claims.len() <= ENDED_CLAIMS_MAX).then(|| pairs.collect());
+        let is_small = self.claims.len() <= usize::from(ENDED_CLAIMS_MAX);
+        let claims = is_small.then(|| self.views(1, ENDED_CLAIMS_MAX));
         Some(Step::Refused { refusal, ended: ended.map(|refusal| Ended { refusal, claims }) })
     }
 }

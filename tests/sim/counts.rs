@@ -120,6 +120,6 @@ impl Counts {
             self.resumed,
             self.impatient,
         ];
-        assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 10), "too little goes wrong: {self:?}");
+        assert!(seeds < 20 || ends.into_iter().all(|count| count >= seeds / 20), "too little goes wrong: {self:?}");
     }
 }

@@ -83,7 +83,8 @@ impl World {
         }
         match writer.publish() {
             Ok(()) => {
-                home.snapshots.push(begin.min(end.needed));
+                // One that ends where another does takes its name.
+                home.snapshots.insert(end.end, begin.min(end.needed));
                 self.counts.saves += 1;
                 self.trace.note(format_args!("saved {shard} {begin}..{}", end.end));
                 Ok(())
@@ -94,7 +95,8 @@ impl World {
 
     /// The log lets go of what neither of the two snapshots needs.
     pub fn trim(&mut self, shard: u16) -> Result<(), Down> {
-        let [.., older, newer] = self.process.homes[usize::from(shard)].snapshots[..] else { return Ok(()) };
+        let mut newest = self.process.homes[usize::from(shard)].snapshots.values().rev().copied();
+        let (Some(newer), Some(older)) = (newest.next(), newest.next()) else { return Ok(()) };
         // Nobody is on the way to what goes: a question that is overtaken may hear either.
         self.make_room();
         self.quieten()?;

@@ -16,7 +16,7 @@ use creditd::ledger::credits::TTL_MS_MAX;
 use creditd::shard::batch::{Batch, Reply};
 use creditd::shard::errand::Errand;
 use creditd::shard::{Admission, Shard};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Where the wall clock starts, unix milliseconds.
@@ -64,8 +64,8 @@ pub struct Home {
     pub committer: Committer<SimStorage>,
     pub flight: Flight,
     pub saving: Option<Saving>,
-    /// What each snapshot that this process knows of needs of the log, oldest first.
-    pub snapshots: Vec<Lsn>,
+    /// What each snapshot that this process knows of needs of the log, by its end.
+    pub snapshots: BTreeMap<Lsn, Lsn>,
     pub away: Vec<Away>,
     /// The recalls that are away read through one window, as they do in the server.
     pub window: Window<SimStorage>,

@@ -2,8 +2,8 @@
 
 use creditd::journal::snapshot::{SNAPSHOT_CONTENT, SnapshotEnd, SnapshotHead, SnapshotWriter};
 use creditd::journal::{
-    BlockKind, Committer, Draft, Entry, JournalError, LogId, Lsn, PAGE, Recovered, RecoveryOptions, SimDisk,
-    SimStorage, SyncPolicy, recover,
+    BlockKind, Committer, Draft, JournalError, LogId, Lsn, PAGE, Recovered, RecoveryOptions, SimDisk, SimStorage,
+    SyncPolicy, recover,
 };
 use creditd::ledger::command::{Command, LeadOp, Op};
 use creditd::ledger::{Ledger, Limits, Seeds};
@@ -16,6 +16,17 @@ pub const ID: LogId = LogId { instance: [7; 16], shard: 0 };
 
 /// Room for a few small blocks: then a segment is sealed, for the longest block would not fit any more.
 const SEGMENT_LEN: u64 = 261 * PAGE as u64;
+
+const LIMITS: Limits = Limits {
+    holds_per_account_max: 100,
+    accounts_max: 100,
+    leads_max: 100,
+    lead_slots_max: 100,
+    tx_index_bytes_max: 1 << 24,
+    tx_retention_ms: u64::MAX,
+};
+
+const SEEDS: Seeds = Seeds { index_key: [11, 13], map_seed: 1 };
 
 /// A shard that lives on a disk.
 struct Life {
@@ -45,9 +56,7 @@ pub struct Story {
 impl Story {
     /// A story about a new disk.
     pub fn new(seed: u64) -> Self {
-        let mut nothing = rebuild();
-        nothing.take(Entry::End { lsn: 0, now_ms: 0 }).expect("nothing contradicts itself");
-        let digest = nothing.into_ledger().digest();
+        let digest = Ledger::new(LIMITS, SEEDS).digest();
         let (known, acknowledged) = (BTreeMap::from([(0, digest)]), Vec::new());
         let (disk, pages) = (SimDisk::new(seed, ID), 13 - seed as usize % 12);
         Self { disk, known, digest, acknowledged, now_ms: 1_000_000, serial: 0, pages, unsaved: 0 }
@@ -263,18 +272,6 @@ impl Story {
 
 type Writer = SnapshotWriter<<SimStorage as creditd::journal::Storage>::Draft>;
 
-fn rebuild() -> Rebuild {
-    let limits = Limits {
-        holds_per_account_max: 100,
-        accounts_max: 100,
-        leads_max: 100,
-        lead_slots_max: 100,
-        tx_index_bytes_max: 1 << 24,
-        tx_retention_ms: u64::MAX,
-    };
-    Rebuild::new(limits, Seeds { index_key: [11, 13], map_seed: 1 })
-}
-
 fn open(
     disk: &SimDisk,
     now_ms: u64,
@@ -287,7 +284,7 @@ fn open(
         now_ms,
         recent_len: 1 << 20,
     };
-    let mut rebuild = rebuild();
+    let mut rebuild = Rebuild::new(LIMITS, SEEDS);
     let opened = recover(disk.storage(), &options, &mut |entry| rebuild.take(entry), &mut |_, _| {})?;
     let ledger = rebuild.into_ledger();
     let recovered = opened.recovered.clone();

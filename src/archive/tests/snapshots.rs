@@ -14,6 +14,12 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Another figure in the first claim that is copied.
+    pub(super) fn change_cost_of_first_claim(&mut self) {
+        let bytes = &mut self.parts.iter_mut().find(|part| part.0 == 5).expect("claims").2;
+        bytes[8] ^= 1;
+    }
+
     /// Adds to the balance that is copied of an account.
     fn add(&mut self, account: &str, delta: i64) {
         let bytes = &mut self.parts.iter_mut().find(|part| part.0 == 2).expect("accounts").2;
@@ -24,7 +30,7 @@ impl Draft {
 }
 
 /// Writes a snapshot of the log as it is, begun `back` blocks before its end.
-fn save(path: &Path, back: usize, lie: impl FnOnce(&mut Draft)) {
+pub(super) fn save(path: &Path, back: usize, lie: impl FnOnce(&mut Draft)) {
     save_from(path, back, 0, lie);
 }
 

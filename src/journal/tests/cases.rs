@@ -367,13 +367,13 @@ fn case_11_formats_of_the_future_are_named() {
     let (disk, _) = written(2);
     let salt = header(&disk, &first_segment()).salt;
     let mut block = disk.contents(&first_segment(), PAGE_LEN, BLOCK_HEADER_LEN);
-    block[8] = 9;
+    block[8] = 3;
     let crc = crc32c::crc32c_append(salt, &block[8..]);
     block[4..8].copy_from_slice(&crc.to_le_bytes());
     disk.patch(&first_segment(), PAGE_LEN, &block);
     let error = open(disk.storage(), &options()).err().expect("refused");
     assert_eq!(error.exit_code(), 65);
-    assert!(error.to_string().contains("newer version of creditd: format 9, this version reads format 2"), "{error}");
+    assert!(error.to_string().contains("newer version of creditd: format 3, this version reads format 2"), "{error}");
 
     let (disk, _) = written(2);
     let mut page = disk.contents(&first_segment(), 0, PAGE);
@@ -383,6 +383,27 @@ fn case_11_formats_of_the_future_are_named() {
     disk.patch(&first_segment(), 0, &page);
     let error = open(disk.storage(), &options()).err().expect("refused");
     assert!(error.to_string().contains("newer version of creditd: format 7"), "{error}");
+}
+
+#[test]
+fn a_block_says_the_lowest_format_that_can_read_it_and_both_are_read() {
+    let (disk, mut opened, mut records) = running(1);
+    for formats in [[1, 2, 1], [1, 1, 1]] {
+        for (i, format) in formats.into_iter().enumerate() {
+            let bytes = record(104, 10 + i as u64);
+            let lsn = opened.log.append(2_000, |buf| {
+                buf.extend_from_slice(&bytes);
+                format
+            });
+            records.push((lsn, bytes));
+        }
+        pump(&mut opened).expect("committed");
+    }
+    drop(opened);
+    disk.kill();
+    let formats = [0, 1, 2, 3].map(|n| disk.contents(&first_segment(), PAGE_LEN + n * 4096, PAGE)[8]);
+    assert_eq!(formats, [1, 1, 2, 1], "fence, a block without, with and again without the new");
+    assert_eq!(open(disk.storage(), &options()).expect("read").1, records);
 }
 
 #[test]

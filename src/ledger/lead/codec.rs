@@ -77,3 +77,7 @@ pub fn decode(record: &[u8]) -> Result<LeadEvent<'_>, DecodeError> {
     let (max, claims) = (slots as u32, (slots >> 32) as u32);
     Ok(LeadEvent { lead, reason, meta, time_ms, seq, prev_lsn, max, claims, change })
 }
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;

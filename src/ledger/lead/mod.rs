@@ -33,4 +33,4 @@ pub use view::{ClaimView, Ended, LeadState, LeadView, OwnedRefusal, Step};
 pub const MAX_CLAIMS: u32 = 10_000;
 
 /// Claims of an ended lead that other shards may keep; they ask again about larger ones (commands.md C.6, 8).
-pub const ENDED_CLAIMS_MAX: usize = 64;
+pub const ENDED_CLAIMS_MAX: u16 = 64;

@@ -197,8 +197,11 @@ impl Leads {
 
     /// Up to `count` of the lead's claims from slot `from` on.
     pub fn claim_views(&self, at: LeadAt, from: u32, count: u16) -> Vec<ClaimView> {
-        let slots = self.lead(at).map_or(&[][..], |lead| &lead.claims);
-        let wanted = slots.iter().skip(from.saturating_sub(1) as usize).take(count.into());
+        self.lead(at).map_or_else(Vec::new, |lead| self.views(lead, from, count))
+    }
+
+    fn views(&self, lead: &Lead, from: u32, count: u16) -> Vec<ClaimView> {
+        let wanted = lead.claims.iter().skip(from.saturating_sub(1) as usize).take(count.into());
         let view = |&number: &u32| {
             let claim = self.claims.get(number);
             let (account, tx) = (claim.account.as_bytes().into(), claim.tx.as_bytes().into());
@@ -210,11 +213,7 @@ impl Leads {
     /// All there is to know of the lead, if it has ended.
     pub(super) fn ended(&self, lead: &Lead) -> Option<Ended> {
         let refusal = lead.refusal()?;
-        let pair = |&number: &u32| {
-            let claim = self.claims.get(number);
-            (claim.account.as_bytes().into(), claim.tx.as_bytes().into())
-        };
-        let claims = (lead.claims.len() <= ENDED_CLAIMS_MAX).then(|| lead.claims.iter().map(pair).collect());
+        let claims = (lead.taken() <= ENDED_CLAIMS_MAX.into()).then(|| self.views(lead, 1, ENDED_CLAIMS_MAX));
         Some(Ended { refusal, claims })
     }
 

@@ -118,16 +118,15 @@ impl OwnedRefusal {
 pub struct Ended {
     /// What it says to whoever has no slot.
     pub refusal: Refusal<'static>,
-    /// Its claims: account, transaction; by slot. `None`: more than
-    /// [`ENDED_CLAIMS_MAX`](super::ENDED_CLAIMS_MAX), and the lead is to be asked.
-    pub claims: Option<Box<[(Box<[u8]>, Box<[u8]>)]>>,
+    /// Its claims. `None`: more than [`ENDED_CLAIMS_MAX`](super::ENDED_CLAIMS_MAX), and the lead is to be asked.
+    pub claims: Option<Vec<ClaimView>>,
 }
 
 impl Ended {
     /// What the lead says to `account`. `None`: the lead is to be asked.
     pub fn refuses(&self, account: &[u8]) -> Option<Refusal<'_>> {
         let claims = self.claims.as_deref()?;
-        let own = (1..).zip(claims).find(|(_, (claimant, _))| **claimant == *account);
-        Some(own.map_or(self.refusal, |(claim, (_, tx))| Refusal::Already { tx, claim }))
+        let own = claims.iter().find(|claim| *claim.account == *account);
+        Some(own.map_or(self.refusal, |own| Refusal::Already { tx: &own.tx, claim: own.claim }))
     }
 }

@@ -38,6 +38,7 @@ impl EndedLeads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ledger::lead::ClaimView;
 
     #[test]
     fn the_oldest_is_forgotten_and_large_leads_are_asked_again() {
@@ -46,8 +47,9 @@ mod tests {
         leads.learn(b"large", full(None));
         leads.learn(b"open", None);
         for n in 0..=ENDED_MAX {
-            let own: (Box<[u8]>, Box<[u8]>) = (b"ann"[..].into(), b"t1"[..].into());
-            leads.learn(&n.to_le_bytes(), full(Some([own].into())));
+            let (account, tx) = (b"ann"[..].into(), b"t1"[..].into());
+            let own = ClaimView { claim: 1, account, tx, cost: 5, time_ms: 0 };
+            leads.learn(&n.to_le_bytes(), full(Some(vec![own])));
         }
         assert_eq!(leads.names.len(), ENDED_MAX);
         assert_eq!(leads.refusal(b"large", b"ann"), None);
