@@ -12,8 +12,8 @@
 //! before its last whole block is in the backup, so everything that was acknowledged before the backup began is.
 //!
 //! Invariant: what bears the name DEST was verified and holds the list `BACKUP`; anything less is called `DEST.tmp`.
-//! Absent on purpose: a lock (the server goes on), one moment for all shards (accounts of different shards share
-//! nothing).
+//! Absent on purpose: a lock (the server goes on), one moment for all shards (of a claim that runs meanwhile the copy may
+//! have half: verify finds that, and it is no backup).
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
