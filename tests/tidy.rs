@@ -33,6 +33,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "ledger::credits",
             "ledger::event",
             "ledger::id",
+            "ledger::lead",
             "ledger::outcome",
             "ledger::rejection",
         ],

@@ -9,11 +9,11 @@
 //! A hard link is safe because nobody writes to these files again: a segment that another of its epoch follows is
 //! sealed, and a snapshot is whole when it gets its name. (The last segment of an epoch may be shortened by the start
 //! that follows: it is copied.) The newest segment is copied while it is written to; what stands in it
-//! before its last whole block is in the backup, so everything that was acknowledged before the backup began is.
+//! before its last whole block is in the backup, so everything that was acknowledged before the backup began is; but
+//! shards are copied one after the other, and what claims make of that is cut back to one [`moment`](super::moment).
 //!
 //! Invariant: what bears the name DEST was verified and holds the list `BACKUP`; anything less is called `DEST.tmp`.
-//! Absent on purpose: a lock (the server goes on), one moment for all shards (of a claim that runs meanwhile the copy may
-//! have half: verify finds that, and it is no backup).
+//! Absent on purpose: a lock: the server goes on.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -27,10 +27,12 @@ use crate::journal::files::sync_dir;
 use crate::journal::manifest::{MANIFEST_NAME, Manifest};
 use crate::journal::repair::{REPAIRS_NAME, clear_behind, write_supers};
 use crate::journal::storage::snapshot_name;
-use crate::journal::{JournalError, Known, LogId, RestingDir, RestingLog, shard_path};
+use crate::journal::{Head as Place, JournalError, Known, LogId, RestingDir, RestingLog, shard_path};
+use crate::ledger::id::Lsn;
 
 use super::failure::Failure;
 use super::head::{Head, Hex};
+use super::moment::{Tail, agree};
 use super::verify::{Depth, Progress, verify};
 use super::whole;
 
@@ -160,11 +162,26 @@ struct Making<'a> {
 impl Making<'_> {
     fn run(&self, created: String) -> Result<Backup, Failure> {
         let mut made = Backup { created, shards: Vec::new(), files: Vec::new() };
+        let logs = || (0..self.manifest.shards).map(|shard| self.log(shard)).collect::<Result<Vec<_>, _>>();
         // What the supers knew before anything was copied must be in the copy.
-        let mut proofs = Vec::new();
+        let begins: Vec<_> =
+            logs()?.iter().map(|log| log.known().expect("the log of a shard has supers").durable).collect();
+        let mut copies = Vec::new();
         for shard in 0..self.manifest.shards {
-            let (extent, known) = self.shard(self.manifest.log_id(shard))?;
-            proofs.extend([extent.head.clone(), known].into_iter().filter(|head| head.lsn > 0));
+            copies.push(self.shard(self.manifest.log_id(shard))?);
+        }
+        if copies.len() > 1 {
+            let tails: Vec<_> = logs()?.iter().zip(&begins).map(|(log, begin)| Tail::read(log, begin.0)).collect();
+            let mut ends: Vec<_> = copies.iter().map(|copy| copy.known.durable).collect();
+            agree(&tails, &mut ends);
+            for (copy, end) in copies.iter_mut().zip(ends) {
+                copy.cut(end)?;
+            }
+        }
+        let mut proofs = Vec::new();
+        for (copy, begin) in copies.iter().zip(begins) {
+            let extent = copy.extent();
+            proofs.extend([extent.head.clone(), copy.head(begin)].into_iter().filter(|head| head.lsn > 0));
             made.shards.push(extent);
         }
         let manifest = self.half.join(MANIFEST_NAME);
@@ -182,8 +199,12 @@ impl Making<'_> {
         Ok(made)
     }
 
-    /// Keeps one shard. Gives also what its super knew before.
-    fn shard(&self, id: LogId) -> Result<(Extent, Head), Failure> {
+    fn log(&self, shard: u16) -> Result<RestingLog, Failure> {
+        Ok(RestingLog::of_shard(&shard_path(self.source, shard), self.manifest.log_id(shard))?)
+    }
+
+    /// Keeps one shard.
+    fn shard(&self, id: LogId) -> Result<Copy, Failure> {
         let (source, dest) = (shard_path(self.source, id.shard), shard_path(self.half, id.shard));
         let mut tries = 1;
         loop {
@@ -229,8 +250,60 @@ fn may_pass(failure: &Failure) -> bool {
     }
 }
 
+/// What is kept of one shard.
+struct Copy {
+    dir: PathBuf,
+    id: LogId,
+    from_lsn: Lsn,
+    /// What its supers know.
+    known: Known,
+}
+
+impl Copy {
+    fn head(&self, (lsn, chain): Place) -> Head {
+        Head { instance: Hex(self.id.instance), shard: self.id.shard, lsn, chain: Hex(chain) }
+    }
+
+    fn extent(&self) -> Extent {
+        Extent { from_lsn: self.from_lsn, head: self.head(self.known.durable) }
+    }
+
+    /// Ends the copy at `end`, where a block begins, if it is longer.
+    fn cut(&mut self, end: Place) -> Result<(), Failure> {
+        if end.0 == self.known.durable.0 {
+            return Ok(());
+        }
+        let log = RestingLog::without_supers(&self.dir, self.id)?;
+        let remove = |name: String| {
+            let path = self.dir.join(name);
+            fs::remove_file(&path).map_err(Failure::io("remove", &path))
+        };
+        let (kept, behind): (Vec<_>, Vec<_>) = log.segments().partition(|segment| segment.base <= end.0);
+        behind.iter().try_for_each(|segment| remove(segment.to_string()))?;
+        let newest = *kept.last().expect("a cut does not reach back before the copy");
+        // It may share its bytes with the source.
+        let (path, whole) = (self.dir.join(newest.to_string()), self.dir.join("whole"));
+        fs::rename(&path, &whole).map_err(Failure::io("rename", &path))?;
+        copy(&whole, &path)?;
+        remove("whole".to_owned())?;
+        clear_behind(&path, newest, end.0)?;
+        remove_snapshots(&log, &self.dir, end.0)?;
+        self.known = Known { epoch: newest.epoch, durable: end, ..self.known };
+        Ok(write_supers(&self.dir, self.id, self.known)?)
+    }
+}
+
+/// Removes the copies of snapshots that end behind `end`.
+fn remove_snapshots(log: &RestingLog, dir: &Path, end: Lsn) -> Result<(), Failure> {
+    for late in log.snapshots().iter().filter(|snapshot| snapshot.end > end) {
+        let path = dir.join(snapshot_name(late.end));
+        fs::remove_file(&path).map_err(Failure::io("remove", &path))?;
+    }
+    Ok(())
+}
+
 /// Links and copies the files of a log to `dest`, and gives them supers.
-fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
+fn keep(log: &RestingLog, dest: &Path) -> Result<Copy, Failure> {
     let (id, known) = (log.id(), log.known().expect("the log of a shard has supers"));
     let newest = log.segments().next_back();
     for (segment, next) in log.segments().zip(log.segments().skip(1)) {
@@ -256,13 +329,10 @@ fn keep(log: &RestingLog, dest: &Path) -> Result<(Extent, Head), Failure> {
         clear_behind(&path, newest, end.0)?;
     }
     // A snapshot that was made while the list was read may end behind the newest segment of the list.
-    for late in log.snapshots().iter().filter(|snapshot| snapshot.end > end.0) {
-        let path = dest.join(snapshot_name(late.end));
-        fs::remove_file(&path).map_err(Failure::io("remove", &path))?;
-    }
-    write_supers(dest, id, Known { epoch, oldest_lsn: known.oldest_lsn, durable: end })?;
-    let head = |(lsn, chain)| Head { instance: Hex(id.instance), shard: id.shard, lsn, chain: Hex(chain) };
-    Ok((Extent { from_lsn: log.first_lsn(), head: head(end) }, head(known.durable)))
+    remove_snapshots(log, dest, end.0)?;
+    let known = Known { epoch, oldest_lsn: known.oldest_lsn, durable: end };
+    write_supers(dest, id, known)?;
+    Ok(Copy { dir: dest.to_path_buf(), id, from_lsn: log.first_lsn(), known })
 }
 
 /// Proves a directory that was made, and that `heads` are in it.

@@ -28,8 +28,8 @@ use super::report::{FINDINGS_MAX, Finding};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
     /// Hash of account, tx, lead and cost.
-    claim: [u64; 2],
-    kind: Kind,
+    pub(super) claim: [u64; 2],
+    pub(super) kind: Kind,
     /// Hash of the lead.
     lead: u64,
     /// The slot that was taken, and those left after it; else 0.
@@ -37,8 +37,9 @@ pub(super) struct Mark {
     remaining: u32,
 }
 
+/// What a record does to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Kind {
+pub(super) enum Kind {
     /// RESERVE, on the account.
     Held,
     /// RELEASE: the lead has refused.
@@ -104,7 +105,7 @@ impl Mark {
         Some(Self::new(Kind::Taken, [account, tx, event.lead], cost, event.claims, event.remaining()))
     }
 
-    fn new(kind: Kind, names: [&[u8]; 3], cost: u64, slot: u32, remaining: u32) -> Self {
+    pub(super) fn new(kind: Kind, names: [&[u8]; 3], cost: u64, slot: u32, remaining: u32) -> Self {
         let mut hasher = SipHasher13::new();
         for name in names {
             hasher.write_u64(name.len() as u64);

@@ -21,6 +21,7 @@ mod export;
 mod failure;
 mod head;
 mod inspect;
+mod moment;
 mod notation;
 mod repair;
 mod report;

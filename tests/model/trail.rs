@@ -165,7 +165,8 @@ impl Account {
         let newest = self.newest(tx)?;
         let is_end = matches!(newest.entry_type, EntryType::Capture | EntryType::Release | EntryType::Expire);
         let is_reserve = |entry: &&Entry| entry.entry_type == EntryType::Reserve && entry.tx == tx;
-        let first = if is_end { self.entries.iter().rfind(is_reserve)? } else { newest };
+        // Where the trail has lost its beginning the end is all there is.
+        let first = self.entries.iter().rfind(is_reserve).filter(|_| is_end).unwrap_or(newest);
         let (op, state) = match newest.entry_type {
             EntryType::Grant => (Verb::Grant, TxState::Granted),
             EntryType::Debit => (Verb::Debit, TxState::Debited),

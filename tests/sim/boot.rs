@@ -204,7 +204,7 @@ impl World {
             self.judge.take_back(&ledger, |name| self.knobs.shard(name) == shard);
             let (reader, window) = (opened.reader(), opened.reader().window());
             let Opened { committer, log, recovered } = opened;
-            let snapshots = recovered.snapshot.iter().map(|used| (used.end, used.begin.min(used.needed))).collect();
+            let snapshots = recovered.snapshot.iter().map(|used| used.begin.min(used.needed)).collect();
             let shard = Shard::new(shard, ledger, log, reader, now_ms, patience);
             let (flight, saving, away) = (Flight::None, None, Vec::new());
             homes.push(Home { shard, committer, flight, saving, snapshots, away, window });

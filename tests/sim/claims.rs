@@ -2,12 +2,12 @@
 
 use super::belief::{Answer, Heard, Name, Step};
 use super::clients::Request;
-use super::judge::{Judge, Known};
+use super::judge::{Judge, Known, Owed};
 use super::model::{Entry, Lead, State};
 use creditd::ledger::command::{Command, LeadOp, Op};
 use creditd::ledger::event::EntryType;
 use creditd::ledger::lead::{LeadState, Step as Said};
-use creditd::ledger::outcome::{Outcome, Receipt};
+use creditd::ledger::outcome::{Outcome, Receipt, Status};
 use creditd::ledger::rejection::{Busy, Rejection, Verb};
 use creditd::ledger::{Ledger, Prior};
 use creditd::shard::Admission;
@@ -58,6 +58,15 @@ impl Judge {
     /// Whether a command is to be answered still.
     pub fn owes(&self, ticket: Ticket) -> bool {
         self.owed.contains_key(&ticket)
+    }
+
+    /// Claims that have ended, whose clients wait for the disk.
+    pub fn untold_ends(&self) -> u64 {
+        let is_end = |owed: &&Owed| {
+            let ended = matches!(&owed.answer, Answer::Outcome(Outcome::Written(it)) if it.status == Status::Claimed);
+            ended && owed.seq > 0
+        };
+        self.owed.values().filter(is_end).count() as u64
     }
 
     /// A lead has said `said` to a claim that has asked it before anything else.

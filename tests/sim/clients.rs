@@ -268,8 +268,8 @@ impl Clients {
         let ttl_ms = if lead.is_multiple_of(3) { Some(1 + lead * 7919 % knobs.ttl_ms_max) } else { None };
         let op = match chance.below(if is_new { 8 } else { 100 }) {
             0..8 => Op::Lead(LeadOp::Open { max: max as u32, ttl_ms: ttl_ms.map(|ms| 50 * ms) }),
-            8 => Op::Lead(LeadOp::Close),
-            9..12 => Op::Lead(LeadOp::Get),
+            8 if chance.percent(40) => Op::Lead(LeadOp::Close),
+            8..12 => Op::Lead(LeadOp::Get),
             12..15 => Op::Lead(LeadOp::Claims { from: chance.below(4) as u32, count: CLAIMS_COUNT_MAX }),
             15..17 => Op::Claim { cost: 1 + chance.below(50) },
             _ => Op::Claim { cost: lead % 4 },
@@ -332,7 +332,7 @@ fn remedy(request: &Request, outcome: &Outcome) -> Option<Request> {
     let open = Op::Lead(LeadOp::Open { max: 3, ttl_ms: None });
     Some(match outcome {
         Outcome::Rejected(Rejection::NoAccount) => {
-            let command = Command::new(&request.account, b"first", Op::Grant { amount: 30 });
+            let command = Command::new(&request.account, b"first", Op::Grant { amount: 300 });
             Request::copy(&command)
         }
         Outcome::Rejected(Rejection::NoLead) => Request::copy(&Command::of_lead(&request.lead, open)),

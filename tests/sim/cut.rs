@@ -3,7 +3,7 @@
 use super::model::{Account, Entry};
 use creditd::ledger::command::{Command, HistoryQuery, Op};
 use creditd::ledger::event::EntryId;
-use creditd::ledger::outcome::Outcome;
+use creditd::ledger::outcome::{Outcome, TxView};
 use creditd::ledger::rejection::Rejection;
 
 /// A trail without its beginning, as one command meets it.
@@ -13,6 +13,8 @@ pub struct Cut {
     op: Op,
     /// Of HISTORY: the entries, from what is kept.
     entries: Vec<Entry>,
+    /// Of TX: what the entries that are kept say.
+    view: Option<TxView>,
     /// An entry of the id that is asked for is gone.
     id_is_gone: bool,
     /// As many as the trail ever had.
@@ -32,7 +34,13 @@ impl Cut {
         };
         let id = if command.of.is_empty() { command.tx } else { command.of };
         let id_is_gone = account.entries.iter().any(|entry| entry.tx == id && entry.seq < first);
-        Self { first, op: command.op, entries, id_is_gone, all: account.entries.len() as u64 }
+        let all = account.entries.len() as u64;
+        let view = (command.op == Op::Tx && id_is_gone).then(|| {
+            let mut kept = account.clone();
+            kept.entries.retain(|entry| entry.seq >= first);
+            kept.tx_view(command.tx)
+        });
+        Self { first, op: command.op, entries, view: view.flatten(), id_is_gone, all }
     }
 
     /// Whether `told` is right, although it is not what the whole trail says.
@@ -47,7 +55,7 @@ impl Cut {
             Outcome::Audit(told) => {
                 told.entries == self.all + 1 - self.first && told.starts.is_some_and(|at| starts(at.seq))
             }
-            Outcome::Tx(None) => self.id_is_gone,
+            Outcome::Tx(told) => self.id_is_gone && (told.is_none() || told.as_deref() == self.view.as_ref()),
             Outcome::Rejected(Rejection::NoTx | Rejection::WalkTooLong { .. }) => is_refund && self.id_is_gone,
             // A RESERVE behind a CAPTURE behind a REFUND: two steps back are not kept.
             Outcome::Rejected(Rejection::Unreadable { .. }) => {

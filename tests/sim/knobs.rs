@@ -136,7 +136,7 @@ impl Knobs {
         let one_of = |chance: &mut Chance, values: &[u64]| values[chance.below(values.len() as u64) as usize];
         let weights: Vec<_> = ACTIONS.map(|(action, base)| (action, base * one_of(chance, &[1, 2, 6]))).to_vec();
         let policy = if chance.percent(10) { SyncPolicy::No } else { SyncPolicy::Always };
-        Self {
+        let knobs = Self {
             shards: one_of(chance, &[1, 2, 2, 4, 8]) as u16,
             cores_max: 1 + chance.below(4) as u16,
             clients: 1 + chance.below(5) as usize,
@@ -162,6 +162,35 @@ impl Knobs {
             steps_max: one_of(chance, &[60, 600, 2_500]),
             weight: weights.iter().map(|(_, weight)| weight).sum(),
             weights,
+        };
+        if chance.percent(10) { knobs.with_many_claims() } else { knobs }
+    }
+
+    /// The same world, but that hardly anything but claims happens in it, in many short lives.
+    fn with_many_claims(self) -> Self {
+        let weight = |action, base| match action {
+            Action::Read | Action::Write => 2 * base,
+            Action::Flush | Action::Start | Action::Sync | Action::Finish => 3 * base,
+            Action::Deliver | Action::DoStep | Action::HearStep => 5 * base,
+            Action::Inline => 10 * base,
+            Action::Save | Action::Copy | Action::Publish | Action::Walk | Action::Fill => 1,
+            _ => base,
+        };
+        let weights: Vec<_> = ACTIONS.map(|(action, base)| (action, weight(action, base))).to_vec();
+        Self {
+            accounts: 40,
+            holds_max: 1024,
+            policy: SyncPolicy::Always,
+            boot_risk_percent: 20,
+            floods: false,
+            trail: 0,
+            leads_percent: 95,
+            slots: 20 * self.slots,
+            lives: 40,
+            steps_max: 2_500,
+            weight: weights.iter().map(|(_, weight)| weight).sum(),
+            weights,
+            ..self
         }
     }
 

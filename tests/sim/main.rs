@@ -47,7 +47,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Seeds of an ordinary test run.
-const SEEDS: u64 = 700;
+const SEEDS: u64 = 400;
 
 #[test]
 fn nothing_acknowledged_is_lost_or_done_twice() {

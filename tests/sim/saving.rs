@@ -28,8 +28,6 @@ impl World {
         // As the server does: a snapshot of this state, and with this name, is not made again.
         let (end, saved) = (home.shard.log().next_lsn(), home.committer.draft().snapshots());
         let is_new = end > 0 && saved.is_ok_and(|saved| saved.last().is_none_or(|newest| newest.end < end));
-        // Snapshots do not hold leads yet.
-        let is_new = is_new && self.knobs.leads_percent == 0;
         if home.saving.is_some() || !is_new || !home.is_at_home() || home.is_full() {
             return Ok(());
         }
@@ -83,8 +81,7 @@ impl World {
         }
         match writer.publish() {
             Ok(()) => {
-                // One that ends where another does takes its name.
-                home.snapshots.insert(end.end, begin.min(end.needed));
+                home.snapshots.push(begin.min(end.needed));
                 self.counts.saves += 1;
                 self.trace.note(format_args!("saved {shard} {begin}..{}", end.end));
                 Ok(())
@@ -95,8 +92,7 @@ impl World {
 
     /// The log lets go of what neither of the two snapshots needs.
     pub fn trim(&mut self, shard: u16) -> Result<(), Down> {
-        let mut newest = self.process.homes[usize::from(shard)].snapshots.values().rev().copied();
-        let (Some(newer), Some(older)) = (newest.next(), newest.next()) else { return Ok(()) };
+        let [.., older, newer] = self.process.homes[usize::from(shard)].snapshots[..] else { return Ok(()) };
         // Nobody is on the way to what goes: a question that is overtaken may hear either.
         self.make_room();
         self.quieten()?;

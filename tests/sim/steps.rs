@@ -2,6 +2,7 @@
 //! in any order.
 
 use super::clients::Request;
+use super::judge::Judge;
 use super::world::{Down, World};
 use creditd::ledger::command::{Command, LeadOp, Op};
 use creditd::ledger::lead::Step as Said;
@@ -27,6 +28,25 @@ enum Asked {
 }
 
 impl Post {
+    /// How many claims are at which step: the lead is asked whether it is open; (a hold is not durable: not known here;)
+    /// asked for a slot; has taken one, not durable; its answer is under way. Last: ends that nobody was told of.
+    pub fn stages(&self, judge: &Judge) -> [u64; 6] {
+        let mut stages = [0; 6];
+        for ((shard, number), asked) in &self.asked {
+            let ticket = Ticket::of_claim(*shard, *number);
+            let is_answered = self.answers.iter().any(|reply| reply.ticket == ticket);
+            let stage = match asked {
+                Asked::Peek(..) => 0,
+                Asked::Take(_) if judge.owes(ticket) => 3,
+                Asked::Take(_) if is_answered => 4,
+                Asked::Take(_) => 2,
+            };
+            stages[stage] += 1;
+        }
+        stages[5] = judge.untold_ends();
+        stages
+    }
+
     /// Whether nothing is under way.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty() && self.answers.is_empty()

@@ -16,7 +16,7 @@ use creditd::ledger::credits::TTL_MS_MAX;
 use creditd::shard::batch::{Batch, Reply};
 use creditd::shard::errand::Errand;
 use creditd::shard::{Admission, Shard};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Where the wall clock starts, unix milliseconds.
@@ -64,8 +64,8 @@ pub struct Home {
     pub committer: Committer<SimStorage>,
     pub flight: Flight,
     pub saving: Option<Saving>,
-    /// What each snapshot that this process knows of needs of the log, by its end.
-    pub snapshots: BTreeMap<Lsn, Lsn>,
+    /// What each snapshot that this process knows of needs of the log, oldest first.
+    pub snapshots: Vec<Lsn>,
     pub away: Vec<Away>,
     /// The recalls that are away read through one window, as they do in the server.
     pub window: Window<SimStorage>,
@@ -389,7 +389,10 @@ impl World {
     /// The process is gone, and with the power what was not synced.
     pub fn go_down(&mut self, down: Down) {
         self.trace.note(format_args!("down: {down:?}"));
-        self.counts.cut_claims += self.claims_running() as u64;
+        let (cut, post) = (&mut self.counts.cut, self.process.post.stages(&self.judge));
+        let holding = self.process.homes.iter().map(|home| home.shard.claims_running() as u64).sum::<u64>();
+        cut.iter_mut().zip(post).for_each(|(cut, count)| *cut += count);
+        cut[1] += holding.saturating_sub(post.iter().take(5).sum());
         match down {
             Down::Power => self.disks.iter().for_each(SimDisk::crash),
             Down::Exit => self.disks.iter().for_each(SimDisk::kill),

@@ -98,7 +98,9 @@ impl Images {
         let all = 256 + 512;
         for torn in 0..pages {
             for nth in 0..self.tears.min(all) {
-                let nth = if self.tears < all { self.chance.below(all) } else { nth };
+                // Most pages are written at their beginning only.
+                let (from, count) = [(0, 256), (256, 24), (256, 512)][self.chance.below(3) as usize];
+                let nth = if self.tears < all { from + self.chance.below(count) } else { nth };
                 let tear: Kept = match nth.checked_sub(256) {
                     None => std::array::from_fn(|sector| if nth >> sector & 1 == 1 { !0 } else { 0 }),
                     Some(words) => std::array::from_fn(|sector| first(words.saturating_sub(64 * sector as u64))),

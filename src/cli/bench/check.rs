@@ -34,13 +34,15 @@ impl Check {
     /// Compares the books `before` and `after` the answers `answers`.
     pub(super) fn of(before: &Books, after: &Books, answers: &Slice, left: Left) -> Self {
         let done = |op| i64::try_from(answers.done(op)).expect("fewer commands than 2^63");
-        let (reserved, captured) = (done(Op::Reserve), done(Op::Capture));
+        let claimed = done(Op::Claim) + done(Op::Race);
+        let (reserved, ended) = (done(Op::Reserve), done(Op::Capture));
+        let captured = ended + claimed;
         let taken = done(Op::Debit) + captured;
         let expected = |name: &str| match name {
             "balance" => -taken,
             "debited" => done(Op::Debit),
             "captured" => captured,
-            "reserved" => reserved - captured,
+            "reserved" => reserved - ended,
             _ => 0,
         };
         let change = |from: i128, to: i128| i64::try_from(to - from).unwrap_or(i64::MAX);

@@ -24,8 +24,17 @@ use crate::clock::{Clock, SystemClock};
 const CONNECT_WITHIN: Duration = Duration::from_secs(1);
 
 /// Refusals that decide about a command. Any other (LOADING, TRYAGAIN, ...) means that it was not executed *this* time.
-const DECIDED: [&[u8]; 7] =
-    [b"INSUFFICIENT", b"NOACCOUNT", b"NORESERVATION", b"TXCONFLICT", b"LIMIT", b"EXPIRED", b"OVERFLOW"];
+const DECIDED: [&[u8]; 9] = [
+    b"INSUFFICIENT",
+    b"NOACCOUNT",
+    b"NORESERVATION",
+    b"TXCONFLICT",
+    b"LIMIT",
+    b"EXPIRED",
+    b"OVERFLOW",
+    b"LEADFULL",
+    b"ALREADYCLAIMED",
+];
 
 /// An order that is not answered.
 struct Flight {
@@ -45,7 +54,7 @@ pub(super) struct Connection {
     flights: VecDeque<Flight>,
     /// Whether the answer to AUTH is still to come.
     is_greeting: bool,
-    /// CAPTUREs of holds that were made here.
+    /// CAPTUREs of holds and claims of leads that were made here.
     owed: VecDeque<Order>,
 }
 
@@ -197,8 +206,10 @@ impl Answers<'_> {
                 }
                 continue;
             }
-            if order.op == Op::Reserve {
-                self.owed.push_back(Order { op: Op::Capture, ..order });
+            match order.op {
+                Op::Reserve => self.owed.push_back(Order { op: Op::Capture, ..order }),
+                Op::Open => self.owed.push_back(Order { op: Op::Claim, ..order }),
+                _ => {}
             }
             if (order.op, since_ns) != (alike.0, alike.1) {
                 self.count(alike, slice);

@@ -147,6 +147,9 @@ impl Options {
         if workload == Workload::Peak && rates[0].is_none() {
             return Err("the workload peak needs --rate or --sweep".to_owned());
         }
+        if target != Target::Creditd && matches!(workload, Workload::Claim | Workload::Race) {
+            return Err("only creditd has leads".to_owned());
+        }
         let prepare = matches.get_one::<u32>("prepare").copied();
         let connections = count("connections") as usize;
         let threads = matches.get_one::<u32>("threads").map_or(machine::cpus().saturating_sub(1), |n| *n as usize);
@@ -205,8 +208,16 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         assert!(options("").is_ok());
-        for line in ["-w peak", "-w sleep", "--accounts 0", "--accounts 1.5", "--rate 0", "--rate 1 --sweep 2", "-t -1"]
-        {
+        for line in [
+            "-w claim --target redis-functions",
+            "-w peak",
+            "-w sleep",
+            "--accounts 0",
+            "--accounts 1.5",
+            "--rate 0",
+            "--rate 1 --sweep 2",
+            "-t -1",
+        ] {
             assert!(options(line).is_err(), "{line}");
         }
         assert!(options("-w peak --rate 2k").is_ok());

@@ -38,7 +38,7 @@ impl Target {
     pub(super) const NAMES: [(&'static str, Self); 2] =
         [("creditd", Self::Creditd), ("redis-functions", Self::RedisFunctions)];
 
-    /// The words of a command, with holes.
+    /// The words of a command, with holes; none, where the target has no such command.
     fn words(self, op: Op) -> &'static str {
         match (self, op) {
             (_, Op::Ping) => "PING",
@@ -46,6 +46,10 @@ impl Target {
             (Self::Creditd, Op::Debit) => "CREDIT.DEBIT acct:{account} {tx} 1",
             (Self::Creditd, Op::Reserve) => "CREDIT.RESERVE acct:{account} {tx} 1 TTL 86400000",
             (Self::Creditd, Op::Capture) => "CREDIT.CAPTURE acct:{account} {tx}",
+            (Self::Creditd, Op::Open) => "LEAD.OPEN lead:{tx} 3",
+            (Self::Creditd, Op::Claim) => "LEAD.CLAIM acct:{account} {tx} lead:{tx} 1",
+            (Self::Creditd, Op::Race) => "LEAD.CLAIM acct:{account} {tx} lead:{first} 1",
+            (Self::RedisFunctions, Op::Open | Op::Claim | Op::Race) => "",
             (Self::Creditd, Op::Balance) => "CREDIT.BALANCE acct:{account}",
             (Self::RedisFunctions, Op::Fund) => "HSETNX a:{account} balance 1000000000",
             (Self::RedisFunctions, Op::Debit) => {

@@ -51,13 +51,16 @@ pub(super) struct Template {
 }
 
 impl Template {
-    /// `words` are parted by blanks; `{account}` and `{tx}` in them are holes. `run_ms` is the moment that makes this
+    /// `words` are parted by blanks; `{account}` and `{tx}` in them are holes, `{first}` is the `{tx}` of
+    /// number 0. `run_ms` is the moment that makes this
     /// run's ids its own.
     pub(super) fn new(words: &str, run_ms: u64) -> Self {
         let tag = digits::<62, TAG_LEN>(run_ms);
         let tag = str::from_utf8(&tag).expect("the alphabet is ASCII");
         let (account_hole, number_hole) = ("\u{1}".repeat(ACCOUNT_LEN), "\u{2}".repeat(NUMBER_LEN));
-        let words = words.replace("{account}", &account_hole).replace("{tx}", &format!("{tag}{number_hole}"));
+        let first = format!("{tag}{}", "0".repeat(NUMBER_LEN));
+        let words = words.replace("{account}", &account_hole).replace("{first}", &first);
+        let words = words.replace("{tx}", &format!("{tag}{number_hole}"));
         let bytes = encode(&words.split_whitespace().collect::<Vec<_>>());
         let holes = |mark: u8, len: usize| {
             let marks = bytes.iter().enumerate().filter(|(_, byte)| **byte == mark);

@@ -15,16 +15,30 @@ pub(super) enum Op {
     Capture,
     Balance,
     Ping,
+    /// A lead with three slots; when it is there its claim follows.
+    Open,
+    Claim,
+    /// A claim of the run's first lead.
+    Race,
 }
 
 impl Op {
     /// All, in the order of their discriminants.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Fund, Self::Debit, Self::Reserve, Self::Capture, Self::Balance, Self::Ping];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Fund,
+        Self::Debit,
+        Self::Reserve,
+        Self::Capture,
+        Self::Balance,
+        Self::Ping,
+        Self::Open,
+        Self::Claim,
+        Self::Race,
+    ];
 
     /// Its name in reports.
     pub(super) fn name(self) -> &'static str {
-        ["fund", "debit", "reserve", "capture", "balance", "ping"][self as usize]
+        ["fund", "debit", "reserve", "capture", "balance", "ping", "open", "claim", "race"][self as usize]
     }
 }
 
@@ -33,7 +47,7 @@ impl Op {
 pub(super) struct Order {
     pub(super) op: Op,
     pub(super) account: u32,
-    /// Makes the transaction id; a CAPTURE has that of its RESERVE.
+    /// Makes the transaction id; a CAPTURE has that of its RESERVE, a claim that of its lead.
     pub(super) number: u64,
 }
 
@@ -50,11 +64,13 @@ pub(super) enum Workload {
     Hot,
     Peak,
     Ping,
+    Claim,
+    Race,
 }
 
 impl Workload {
     /// Those of the command line, with what they do.
-    pub(super) const OFFERED: [(&'static str, Self, &'static str); 7] = [
+    pub(super) const OFFERED: [(&'static str, Self, &'static str); 9] = [
         ("debit", Self::Debit, "DEBITs of random accounts"),
         ("reserve-capture", Self::ReserveCapture, "RESERVE, and when it is answered its CAPTURE, of random accounts"),
         ("balance", Self::Balance, "BALANCE of random accounts"),
@@ -66,6 +82,8 @@ impl Workload {
             "DEBITs, 20 % on 10 hot accounts; needs --rate, half of it comes in the first tenth of each second",
         ),
         ("ping", Self::Ping, "PINGs: what it costs the server to answer at all"),
+        ("claim", Self::Claim, "DEBITs, and as many LEAD.OPENs, each followed by the LEAD.CLAIM of its lead"),
+        ("race", Self::Race, "LEAD.CLAIMs of one lead with three slots: all but three are refused"),
     ];
 }
 
@@ -100,6 +118,10 @@ impl Picker {
             Workload::Balance => (Op::Balance, anyone(&mut self.chance)),
             Workload::Hot => (Op::Debit, 0),
             Workload::Ping => (Op::Ping, 0),
+            Workload::Claim if (number / self.threads).is_multiple_of(2) => (Op::Debit, anyone(&mut self.chance)),
+            Workload::Claim => (Op::Open, anyone(&mut self.chance)),
+            Workload::Race if number == 0 => (Op::Open, 0),
+            Workload::Race => (Op::Race, anyone(&mut self.chance)),
             Workload::Peak if self.chance.below(100) < 20 => (Op::Debit, self.chance.below(10) as u32 % self.accounts),
             Workload::Peak => (Op::Debit, anyone(&mut self.chance)),
             Workload::Mixed => {

@@ -121,13 +121,15 @@ fn a_full_ring_stops_reading_and_goes_on_when_a_reply_has_left() {
 }
 
 #[test]
-fn questions_about_the_trail_wait_until_earlier_ones_are_answered() {
+fn questions_with_long_answers_wait_until_earlier_ones_are_answered() {
     for (question, at_once) in [
         ("CREDIT.TX a t", 16),
         ("CREDIT.AUDIT a", 16),
         ("CREDIT.BALANCE a AT 1", 16),
         ("CREDIT.HISTORY a COUNT 900", 4),
         ("CREDIT.HISTORY a", 16),
+        ("LEAD.CLAIMS l COUNT 900", 4),
+        ("LEAD.CLAIMS l", 32),
     ] {
         let (mut connection, mut desk) = (connect(), Desk::new());
         desk.limits.slots_max = 1024;
