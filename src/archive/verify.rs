@@ -240,7 +240,7 @@ impl<'a> Proof<'a> {
             self.report.findings[finding].hit(event.lead);
         }
         let is_gone = event.prev_lsn != NO_LSN && (event.prev_lsn < self.report.first_lsn || lost.is_some());
-        let begin = || if is_gone { LeadStory::starting_at(event) } else { LeadStory::new() };
+        let begin = || if is_gone { LeadStory::starting_at(event) } else { LeadStory::default() };
         let story = self.leads.entry(event.lead.into()).or_insert_with(begin);
         if lost.is_some() {
             *story = begin();

@@ -3,6 +3,7 @@
 //! `CREDITD_STORM_KILLS` (3) and `CREDITD_STORM_SEED` (chosen and printed) may be set.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
@@ -34,22 +35,33 @@ fn a_storm_of_claims_and_kills_ends_with_every_slot_paid_once() {
             prepare(&mut server.connect());
         }
         let (replies_max, seed) = (200 + chance.below(1_500), chance.number());
-        for (pair, reply) in storm(server, seed, replies_max) {
+        for (pair, reply) in storm(server, seed, replies_max, || {}) {
             hear(&mut told, pair, &reply);
         }
     }
+    settle(&site, start(&site, &mut chance), told);
+}
+
+#[test]
+fn a_backup_in_a_storm_is_one_moment_of_all_shards() {
+    let mut chance = Chance::new(setting("CREDITD_STORM_SEED", seed));
+    let site = Site::new();
     let server = start(&site, &mut chance);
-    let mut wire = server.connect();
-    let pairs: Vec<Pair> = (0..ACCOUNTS).flat_map(|account| (0..LEADS).map(move |lead| (account, lead))).collect();
-    for some in pairs.chunks(PIPELINE as usize) {
-        for (pair, reply) in some.iter().zip(pipeline(&mut wire, some.iter().map(claim))) {
-            assert!(hear(&mut told, *pair, &reply), "{pair:?} is decided: {}", reply.line());
+    prepare(&mut server.connect());
+    let backups = [site.path("backup1"), site.path("backup2"), site.path("backup3")];
+    let text = |path: &Path| path.to_str().expect("text").to_owned();
+    storm(server, chance.number(), 200, || {
+        for backup in &backups {
+            let told = tool(&["backup", &text(&site.data_dir()), &text(backup)]);
+            assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
         }
+    });
+    for backup in &backups {
+        let restored = Site::new();
+        let told = tool(&["restore", &text(backup), &text(&restored.data_dir())]);
+        assert_eq!(told.code, Some(0), "{}{}", told.out, told.err);
+        settle(&restored, start(&restored, &mut chance), BTreeMap::new());
     }
-    judge(&mut wire, &told);
-    assert_eq!(server.terminate(), Some(0));
-    let verified = tool(&["verify", site.data_dir().to_str().expect("text")]);
-    assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.err);
 }
 
 #[test]
@@ -85,6 +97,21 @@ fn ten_thousand_accounts_get_three_slots() {
     wire.expect("LEAD.CLOSE race", &seen);
 }
 
+/// Everybody claims everything once more; then all is judged.
+fn settle(site: &Site, server: Server, mut told: BTreeMap<Pair, Option<u64>>) {
+    let mut wire = server.connect();
+    let pairs: Vec<Pair> = (0..ACCOUNTS).flat_map(|account| (0..LEADS).map(move |lead| (account, lead))).collect();
+    for some in pairs.chunks(PIPELINE as usize) {
+        for (pair, reply) in some.iter().zip(pipeline(&mut wire, some.iter().map(claim))) {
+            assert!(hear(&mut told, *pair, &reply), "{pair:?} is decided: {}", reply.line());
+        }
+    }
+    judge(&mut wire, &told);
+    assert_eq!(server.terminate(), Some(0));
+    let verified = tool(&["verify", site.data_dir().to_str().expect("text")]);
+    assert_eq!(verified.code, Some(0), "{}{}", verified.out, verified.err);
+}
+
 fn start(site: &Site, chance: &mut Chance) -> Server {
     let (cores, inline) = (chance::of(chance, &["1", "2"]), chance::of(chance, &["0", "1ms"]));
     site.start(&["--shards", "8", "--cores", cores, "--inline-sync-max", inline])
@@ -109,8 +136,8 @@ fn claim(&(account, lead): &Pair) -> String {
     format!("LEAD.CLAIM storm:{account} c{lead} lead:{lead} {}", cost(lead))
 }
 
-/// Clients claim whatever comes to their minds until the server is killed, after so many replies.
-fn storm(server: Server, seed: u64, replies_max: u64) -> Vec<(Pair, Reply)> {
+/// Clients claim whatever comes to their minds until the server is killed, after so many replies and what is to be done then.
+fn storm(server: Server, seed: u64, replies_max: u64, at_the_height: impl FnOnce()) -> Vec<(Pair, Reply)> {
     let (progress, replies) = channel();
     let run = |client| {
         let (wire, progress) = (server.connect(), progress.clone());
@@ -119,6 +146,7 @@ fn storm(server: Server, seed: u64, replies_max: u64) -> Vec<(Pair, Reply)> {
     let clients: Vec<_> = (0..CLIENTS).map(run).collect();
     drop(progress);
     replies.iter().take(replies_max as usize).for_each(drop);
+    at_the_height();
     drop(replies);
     server.kill9();
     clients.into_iter().flat_map(|client| client.join().expect("no panic")).collect()

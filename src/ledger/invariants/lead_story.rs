@@ -10,15 +10,15 @@ use super::super::id::{Lsn, NO_LSN};
 use super::super::lead::{LeadChange, LeadEvent, MAX_CLAIMS};
 use super::{Fault, Violation, rule, same};
 
-/// What the records of one lead amount to so far.
-#[derive(Clone, Debug)]
+/// What the records of one lead amount to so far; by default, nothing: it is not opened yet.
+#[derive(Clone, Debug, Default)]
 pub struct LeadStory {
     max: u32,
     claims: u32,
     /// Slots that were taken before the first record that is kept.
     before: u32,
     claimants: BTreeSet<Box<[u8]>>,
-    is_open: bool,
+    has_ended: bool,
     /// `None`: its opening is cut off.
     deadline_ms: Option<u64>,
     seq: u64,
@@ -35,20 +35,10 @@ impl LeadStory {
             max: first.max,
             claims,
             before: claims,
-            claimants: BTreeSet::new(),
-            is_open: true,
-            deadline_ms: None,
             seq: first.seq.saturating_sub(1),
             last_lsn: first.prev_lsn,
-            time_ms: 0,
+            ..Self::default()
         }
-    }
-
-    /// Before the opening of a lead.
-    pub fn new() -> Self {
-        let claimants = BTreeSet::new();
-        let (deadline_ms, last_lsn) = (None, NO_LSN);
-        Self { max: 0, claims: 0, before: 0, claimants, is_open: true, deadline_ms, seq: 0, last_lsn, time_ms: 0 }
     }
 
     /// The next record, which stands at `lsn`.
@@ -64,9 +54,9 @@ impl LeadStory {
             LeadChange::Open { expires_at_ms } => self.deadline_ms = Some(expires_at_ms),
             LeadChange::Claim { account, .. } => {
                 self.claimants.insert(account.into());
-                self.is_open = event.claims < event.max;
+                self.has_ended = event.claims == event.max;
             }
-            LeadChange::Close | LeadChange::Expire => self.is_open = false,
+            LeadChange::Close | LeadChange::Expire => self.has_ended = true,
         }
         Ok(())
     }
@@ -89,7 +79,7 @@ impl LeadStory {
             return same("claims", 0, event.claims);
         }
         rule(self.last_lsn != NO_LSN, "lead", "a lead begins with its opening")?;
-        rule(self.is_open, "state", "a lead that has ended has no more records (I8)")?;
+        rule(!self.has_ended, "state", "a lead that has ended has no more records (I8)")?;
         same("max", self.max, event.max)?;
         let deadline_ms = self.deadline_ms.unwrap_or(NEVER_MS);
         let is_claim = matches!(event.change, LeadChange::Claim { .. });
@@ -105,11 +95,5 @@ impl LeadStory {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Default for LeadStory {
-    fn default() -> Self {
-        Self::new()
     }
 }
