@@ -8,7 +8,7 @@ use creditd::commands::spec::CommandSpec;
 use creditd::ledger::command::Command;
 use creditd::ledger::outcome::{Detail, Outcome, Receipt, Status};
 use creditd::net::connection::{Connection, Host, Limits};
-use creditd::net::replies::{Answer, MadeTx};
+use creditd::net::replies::{Answer, Failure, MadeTx};
 use creditd::net::resp::{self, Parser};
 use creditd::shard::batch::{Batch, Ticket};
 use divan::counter::ItemsCount;
@@ -136,5 +136,8 @@ impl Host for Desk {
     fn called(&mut self, _: u16) {}
     fn refused(&mut self, _: Option<&'static CommandSpec>, text: &str) {
         panic!("{text}");
+    }
+    fn failed(&mut self, _: Failure) {
+        panic!("an error");
     }
 }

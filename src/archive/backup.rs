@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::journal::at_rest::INCOMPLETE_NAME;
 use crate::journal::files::sync_dir;
 use crate::journal::manifest::{MANIFEST_NAME, Manifest};
 use crate::journal::repair::{REPAIRS_NAME, clear_behind, write_supers};
@@ -114,7 +115,9 @@ pub fn backup(source: &Path, dest: &Path, created: String, progress: Progress<'_
         return Err(Failure::Asked(format!("{} is no data directory: it holds no MANIFEST", source.display())));
     };
     make_private(&half)?;
+    mark_incomplete(&half)?;
     let made = Making { source, half: &half, manifest: &manifest, progress }.run(created).and_then(|made| {
+        mark_complete(&half)?;
         fs::rename(&half, dest).map_err(Failure::io("rename", &half))?;
         sync_parent(dest)?;
         Ok(made)
@@ -392,6 +395,19 @@ fn new_file(path: &Path) -> io::Result<File> {
 
 pub(super) fn make_private(path: &Path) -> Result<(), Failure> {
     DirBuilder::new().mode(0o700).create(path).map_err(Failure::io("create directory", path))
+}
+
+/// Says in the new directory that it is being made.
+pub(super) fn mark_incomplete(dir: &Path) -> Result<(), Failure> {
+    let path = dir.join(INCOMPLETE_NAME);
+    new_file(&path).map(drop).map_err(Failure::io("create", path))
+}
+
+/// Says that it is made, when it has its manifest.
+pub(super) fn mark_complete(dir: &Path) -> Result<(), Failure> {
+    let path = dir.join(INCOMPLETE_NAME);
+    fs::remove_file(&path).map_err(Failure::io("remove", path))?;
+    Ok(sync_dir(dir)?)
 }
 
 /// Makes the name of `path` durable.

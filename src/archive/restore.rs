@@ -15,7 +15,9 @@ use std::path::{Component, Path};
 use crate::journal::files::sync_dir;
 use crate::journal::manifest::MANIFEST_NAME;
 
-use super::backup::{Backup, Kept, LIST_NAME, copy_new, make_private, prove, sync_parent};
+use super::backup::{
+    Backup, Kept, LIST_NAME, copy_new, make_private, mark_complete, mark_incomplete, prove, sync_parent,
+};
 use super::failure::Failure;
 use super::verify::{Depth, Progress};
 
@@ -75,6 +77,7 @@ pub fn restore(path: &Path, made: &Backup, dir: &Path, progress: Progress<'_>) -
 }
 
 fn fill(path: &Path, made: &Backup, dir: &Path, progress: Progress<'_>) -> Result<(), Failure> {
+    mark_incomplete(dir)?;
     for (i, kept) in made.files.iter().enumerate() {
         let to = dir.join(&kept.path);
         let parent = to.parent().expect("it is below the directory");
@@ -87,7 +90,10 @@ fn fill(path: &Path, made: &Backup, dir: &Path, progress: Progress<'_>) -> Resul
         }
         let shards = fs::read_dir(dir).map_err(Failure::io("list", dir))?;
         for shard in shards {
-            sync_dir(&shard.map_err(Failure::io("list", dir))?.path())?;
+            let path = shard.map_err(Failure::io("list", dir))?.path();
+            if path.is_dir() {
+                sync_dir(&path)?;
+            }
         }
         sync_dir(dir)?;
         let unnamed = to.with_extension("tmp");
@@ -95,6 +101,7 @@ fn fill(path: &Path, made: &Backup, dir: &Path, progress: Progress<'_>) -> Resul
         fs::rename(&unnamed, &to).map_err(Failure::io("rename", &unnamed))?;
     }
     sync_dir(dir)?;
+    mark_complete(dir)?;
     sync_parent(dir)?;
     prove(dir, &made.heads().into_iter().filter(|head| head.lsn > 0).collect::<Vec<_>>(), Depth::Replay, progress)
 }

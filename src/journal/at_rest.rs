@@ -31,6 +31,10 @@ use super::super_page::{self, Super};
 use super::survey::Head;
 use super::{LogId, Lsn};
 
+/// Name of the file that says, where there is no manifest yet, that the directory is being made: what has no manifest is
+/// otherwise taken for copied segments.
+pub const INCOMPLETE_NAME: &str = "INCOMPLETE";
+
 /// A live server may be writing the super that is read: so often it is read again before it counts as damaged.
 const SUPER_TRIES: usize = 3;
 
@@ -95,9 +99,8 @@ impl RestingDir {
         for dir in directories(path)? {
             logs.extend(RestingLog::of_segments(&dir).transpose());
         }
-        // Copied segments have no supers.
-        let has_shards = logs.iter().flatten().any(|log: &RestingLog| log.dir != path && log.last_super.is_some());
-        let manifest_fault = manifest_fault.or_else(|| has_shards.then(|| unnamed(path)));
+        let is_half = path.join(INCOMPLETE_NAME).exists();
+        let manifest_fault = manifest_fault.or_else(|| is_half.then(|| incomplete(path)));
         let is_one = !logs.is_empty() || manifest_fault.is_some();
         Ok(is_one.then_some(Self { manifest, manifest_fault, logs }))
     }
@@ -297,13 +300,8 @@ impl Pages for RestingFile {
     }
 }
 
-/// The fault of shards without a manifest.
-fn unnamed(path: &Path) -> JournalError {
-    manifest::refusal(format!(
-        "{} holds shards and no MANIFEST: what an interrupted backup or restore leaves (remove it), or a data directory \
-         that has lost it",
-        path.display()
-    ))
+pub(super) fn incomplete(path: &Path) -> JournalError {
+    manifest::refusal(format!("{} is what an interrupted backup or restore left: remove it", path.display()))
 }
 
 /// `path` if it holds segments, else its subdirectories, by name.

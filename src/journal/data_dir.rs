@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
+use super::at_rest::{self, INCOMPLETE_NAME};
 use super::error::JournalError;
 use super::files::{FileStorage, sync_dir};
 use super::manifest::{self, Manifest};
@@ -140,8 +141,11 @@ fn create(dir: &Path, new: NewDir) -> Result<Manifest, JournalError> {
     Ok(manifest)
 }
 
-/// Segments without a manifest are a directory that lost it, not a new one.
+/// Segments without a manifest are a directory that lost it, or half a one, not a new one.
 fn refuse_orphans(dir: &Path) -> Result<(), JournalError> {
+    if dir.join(INCOMPLETE_NAME).exists() {
+        return Err(at_rest::incomplete(dir));
+    }
     let failed = |error| JournalError::io("list", dir, error);
     for entry in fs::read_dir(dir).map_err(failed)? {
         let entry = entry.map_err(failed)?;

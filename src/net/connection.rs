@@ -103,6 +103,9 @@ pub trait Host {
 
     /// Counts a command refused before it ran, or a request that was none.
     fn refused(&mut self, spec: Option<&'static CommandSpec>, text: &str);
+
+    /// A request was executed and answered by an error.
+    fn failed(&mut self, failure: Failure);
 }
 
 /// What a connection waits for.
@@ -404,7 +407,7 @@ impl Connection {
             Request::Server(request) => {
                 let ticket = self.ticket(position, None, 0);
                 if let Some(answer) = host.ask(ticket, self.session.proto, &request) {
-                    self.fill(ticket.slot, answer, |_| {});
+                    self.fill(ticket.slot, answer, |failure| host.failed(failure));
                 }
             }
             Request::Connection(request) => self.converse(request, host),

@@ -26,6 +26,8 @@ pub enum Answer {
     Integer(u64),
     /// Bytes of a complete reply, in the slot's protocol.
     Encoded(Vec<u8>),
+    /// An error, its code first.
+    Error(String),
 }
 
 /// The replies that a connection is owed.
@@ -96,8 +98,9 @@ impl ReplyRing {
                 Answer::Text(text) => encoder.verbatim(text),
                 Answer::Integer(number) => encoder.integer(*number),
                 Answer::Encoded(bytes) => out.extend_from_slice(bytes),
+                Answer::Error(text) => encoder.error(text),
             }
-            if let Answer::Outcome(Outcome::Rejected(_)) = answer {
+            if let Answer::Outcome(Outcome::Rejected(_)) | Answer::Error(_) = answer {
                 failed(Failure { command: slot.command, code: error_code(&out[start + 1..]) });
             }
             self.weight -= u32::from(slot.weight);

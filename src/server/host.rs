@@ -12,7 +12,7 @@ use crate::commands::spec::CommandSpec;
 use crate::commands::table;
 use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
-use crate::net::replies::{Answer, MadeTx};
+use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
 use std::sync::atomic::Ordering;
 
@@ -62,7 +62,7 @@ impl Host for Engine {
                 if *schedule {
                     self.shared.saves.ask();
                 } else if !self.shared.saves.ask_if_idle() {
-                    return encoded(&|e| e.error("ERR Background save already in progress"));
+                    return Some(Answer::Error("ERR Background save already in progress".to_owned()));
                 }
                 self.ask_all(0, Question::Save { wait: false });
                 encoded(&|e| {
@@ -127,6 +127,10 @@ impl Host for Engine {
             Some(spec) => self.counters.rejected(table::position(spec), code),
             None => self.counters.error(code),
         }
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        self.counters.failed(usize::from(failure.command), failure.code);
     }
 }
 

@@ -7,7 +7,6 @@ use super::engine::Engine;
 use super::mailbox::Phase;
 use super::shared::Shared;
 use super::sockets::Sockets;
-use crate::commands::reply::{Encoder, Proto};
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
 use crate::telemetry::{self, CoreFacts};
@@ -124,13 +123,10 @@ impl Wanted {
             Wanted::Save => {
                 let failure =
                     parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
-                let mut bytes = Vec::new();
-                let mut reply = Encoder::new(&mut bytes, Proto::Resp2); // these replies are the same in every protocol
                 match failure {
-                    None => reply.ok(),
-                    Some(why) => reply.error(&format!("ERR {why}")),
+                    None => Answer::Encoded(b"+OK\r\n".to_vec()),
+                    Some(why) => Answer::Error(format!("ERR {why}")),
                 }
-                Answer::Encoded(bytes)
             }
         }
     }

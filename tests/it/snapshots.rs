@@ -95,6 +95,7 @@ fn bgsave_answers_at_once_and_one_save_runs_at_a_time() {
     let replies: Vec<_> = (0..4).map(|_| wire.reply().line()).collect();
     let running = "-ERR Background save already in progress";
     assert_eq!(replies, ["+Background saving started", running, "+Background saving scheduled", "+OK"]);
+    assert_eq!(info(&mut wire, "stats", "total_error_replies"), "1");
     assert_eq!(info(&mut wire, "persistence", "rdb_bgsave_in_progress"), "0", "SAVE waits for those before it");
     assert!(info(&mut wire, "persistence", "snapshot_bytes").parse::<u64>().expect("a number") > 4 * 4096);
 
@@ -121,6 +122,7 @@ fn a_save_that_fails_says_why_and_the_next_one_works() {
     let reply = wire.ask("SAVE").line();
     assert!(reply.starts_with("-ERR snapshot of shard 0 failed: ") && reply.contains("snapshot.tmp"), "{reply}");
     assert_eq!(info(&mut wire, "persistence", "rdb_last_bgsave_status"), "err");
+    assert_eq!(info(&mut wire, "stats", "total_error_replies"), "1");
     assert!(server.log().contains("WARN no snapshot was written"), "{}", server.log());
     grant(&mut wire, "u", 10);
     fs::remove_dir(&draft).expect("it is empty");

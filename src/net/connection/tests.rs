@@ -67,6 +67,8 @@ impl Host for Desk {
     }
     fn called(&mut self, _: u16) {}
     fn refused(&mut self, _: Option<&'static CommandSpec>, _: &str) {}
+
+    fn failed(&mut self, _: Failure) {}
 }
 
 fn connect() -> Connection {

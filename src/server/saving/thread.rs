@@ -19,8 +19,10 @@ use std::time::Duration;
 /// Buffers that are being filled and written at a time.
 pub(super) const BUFFERS: usize = 4;
 
-/// Work that can stand before the thread: every buffer, and the steps that follow the last.
-const WORK_MAX: usize = BUFFERS + 4;
+/// Work that can stand before the thread: of a save every buffer, the begin and the steps that follow the last; and as
+/// much of the one before it, if that failed and the thread has not run since. Of an earlier one nothing is left: the
+/// thread begins one only when it has passed over the one before.
+const WORK_MAX: usize = 2 * (BUFFERS + 4);
 
 /// Answers that can stand before a core, for as much work.
 pub(in crate::server) const SAVED_MAX: usize = WORK_MAX;
