@@ -330,10 +330,10 @@ fn row_10_a_bad_sector_is_read_three_times_then_refused() {
 fn row_11_a_newer_version_s_files_are_refused_by_name() {
     let site = stopped();
     let segment = segments(&site).remove(0);
-    let newer = |what: &str| format!("{what} is written by a newer version of creditd: format 2, this version reads");
+    let newer = |what: &str| format!("{what} is written by a newer version of creditd: format 3, this version reads");
     let refuse = |whole: &FileBytes, at: usize, seal: &dyn Fn(&mut FileBytes), what: &str| {
         let mut file = FileBytes::load(whole.path());
-        file.bytes[at] = 2;
+        file.bytes[at] = 3;
         seal(&mut file);
         file.save();
         let before = image(&site.data_dir());
