@@ -10,7 +10,7 @@
 //! sealed, and a snapshot is whole when it gets its name. (The last segment of an epoch may be shortened by the start
 //! that follows: it is copied.) The newest segment is copied while it is written to; what stands in it
 //! before its last whole block is in the backup, so everything that was acknowledged before the backup began is; but
-//! shards are copied one after the other, and what claims make of that is cut back to one [`moment`](super::moment).
+//! shards are copied one after the other, and what claims make of that is cut back to one [`moment`](mod@super::moment).
 //!
 //! Invariant: what bears the name DEST was verified and holds the list `BACKUP`; anything less is called `DEST.tmp`.
 //! Absent on purpose: a lock: the server goes on.

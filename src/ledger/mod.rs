@@ -293,18 +293,24 @@ impl Ledger {
         &self.leads
     }
 
-    /// As [`Leads::due`].
+    /// A lead that is to be settled, until it is. `None`: none is due, or the rest is for the next slice.
     pub fn due_lead(&mut self, now_ms: u64) -> Option<LeadAt> {
         self.leads.due(now_ms)
     }
 
-    /// As [`Leads::apply`].
+    /// Applies a lead's event that was just decided or settled and stands in the log at `lsn`. Gives the lead's place.
+    ///
+    /// # Panics
+    /// If the event does not follow from the state: it was not decided here and now.
     pub fn apply_lead(&mut self, at: LeadAt, event: &LeadEvent<'_>, lsn: Lsn) -> LeadAt {
         self.sums.count(lsn);
         self.leads.apply(at, event, lsn)
     }
 
-    /// As [`Leads::replay`].
+    /// Applies a lead's event that recovery read at `lsn`.
+    ///
+    /// # Errors
+    /// If it does not follow from those before it. Nothing is changed then.
     pub fn replay_lead(&mut self, event: &LeadEvent<'_>, lsn: Lsn) -> Result<(), Violation> {
         self.leads.replay(event, lsn)?;
         self.sums.count(lsn);

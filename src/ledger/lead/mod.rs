@@ -5,8 +5,9 @@
 //!                        ├─ LEAD.CLOSE ─────────────▶ closed
 //!                        └─ its deadline ───────────▶ expired
 //! ```
-//! As the accounts' half of the ledger: [`Leads::settle`], [`Leads::decide`] and [`Leads::apply`] are driven by a shard,
-//! which writes every event to its log before it applies it. Pure.
+//! As the accounts' half of the ledger: [`Leads::settle`], [`Leads::decide`] and
+//! [`Ledger::apply_lead`](super::Ledger::apply_lead) are driven by a shard, which writes every event to its log before
+//! it applies it. Pure.
 //!
 //! Invariants: I8 of commands.md C.8: claims <= max, one per account, full exactly when claims = max.
 //! Absent on purpose: money (the account's shard holds and takes it), a way to give a slot back.

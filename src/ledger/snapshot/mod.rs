@@ -9,7 +9,7 @@
 //! what happened between:
 //! - An account with its holds is copied whole, so it is the state after exactly the records up to its `last_lsn`.
 //!   Those at or below it are in the copy, later ones are applied and judged as ever.
-//! - A lead is copied as an account is; its claims, which never change, later ([`leads`]).
+//! - A lead is copied as an account is; its claims, which never change, later (leads.rs).
 //! - An id is copied only with a value below B. It had that value all the time since B, or a record from B on sets
 //!   another, and that record comes again. A hold comes with its account and overrides what the index said.
 //! - Tables of the index are copied whole, one a step: entries move within a table, or to a new one behind all others.
