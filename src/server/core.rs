@@ -228,7 +228,8 @@ impl Core {
                 let running = self.engine.claims_running();
                 let late = self.engine.now_ms() >= self.settle_by_ms;
                 if running > 0 && late && self.reported != self.engine.phase {
-                    tracing::warn!(core = self.engine.id(), running, "claims of leads could not be ended yet");
+                    let core = self.engine.id();
+                    tracing::warn!(core, running, "claims of leads could not be ended yet; their credits stay held");
                 }
                 self.report(running == 0 || late);
             }
