@@ -3,8 +3,10 @@
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info};
 
+use crate::archive::accounts_near;
 use crate::config::{Appendfsync, Config, Exit, LogFormat};
-use crate::server::{self, Ready};
+use crate::journal::JournalError;
+use crate::server::{self, Ready, StartError};
 use crate::telemetry::Loading;
 
 use super::progress::Progress;
@@ -27,8 +29,19 @@ pub(super) fn serve(config: Config) -> Exit {
         Err(err) => {
             reading.finish();
             error!(%err, "cannot serve");
+            name_accounts(&err, &shown);
             err.exit()
         }
+    }
+}
+
+/// Says who is concerned, if acknowledged data is damaged.
+fn name_accounts(err: &StartError, config: &Config) {
+    let StartError::Journal(JournalError::Refused(refusal)) = err else { return };
+    let Some((shard, lost)) = refusal.shard.zip(refusal.lost.as_ref()) else { return };
+    let accounts = accounts_near(&config.data_dir, shard, lost);
+    if !accounts.is_empty() {
+        error!(shard, accounts = accounts.join(" "), "accounts with entries next to what is lost, at least");
     }
 }
 

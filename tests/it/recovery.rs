@@ -140,7 +140,8 @@ fn row_4_damage_below_what_is_proven_is_refused_and_named() {
     let place = |at: usize| format!("shard 0 segment {name} offset {at}: acknowledged data is damaged");
     let (early, last) = (blocks[2], blocks[blocks.len() - 2]);
     let lost = format!("lost lsn {}..", early.lsn);
-    change(&|bytes| bytes[early.offset + 80] ^= 1, &[&place(early.offset), "a later block says", &lost]);
+    let near = "accounts with entries next to what is lost, at least shard=0 accounts=\"";
+    change(&|bytes| bytes[early.offset + 80] ^= 1, &[&place(early.offset), "a later block says", &lost, near]);
     let lost = format!("lost lsn {}..", last.lsn);
     change(&|bytes| bytes[last.offset..].fill(0), &[&place(last.offset), "zeros", "the super says", &lost]);
     change(&|bytes| bytes.truncate(16 * PAGE), &[&place(16 * PAGE), "the file has 65536 bytes, it was made with"]);
