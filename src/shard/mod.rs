@@ -351,9 +351,10 @@ impl<R: SegmentSource> Shard<R> {
                     released.push(Reply { ticket, outcome: outcome_of(event) });
                     return None;
                 }
-                match self.ledger.lookup(key) {
-                    Prior::Active(slot) if is_claim => self.begin_claim(slot, lsn, ticket, now_ms),
-                    _ => self.pending.hold_write(lsn, ticket, outcome_of(event)),
+                if is_claim && let Prior::Active(slot) = self.ledger.lookup(key) {
+                    self.begin_claim(slot, lsn, ticket, now_ms);
+                } else {
+                    self.pending.hold_write(lsn, ticket, outcome_of(event));
                 }
             }
         }
