@@ -279,18 +279,16 @@ impl<R: SegmentSource> Shard<R> {
         };
         let event = self.ledger.end_claim(at, slot, ending, now_ms);
         let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
-        let record = self.log.record(lsn).expect("a record just appended is in memory");
-        let event = codec::decode(record).expect("a record just encoded decodes");
-        let key = self.ledger.key(event.account, event.tx);
-        self.ledger.apply(at, key, &event, lsn);
+        let (outcome, again) = (outcome_of(&event), outcome_again(&event));
+        self.apply_appended(at, lsn);
         self.claims.by_hold.remove(&slot.0);
         let claim = self.claims.claims.remove(&number).expect("it runs");
         let mut waiters = claim.waiters.into_iter().map(|(ticket, _)| ticket);
         if let Some(ticket) = waiters.next() {
-            self.pending.hold_write(lsn, ticket, outcome_of(&event));
+            self.pending.hold_write(lsn, ticket, outcome);
         }
         for ticket in waiters {
-            self.pending.hold_read(lsn, ticket, outcome_again(&event));
+            self.pending.hold_read(lsn, ticket, again.clone());
         }
     }
 }

@@ -6,8 +6,7 @@ use super::Shard;
 use super::batch::{Reply, Ticket};
 use crate::journal::storage::SegmentSource;
 use crate::ledger::command::{Command, LeadOp};
-use crate::ledger::id::NO_LSN;
-use crate::ledger::lead::{LeadAt, LeadChange, LeadDecision, LeadEvent, Step, codec};
+use crate::ledger::lead::{LeadAt, LeadDecision, Step, codec};
 use crate::ledger::outcome::Outcome;
 use crate::ledger::rejection::Rejection;
 
@@ -27,12 +26,7 @@ impl<R: SegmentSource> Shard<R> {
         }
         match self.ledger.leads().decide(at, op, command, now_ms) {
             LeadDecision::Answer(outcome) => {
-                let gate = self.ledger.leads().last_lsn(at);
-                if gate == NO_LSN || gate < self.log.durable_lsn() {
-                    released.push(Reply { ticket, outcome });
-                } else {
-                    self.pending.hold_read(gate, ticket, outcome);
-                }
+                self.answer_behind(self.ledger.leads().last_lsn(at), ticket, outcome, released);
             }
             LeadDecision::Commit(ref event) => {
                 if let Some(rejection) = self.admission.refuses_of_lead(&event.change) {
@@ -52,8 +46,9 @@ impl<R: SegmentSource> Shard<R> {
             return false;
         }
         let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
-        let lead: Box<[u8]> = event.lead.into();
-        let event = LeadEvent { lead: &lead, change: LeadChange::Expire, reason: b"", meta: b"", ..event };
+        // It was made of the lead that it changes.
+        let record = self.log.record(lsn).expect("a record just appended is in memory");
+        let event = codec::decode(record).expect("a record just encoded decodes");
         self.ledger.apply_lead(at, &event, lsn);
         true
     }

@@ -292,16 +292,22 @@ impl<R: SegmentSource> Shard<R> {
     /// record now.
     fn settle(&mut self, at: Located, now_ms: u64) -> bool {
         while let Some(event) = self.ledger.settle(at, now_ms) {
-            if self.admission == Admission::Nothing {
+            if self.admission.refuses_an_ending() {
                 return false;
             }
             let lsn = self.log.append(now_ms, |record| codec::encode(&event, record));
-            let record = self.log.record(lsn).expect("a record just appended is in memory");
-            let event = codec::decode(record).expect("a record just encoded decodes");
-            let key = self.ledger.key(event.account, event.tx);
-            self.ledger.apply(at, key, &event, lsn);
+            self.apply_appended(at, lsn);
         }
         true
+    }
+
+    /// Applies the entry of the account at `at` that was just appended at `lsn`, as it reads back: it was made of the ledger
+    /// that it changes.
+    fn apply_appended(&mut self, at: Located, lsn: Lsn) {
+        let record = self.log.record(lsn).expect("a record just appended is in memory");
+        let event = codec::decode(record).expect("a record just encoded decodes");
+        let key = self.ledger.key(event.account, event.tx);
+        self.ledger.apply(at, key, &event, lsn);
     }
 
     /// Decides a command, if all that its ids mean is at hand; else says what is to be read.
@@ -370,6 +376,11 @@ impl<R: SegmentSource> Shard<R> {
     /// A read or a replay: it shows the account's newest record at most.
     fn answer(&mut self, at: Located, ticket: Ticket, outcome: Outcome, released: &mut Vec<Reply>) {
         let gate = if planted!("read before it is durable") { NO_LSN } else { self.ledger.last_lsn(at) };
+        self.answer_behind(gate, ticket, outcome, released);
+    }
+
+    /// An outcome that shows nothing newer than the record at `gate`; [`NO_LSN`]: no record at all.
+    fn answer_behind(&mut self, gate: Lsn, ticket: Ticket, outcome: Outcome, released: &mut Vec<Reply>) {
         if gate == NO_LSN || gate < self.log.durable_lsn() {
             released.push(Reply { ticket, outcome });
         } else {
