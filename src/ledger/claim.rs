@@ -6,28 +6,23 @@
 //! ```
 
 use super::event::{Change, Event};
-use super::id::Lsn;
 use super::lead::Refusal;
 use super::reservation::HoldSlot;
 use super::{Ledger, Located};
 
 /// A claim whose hold is there and whose end is not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunningClaim {
-    /// Its hold.
-    pub slot: HoldSlot,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunningClaim<'a> {
     /// Who claims.
-    pub account: Box<[u8]>,
+    pub account: &'a [u8],
     /// By which transaction.
-    pub tx: Box<[u8]>,
+    pub tx: &'a [u8],
     /// What.
-    pub lead: Box<[u8]>,
+    pub lead: &'a [u8],
     /// For so many credits.
     pub cost: u64,
     /// Of the RESERVE.
     pub seq: u64,
-    /// Where the RESERVE stands.
-    pub opened_lsn: Lsn,
 }
 
 /// How a lead has decided.
@@ -46,25 +41,18 @@ pub enum Ending<'a> {
 
 impl Ledger {
     /// The claim that a hold belongs to; `None`: a plain reservation.
-    pub fn running_claim(&self, slot: HoldSlot) -> Option<RunningClaim> {
+    pub fn running_claim(&self, slot: HoldSlot) -> Option<RunningClaim<'_>> {
         let lead = self.holds.lead(slot);
         (!lead.is_empty()).then(|| {
             let hold = self.holds.get(slot);
-            RunningClaim {
-                slot,
-                account: self.accounts.get(hold.account).id().into(),
-                tx: hold.tx().into(),
-                lead: lead.into(),
-                cost: hold.amount,
-                seq: hold.seq,
-                opened_lsn: hold.opened_lsn,
-            }
+            let account = self.accounts.get(hold.account).id();
+            RunningClaim { account, tx: hold.tx(), lead, cost: hold.amount, seq: hold.seq }
         })
     }
 
-    /// All claims that run, by slot: what recovery has to end.
-    pub fn running_claims(&self) -> impl Iterator<Item = RunningClaim> {
-        self.holds.claims().filter_map(|slot| self.running_claim(slot))
+    /// The holds of all claims that run: what recovery has to end.
+    pub fn running_claims(&self) -> impl Iterator<Item = HoldSlot> {
+        self.holds.claims()
     }
 
     /// The event that ends a claim, to journal and apply at `now_ms`. `at` is its account's place, which is settled.

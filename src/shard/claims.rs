@@ -111,9 +111,22 @@ impl Claims {
         let before = self.claims.insert(number, Claim { stage, waiters: waiter.into_iter().collect() });
         assert!(before.is_none(), "numbers go round long after their claims have ended");
         if let Some((_, now_ms)) = waiter {
-            self.patience.push_back((now_ms.saturating_add(self.timeout_ms), number));
+            self.be_patient(number, now_ms);
         }
         number
+    }
+
+    /// A command waits for the claim from `now_ms` on.
+    fn be_patient(&mut self, number: u32, now_ms: u64) {
+        self.patience.push_back((now_ms.saturating_add(self.timeout_ms), number));
+    }
+
+    /// Asks the lead whether it is open.
+    fn peek(&mut self, shard: u16, number: u32) {
+        let Stage::Peeking(command) = &self.claims[&number].stage else { panic!("it has no hold yet") };
+        let (_, _, command) = command.iter().next().expect("a claim has a command");
+        let peek = Command { op: Op::Lead(LeadOp::Peek), ..command };
+        self.outgoing.push(shard, Ticket::of_claim(shard, number), &peek);
     }
 }
 
@@ -130,7 +143,7 @@ impl<R: SegmentSource> Shard<R> {
 
     /// Goes on with the claims whose holds recovery has found.
     pub fn resume_claims(&mut self) {
-        let slots: Vec<_> = self.ledger.running_claims().map(|claim| claim.slot).collect();
+        let slots: Vec<_> = self.ledger.running_claims().collect();
         for slot in slots {
             if !self.claims.by_hold.contains_key(&slot.0) && !planted!("claims not resumed at a start") {
                 let number = self.claims.add(Stage::Holding(slot), None);
@@ -171,11 +184,7 @@ impl<R: SegmentSource> Shard<R> {
             let claim = self.claims.claims.get_mut(&number).expect("a claim that asks again runs");
             match &claim.stage {
                 Stage::Peeking(_) if claim.waiters.is_empty() => drop(self.claims.claims.remove(&number)),
-                Stage::Peeking(command) => {
-                    let (_, _, command) = command.iter().next().expect("a claim has a command");
-                    let peek = Command { op: Op::Lead(LeadOp::Peek), ..command };
-                    self.claims.outgoing.push(self.id, Ticket::of_claim(self.id, number), &peek);
-                }
+                Stage::Peeking(_) => self.claims.peek(self.id, number),
                 &Stage::Holding(slot) | &Stage::Taking(slot) => self.ask_for_slot(number, slot),
                 Stage::Decided(slot, step) => {
                     let (slot, step) = (*slot, (**step).clone());
@@ -201,8 +210,7 @@ impl<R: SegmentSource> Shard<R> {
         let mut copy = Batch::default();
         copy.push(self.id, ticket, command);
         let number = self.claims.add(Stage::Peeking(copy), Some((ticket, now_ms)));
-        let peek = Command { op: Op::Lead(LeadOp::Peek), ..*command };
-        self.claims.outgoing.push(self.id, Ticket::of_claim(self.id, number), &peek);
+        self.claims.peek(self.id, number);
         Ok(false)
     }
 
@@ -223,7 +231,7 @@ impl<R: SegmentSource> Shard<R> {
             return self.refuse(ticket, Rejection::TryAgain(Busy::Claim), released);
         }
         claim.waiters.push((ticket, now_ms));
-        self.claims.patience.push_back((now_ms.saturating_add(self.claims.timeout_ms), number));
+        self.claims.be_patient(number, now_ms);
     }
 
     /// The lead has said whether it is open: executes the command, from the start.
@@ -253,15 +261,15 @@ impl<R: SegmentSource> Shard<R> {
     fn ask_for_slot(&mut self, number: u32, slot: HoldSlot) {
         let claim = self.ledger.running_claim(slot).expect("a claim's hold ends only here");
         let op = Op::Lead(LeadOp::Take { cost: claim.cost, account_seq: claim.seq });
-        let take = Command { lead: &claim.lead, ..Command::new(&claim.account, &claim.tx, op) };
+        let take = Command { lead: claim.lead, ..Command::new(claim.account, claim.tx, op) };
         self.claims.outgoing.push(self.id, Ticket::of_claim(self.id, number), &take);
         self.claims.claims.get_mut(&number).expect("it runs").stage = Stage::Taking(slot);
     }
 
     /// The lead has decided: journals the end of the claim.
     fn end_claim(&mut self, now_ms: u64, number: u32, slot: HoldSlot, step: Step) {
-        let running = self.ledger.running_claim(slot).expect("a claim's hold ends only here");
-        let at = self.ledger.locate(&running.account);
+        let claim = self.ledger.running_claim(slot).expect("a claim's hold ends only here");
+        let at = self.ledger.locate(claim.account);
         if !self.settle(at, now_ms) || self.admission.refuses_an_ending() {
             self.claims.claims.get_mut(&number).expect("it runs").stage = Stage::Decided(slot, Box::new(step));
             self.claims.retries.push_back((now_ms + RETRY_MS, number));
@@ -271,7 +279,8 @@ impl<R: SegmentSource> Shard<R> {
         let ending = match step {
             Step::Taken { claim, remaining } => Ending::Claimed { claim, remaining },
             Step::Refused { refusal: owned, ended } => {
-                self.claims.ended.learn(&running.lead, ended);
+                let claim = self.ledger.running_claim(slot).expect("it was just seen");
+                self.claims.ended.learn(claim.lead, ended);
                 refusal = owned;
                 Ending::Refused(refusal.get())
             }

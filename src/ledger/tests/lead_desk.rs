@@ -31,9 +31,11 @@ impl Desk {
     /// Lets one of the claims that run ask its lead; and end as the lead says, if it `ends`.
     pub(super) fn run_claim(&mut self, nth: usize, ends: bool) {
         let running: Vec<_> = self.ledger.running_claims().collect();
-        let Some(claim) = running.get(nth % running.len().max(1)) else { return };
+        let Some(&slot) = running.get(nth % running.len().max(1)) else { return };
+        let claim = self.ledger.running_claim(slot).expect("it runs");
+        let (account, tx, lead) = (claim.account.to_vec(), claim.tx.to_vec(), claim.lead.to_vec());
         let op = Op::Lead(LeadOp::Take { cost: claim.cost, account_seq: claim.seq });
-        let asked = self.ask(&Command { lead: &claim.lead, ..Command::new(&claim.account, &claim.tx, op) });
+        let asked = self.ask(&Command { lead: &lead, ..Command::new(&account, &tx, op) });
         let Outcome::Step(step) = asked else { panic!("a step is answered by a step: {asked:?}") };
         let ending = match &*step {
             Step::Taken { claim, remaining } => Ending::Claimed { claim: *claim, remaining: *remaining },
@@ -41,9 +43,9 @@ impl Desk {
             Step::Open | Step::Later => panic!("no answer: {step:?}"),
         };
         if ends {
-            let at = self.ledger.locate(&claim.account);
+            let at = self.ledger.locate(&account);
             self.settle(at);
-            let lsn = write(&mut self.log, &self.ledger.end_claim(at, claim.slot, ending, self.now_ms));
+            let lsn = write(&mut self.log, &self.ledger.end_claim(at, slot, ending, self.now_ms));
             let event = record(&self.log, lsn);
             self.ledger.apply(at, self.ledger.key(event.account, event.tx), &event, lsn);
             self.close_block();
@@ -97,10 +99,9 @@ impl<'a> LeadTales<'a> {
     /// What the accounts have paid is what they have, claims that run apart (I9).
     pub(super) fn agree(&self, ledger: &Ledger) {
         assert!(self.paid.is_subset(&self.taken), "nothing is paid for that is not had");
-        let running: Vec<_> = ledger.running_claims().collect();
+        let running: Vec<_> = ledger.running_claims().filter_map(|slot| ledger.running_claim(slot)).collect();
         for (account, tx, lead, ..) in self.taken.difference(&self.paid) {
-            let is_it =
-                running.iter().any(|claim| (&*claim.account, &*claim.tx, &*claim.lead) == (*account, *tx, *lead));
+            let is_it = running.iter().any(|claim| (claim.account, claim.tx, claim.lead) == (*account, *tx, *lead));
             assert!(is_it, "nothing is had that is not paid for");
         }
         assert_eq!(
