@@ -94,7 +94,7 @@ impl Ledger {
             Op::Refund { amount } => {
                 draft.refund(account, amount, &known, &self.know(at, command.account, command.of, of))
             }
-            Op::Claim { cost } => draft.claim(account, cost, &known, past),
+            Op::Claim { cost } => draft.claim(account, cost, &known),
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
             Op::Lead(_) => panic!("a lead decides"),
         }
@@ -126,7 +126,11 @@ impl Ledger {
             Past::Active(slot) => {
                 let hold = self.holds.get(*slot);
                 let is_same = Some(hold.account) == at.number && hold.tx() == id;
-                if is_same { Known::Held(hold, self.holds.lead(*slot)) } else { Known::Nothing }
+                match self.holds.lead(*slot) {
+                    _ if !is_same => Known::Nothing,
+                    b"" => Known::Held(hold),
+                    lead => Known::Claiming { slot: *slot, hold, lead },
+                }
             }
             Past::Recorded(recorded) if recorded.event.account == account && recorded.event.tx == id => {
                 let is_open = matches!(recorded.event.change, Change::Reserve { .. });
@@ -190,12 +194,11 @@ impl<'c> Draft<'_, '_, 'c> {
     }
 
     /// LEAD.CLAIM, of a lead that is open as far as anybody knows.
-    fn claim(&self, account: &Account, cost: u64, known: &Known<'_>, past: &Past<'_>) -> Decision<'c> {
-        match (known.answer_again(Verb::Claim, self.command, Some(cost), self.now_ms), known, past) {
-            (Some(Decision::Answer(Outcome::Written(_))), Known::Held(..), Past::Active(slot)) => Decision::Wait(*slot),
-            (Some(answer), _, _) => answer,
-            (None, _, _) => self.hold(account, cost, DeclinedOp::Claim, NEVER_MS),
+    fn claim(&self, account: &Account, cost: u64, known: &Known<'_>) -> Decision<'c> {
+        if let Some(answer) = known.answer_again(Verb::Claim, self.command, Some(cost), self.now_ms) {
+            return answer;
         }
+        self.hold(account, cost, DeclinedOp::Claim, NEVER_MS)
     }
 
     /// Holds the amount, if it is there.
@@ -214,10 +217,8 @@ impl<'c> Draft<'_, '_, 'c> {
     fn capture(&self, account: &Account, amount: Option<u64>, known: &Known<'_>) -> Decision<'c> {
         let event = match known {
             Known::Nothing => return reject(Rejection::NoReservation { op: None }),
-            Known::Held(_, lead) if !lead.is_empty() => {
-                return reject(Rejection::NoReservation { op: Some(Verb::Claim) });
-            }
-            Known::Held(hold, _) => {
+            Known::Claiming { .. } => return reject(Rejection::NoReservation { op: Some(Verb::Claim) }),
+            Known::Held(hold) => {
                 let captured = amount.unwrap_or(hold.amount);
                 if captured > hold.amount {
                     return reject(Rejection::Exceeds { limit: hold.amount, given: Some(captured) });
@@ -246,8 +247,8 @@ impl<'c> Draft<'_, '_, 'c> {
     fn release(&self, account: &Account, known: &Known<'_>) -> Decision<'c> {
         let event = match known {
             Known::Nothing => return self.enter(0, account.balance, account.reserved, Change::Void),
-            Known::Held(_, lead) if !lead.is_empty() => return reject(Rejection::TryAgain(Busy::Claim)),
-            Known::Held(hold, _) => {
+            Known::Claiming { .. } => return reject(Rejection::TryAgain(Busy::Claim)),
+            Known::Held(hold) => {
                 let change = Change::Release { opened_lsn: hold.opened_lsn, lead: b"" };
                 return self.end(hold, account.balance, account.reserved - hold.amount, change);
             }

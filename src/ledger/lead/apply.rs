@@ -83,23 +83,17 @@ impl Leads {
         same("max", lead.max, event.max)?;
         let deadline_ms = lead.timer.deadline_ms;
         match event.change {
-            LeadChange::Open { .. } => Err(Fault::Rule { field: "lead", rule: "a lead opens once" }),
+            LeadChange::Open { .. } => rule(false, "lead", "a lead opens once"),
             LeadChange::Expire => {
                 rule(deadline_ms != NEVER_MS, "time", "only a lead with a deadline expires")?;
-                same("time of the expiry", deadline_ms, event.time_ms)?;
-                same("claims", lead.taken(), event.claims)
+                same("time of the expiry", deadline_ms, event.time_ms)
             }
-            LeadChange::Close => {
-                rule(event.time_ms < deadline_ms, "time", "a due lead expires before anything else happens (R3)")?;
-                same("claims", lead.taken(), event.claims)
-            }
-            LeadChange::Claim { account, .. } => {
-                rule(event.time_ms < deadline_ms, "time", "a due lead expires before anything else happens (R3)")?;
-                same("claims", lead.taken() + 1, event.claims)?;
-                rule(event.claims <= event.max, "claims", "claims <= max (I8)")?;
-                rule(self.claim_of(at, account).is_none(), "claims", "an account has one claim of a lead (I8)")
-            }
-        }
+            _ => rule(event.time_ms < deadline_ms, "time", "a due lead expires before anything else happens (R3)"),
+        }?;
+        let LeadChange::Claim { account, .. } = event.change else { return same("claims", lead.taken(), event.claims) };
+        same("claims", lead.taken() + 1, event.claims)?;
+        rule(event.claims <= event.max, "claims", "claims <= max (I8)")?;
+        rule(self.claim_of(at, account).is_none(), "claims", "an account has one claim of a lead (I8)")
     }
 }
 

@@ -7,21 +7,27 @@ use super::super::command::Command;
 use super::super::event::{Change, DeclineCode, Event};
 use super::super::outcome::{Detail, Figures, Outcome, Receipt, Status};
 use super::super::rejection::{Conflict, OfConflict, Rejection, Verb};
-use super::super::reservation::Hold;
+use super::super::reservation::{Hold, HoldSlot};
 use super::super::tx_view::first_verb;
 use super::{Decision, Recorded};
 
 /// The past of an id, its ids compared.
 pub(super) enum Known<'a> {
     Nothing,
-    /// And the lead that it is for, if it is a claim's.
-    Held(&'a Hold, &'a [u8]),
+    /// A reservation that holds.
+    Held(&'a Hold),
+    /// A claim that runs.
+    Claiming {
+        slot: HoldSlot,
+        hold: &'a Hold,
+        lead: &'a [u8],
+    },
     Entry(&'a Recorded<'a>),
 }
 
 impl Known<'_> {
     /// What a GRANT, DEBIT, RESERVE, REFUND or claim of a known id answers: burned, another verb, another `of`, lead or
-    /// amount (C.11, 6), or again what it answered before. An `amount` of `None` is whatever it was.
+    /// amount (C.11, 6), or again what it answered before, or what the claim that runs will answer. An `amount` of `None` is whatever it was.
     pub(super) fn answer_again(
         &self,
         given: Verb,
@@ -31,8 +37,8 @@ impl Known<'_> {
     ) -> Option<Decision<'static>> {
         let (have, [have_of, have_lead], have_amount) = match self {
             Known::Nothing => return None,
-            Known::Held(hold, b"") => (Verb::Reserve, [&b""[..]; 2], hold.amount),
-            Known::Held(hold, lead) => (Verb::Claim, [&b""[..], lead], hold.amount),
+            Known::Held(hold) => (Verb::Reserve, [&b""[..]; 2], hold.amount),
+            Known::Claiming { hold, lead, .. } => (Verb::Claim, [&b""[..], lead], hold.amount),
             Known::Entry(Recorded { event, .. }) if event.change == Change::Void => {
                 return Some(reject(released(event)));
             }
@@ -48,7 +54,8 @@ impl Known<'_> {
         Some(match (conflict, self) {
             (Some(conflict), _) => reject(Rejection::TxConflict(conflict)),
             (None, Known::Nothing) => return None,
-            (None, Known::Held(hold, _)) => Decision::Answer(Outcome::Written(held(hold))),
+            (None, Known::Held(hold)) => Decision::Answer(Outcome::Written(held(hold))),
+            (None, Known::Claiming { slot, .. }) => Decision::Wait(*slot),
             (None, Known::Entry(recorded)) => recorded.answer_again(now_ms),
         })
     }

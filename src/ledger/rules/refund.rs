@@ -28,10 +28,12 @@ impl<'c> Draft<'_, '_, 'c> {
             // Nothing refunds itself: its own id is unknown here, even if the trail reaches further back than the index.
             _ if self.command.tx == self.command.of => return reject(Rejection::NoTx),
             Known::Nothing => return reject(Rejection::NoTx),
-            Known::Held(_, b"") => {
+            Known::Held(_) => {
                 return reject(Rejection::NotRefundable { op: Verb::Reserve, state: TxState::Active });
             }
-            Known::Held(..) => return reject(Rejection::NotRefundable { op: Verb::Claim, state: TxState::Pending }),
+            Known::Claiming { .. } => {
+                return reject(Rejection::NotRefundable { op: Verb::Claim, state: TxState::Pending });
+            }
             Known::Entry(recorded) => recorded,
         };
         let Some(taken) = event.taken() else {
