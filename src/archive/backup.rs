@@ -170,6 +170,7 @@ impl Making<'_> {
         for shard in 0..self.manifest.shards {
             copies.push(self.shard(self.manifest.log_id(shard))?);
         }
+        // One log is of one moment by itself.
         if copies.len() > 1 {
             let tails: Vec<_> = logs()?.iter().zip(&begins).map(|(log, begin)| Tail::read(log, begin.0)).collect();
             let mut ends: Vec<_> = copies.iter().map(|copy| copy.known.durable).collect();
@@ -204,7 +205,7 @@ impl Making<'_> {
     }
 
     /// Keeps one shard.
-    fn shard(&self, id: LogId) -> Result<Copy, Failure> {
+    fn shard(&self, id: LogId) -> Result<KeptShard, Failure> {
         let (source, dest) = (shard_path(self.source, id.shard), shard_path(self.half, id.shard));
         let mut tries = 1;
         loop {
@@ -251,7 +252,7 @@ fn may_pass(failure: &Failure) -> bool {
 }
 
 /// What is kept of one shard.
-struct Copy {
+struct KeptShard {
     dir: PathBuf,
     id: LogId,
     from_lsn: Lsn,
@@ -259,7 +260,7 @@ struct Copy {
     known: Known,
 }
 
-impl Copy {
+impl KeptShard {
     fn head(&self, (lsn, chain): Place) -> Head {
         Head { instance: Hex(self.id.instance), shard: self.id.shard, lsn, chain: Hex(chain) }
     }
@@ -303,7 +304,7 @@ fn remove_snapshots(log: &RestingLog, dir: &Path, end: Lsn) -> Result<(), Failur
 }
 
 /// Links and copies the files of a log to `dest`, and gives them supers.
-fn keep(log: &RestingLog, dest: &Path) -> Result<Copy, Failure> {
+fn keep(log: &RestingLog, dest: &Path) -> Result<KeptShard, Failure> {
     let (id, known) = (log.id(), log.known().expect("the log of a shard has supers"));
     let newest = log.segments().next_back();
     for (segment, next) in log.segments().zip(log.segments().skip(1)) {
@@ -332,7 +333,7 @@ fn keep(log: &RestingLog, dest: &Path) -> Result<Copy, Failure> {
     remove_snapshots(log, dest, end.0)?;
     let known = Known { epoch, oldest_lsn: known.oldest_lsn, durable: end };
     write_supers(dest, id, known)?;
-    Ok(Copy { dir: dest.to_path_buf(), id, from_lsn: log.first_lsn(), known })
+    Ok(KeptShard { dir: dest.to_path_buf(), id, from_lsn: log.first_lsn(), known })
 }
 
 /// Proves a directory that was made, and that `heads` are in it.

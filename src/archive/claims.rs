@@ -88,6 +88,14 @@ struct Place {
 }
 
 impl Mark {
+    /// The mark that a record is.
+    pub fn of(record: &Record<'_>) -> Option<Self> {
+        match record {
+            Record::Entry(event) => Self::of_entry(event),
+            Record::Lead(event) => Self::of_lead(event),
+        }
+    }
+
     /// The mark that an account's entry is.
     pub fn of_entry(event: &Event<'_>) -> Option<Self> {
         let (kind, slot, remaining) = match event.change {
@@ -157,14 +165,14 @@ fn look_for(log: &RestingLog, claims: &BTreeSet<[u64; 2]>, places: &mut Vec<Plac
         let Sight::Block(block) = sight else { return };
         for (lsn, record) in block.records() {
             let Ok(record) = codec::decode_any(record) else { continue };
-            let (mark, names) = match &record {
-                Record::Entry(event) => (Mark::of_entry(event), [event.account, event.tx, event.lead()]),
+            let names = match &record {
+                Record::Entry(event) => [event.account, event.tx, event.lead()],
                 Record::Lead(event) => match event.change {
-                    LeadChange::Claim { account, tx, .. } => (Mark::of_lead(event), [account, tx, event.lead]),
+                    LeadChange::Claim { account, tx, .. } => [account, tx, event.lead],
                     _ => continue,
                 },
             };
-            if let Some(mark) = mark.filter(|mark| claims.contains(&mark.claim)) {
+            if let Some(mark) = Mark::of(&record).filter(|mark| claims.contains(&mark.claim)) {
                 places.push(Place { mark, shard, lsn, names: names.map(escaped) });
             }
         }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use super::claims::{Kind, Mark};
 use crate::journal::{Head, RestingLog, Sight};
-use crate::ledger::codec::{Record, decode_any};
+use crate::ledger::codec::decode_any;
 use crate::ledger::id::Lsn;
 
 /// What the end of one shard's log says of claims.
@@ -33,11 +33,7 @@ impl Tail {
             let Sight::Block(block) = sight else { return };
             let head = (block.header.first_lsn, block.header.prev_chain);
             for (_, record) in block.records() {
-                let mark = match decode_any(record) {
-                    Ok(Record::Entry(event)) => Mark::of_entry(&event),
-                    Ok(Record::Lead(event)) => Mark::of_lead(&event),
-                    Err(_) => None,
-                };
+                let mark = decode_any(record).ok().and_then(|record| Mark::of(&record));
                 marks.extend(mark.map(|mark| (mark, head)));
             }
         });
