@@ -250,6 +250,22 @@ impl<'a> Args<'a> {
     pub fn meta(&mut self) -> Result<&'a [u8], Refusal> {
         at_most(self.word()?, META_LEN_MAX, "ERR META is longer than 1024 bytes")
     }
+
+    /// `[REASON s] [META s]`, where no other option can stand.
+    ///
+    /// # Errors
+    /// Syntax error for anything else; too long.
+    #[inline]
+    pub fn reason_and_meta(&mut self) -> Result<(&'a [u8], &'a [u8]), Refusal> {
+        let (mut reason, mut meta) = (&b""[..], &b""[..]);
+        while let Some(option) = self.option(&["REASON", "META"])? {
+            match option {
+                "REASON" => reason = self.reason()?,
+                _ => meta = self.meta()?,
+            }
+        }
+        Ok((reason, meta))
+    }
 }
 
 /// The canonical decimal number `word` if it lies in `min..=max`: digits only, no leading zero.

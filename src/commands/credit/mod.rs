@@ -35,12 +35,6 @@ fn parse_amount<'a>(args: &mut Args<'a>, defaults: &Defaults, op: impl Fn(u64) -
     let account = args.account()?;
     let (tx, made_tx) = args.starting_tx(defaults)?;
     let amount = args.amount()?;
-    let (mut reason, mut meta) = (&b""[..], &b""[..]);
-    while let Some(option) = args.option(&["REASON", "META"])? {
-        match option {
-            "REASON" => reason = args.reason()?,
-            _ => meta = args.meta()?,
-        }
-    }
+    let (reason, meta) = args.reason_and_meta()?;
     Ok(Request::Ledger { command: Command { reason, meta, ..Command::new(account, tx, op(amount)) }, made_tx })
 }

@@ -30,13 +30,7 @@ fn parse<'a>(args: &mut Args<'a>, defaults: &Defaults) -> Result<Request<'a>, Re
     let account = args.account()?;
     let (tx, made_tx) = args.starting_tx(defaults)?;
     let (lead, cost) = (args.lead()?, args.cost()?);
-    let (mut reason, mut meta) = (&b""[..], &b""[..]);
-    while let Some(option) = args.option(&["REASON", "META"])? {
-        match option {
-            "REASON" => reason = args.reason()?,
-            _ => meta = args.meta()?,
-        }
-    }
+    let (reason, meta) = args.reason_and_meta()?;
     let command = Command { lead, reason, meta, ..Command::new(account, tx, Op::Claim { cost }) };
     Ok(Request::Ledger { command, made_tx })
 }
