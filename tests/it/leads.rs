@@ -3,7 +3,7 @@
 
 use crate::server::{Server, Site};
 use crate::trail::says;
-use crate::wire::{Wire, info, request};
+use crate::wire::{Reply, Wire, info};
 
 /// A client of a server of its own.
 struct Client<'a> {
@@ -44,10 +44,9 @@ fn in_both(flags: &[&str], check: impl Fn(&mut Client<'_>)) {
     }
 }
 
-/// Sends all lines at once and takes their replies, each as one line.
+/// The replies to all lines, each as one line.
 pub fn pipeline(wire: &mut Wire, lines: &[String]) -> Vec<String> {
-    wire.send(&lines.iter().flat_map(|line| request(line)).collect::<Vec<_>>());
-    lines.iter().map(|_| wire.reply().line()).collect()
+    wire.pipeline(lines).iter().map(Reply::line).collect()
 }
 
 #[test]

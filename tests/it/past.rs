@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::server::Site;
-use crate::wire::{Reply, Wire, info, request};
+use crate::wire::{Reply, Wire, info};
 
 /// One entry of CREDIT.HISTORY.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,16 +49,6 @@ fn history(wire: &mut Wire, words: &str) -> Vec<Entry> {
     entries(&wire.ask(&format!("CREDIT.HISTORY old {words}")))
 }
 
-/// Sends `lines` and returns the replies, in pieces that fit the sockets.
-fn pipeline(wire: &mut Wire, lines: &[String]) -> Vec<Reply> {
-    let mut replies = Vec::with_capacity(lines.len());
-    for chunk in lines.chunks(500) {
-        wire.send(&chunk.iter().flat_map(|line| request(line)).collect::<Vec<_>>());
-        replies.extend(chunk.iter().map(|_| wire.reply()));
-    }
-    replies
-}
-
 /// Entries of account `old`: two skips and a bit.
 const ENTRIES: usize = 700;
 
@@ -76,7 +66,7 @@ fn grow_old(wire: &mut Wire) -> Vec<(String, Reply)> {
         }
         at += 1;
     }
-    let replies = pipeline(wire, &lines);
+    let replies = wire.pipeline(&lines);
     bury(wire, "young");
     lines.into_iter().zip(replies).collect()
 }
@@ -85,7 +75,7 @@ fn grow_old(wire: &mut Wire) -> Vec<(String, Reply)> {
 fn bury(wire: &mut Wire, name: &str) {
     let meta = "m".repeat(1024);
     let lines: Vec<_> = (0..8000).map(|at| format!("CREDIT.GRANT {name}:{} t{at} 1 META {meta}", at % 50)).collect();
-    assert!(pipeline(wire, &lines).iter().all(|reply| reply.line().contains(" granted ")));
+    assert!(wire.pipeline(&lines).iter().all(|reply| reply.line().contains(" granted ")));
 }
 
 /// One shard, so that what is written anywhere pushes out what is older.
@@ -149,7 +139,7 @@ fn a_balance_at_any_moment_is_that_of_the_last_entry_until_then() {
     let mut moments: Vec<_> = all.iter().flat_map(|entry| [entry.time_ms() - 1, entry.time_ms()]).collect();
     moments.dedup();
     let lines: Vec<_> = moments.iter().map(|moment| format!("CREDIT.BALANCE old AT {moment}")).collect();
-    for (moment, reply) in moments.iter().zip(pipeline(&mut wire, &lines)) {
+    for (moment, reply) in moments.iter().zip(wire.pipeline(&lines)) {
         let last = all.iter().rev().find(|entry| entry.time_ms() <= *moment);
         let figures = last.map_or([0, 0, 0], |last| {
             let seq = last.id.split('-').nth(1).and_then(|seq| seq.parse().ok()).expect("<time>-<seq>");
@@ -173,7 +163,7 @@ fn old_ids_are_answered_from_the_log_as_the_first_time() {
     let mut wire = server.connect();
     let grown = grow_old(&mut wire);
     let lines: Vec<_> = grown.iter().map(|(line, _)| line.clone()).collect();
-    let mut replies = pipeline(&mut wire, &lines);
+    let mut replies = wire.pipeline(&lines);
     // Reservations that were captured since say so; all else is the first reply, and that it is a replay.
     for ((line, first), again) in grown.iter().zip(replies.drain(..)) {
         let mut expected = first.line();
@@ -215,7 +205,7 @@ fn a_refund_reaches_back_and_what_follows_it_sees_it() {
         "CREDIT.BALANCE old",
         "CREDIT.TX old r5",
     ];
-    let mut replies = pipeline(&mut wire, &lines.map(str::to_owned)).into_iter();
+    let mut replies = wire.pipeline(lines).into_iter();
     let mut next = || replies.next().expect("a reply a request");
     let refund = next();
     assert_eq!([refund.number("balance"), refund.number("refundable")], [before + 1, 3]);
@@ -265,7 +255,7 @@ fn questions_and_commands_of_many_accounts_answer_in_order() {
         })
         .collect();
     let mut balances = BTreeMap::new();
-    for (at, reply) in pipeline(&mut wire, &lines).into_iter().enumerate() {
+    for (at, reply) in wire.pipeline(&lines).into_iter().enumerate() {
         let balance = balances.entry(at % 4).or_insert(500);
         match at % 6 {
             0 if *balance < 1000 => {
@@ -291,7 +281,7 @@ fn a_walk_ends_at_its_bound_and_a_forgotten_id_is_found_within_it() {
     assert_eq!(started.number("seq"), 1);
     wire.ask("CREDIT.DEBIT long d0 7");
     let lines: Vec<_> = (0..500).map(|at| format!("CREDIT.DEBIT long d{} 1", at + 1)).collect();
-    pipeline(&mut wire, &lines);
+    wire.pipeline(&lines);
     bury(&mut wire, "young");
     // Until its retention is over, by the server's clock.
     let written = wire.ask("CREDIT.BALANCE long").number("time");
@@ -303,7 +293,7 @@ fn a_walk_ends_at_its_bound_and_a_forgotten_id_is_found_within_it() {
     wire.expect("CREDIT.REFUND long f1 nothing", "-NOTX");
 
     let lines: Vec<_> = (0..1000).map(|at| format!("CREDIT.DEBIT long e{at} 1")).collect();
-    pipeline(&mut wire, &lines);
+    wire.pipeline(&lines);
     bury(&mut wire, "younger");
     let written = wire.ask("CREDIT.BALANCE long").number("time");
     while wire.ask("CREDIT.BALANCE long").number("time") <= written + 1000 {}

@@ -70,13 +70,13 @@ fn ten_thousand_accounts_get_three_slots() {
     let site = Site::new();
     let server = site.start(&["--shards", "8", "--cores", "2"]);
     let mut wire = server.connect();
-    pipeline(&mut wire, (0..RACERS).map(|n| format!("CREDIT.GRANT racer:{n} g 5")));
+    wire.pipeline((0..RACERS).map(|n| format!("CREDIT.GRANT racer:{n} g 5")));
     wire.ask("LEAD.OPEN race 3");
     let race = |attempt: &'static str| {
         let run = |client| {
             let mut wire = server.connect();
             let claims = (client..RACERS).step_by(CLIENTS as usize);
-            thread::spawn(move || pipeline(&mut wire, claims.map(|n| format!("LEAD.CLAIM racer:{n} {attempt} race 5"))))
+            thread::spawn(move || wire.pipeline(claims.map(|n| format!("LEAD.CLAIM racer:{n} {attempt} race 5"))))
         };
         let runs: Vec<_> = (0..CLIENTS).map(run).collect();
         let replies: Vec<_> = runs.into_iter().flat_map(|run| run.join().expect("no panic")).collect();
@@ -84,7 +84,7 @@ fn ten_thousand_accounts_get_three_slots() {
         (count(" claimed "), count("-LEADFULL max=3"), count("-ALREADYCLAIMED tx=first"))
     };
     assert_eq!(race("first"), (3, RACERS - 3, 0));
-    let balances = |wire: &mut Wire| pipeline(wire, (0..RACERS).map(|n| format!("CREDIT.BALANCE racer:{n}")));
+    let balances = |wire: &mut Wire| wire.pipeline((0..RACERS).map(|n| format!("CREDIT.BALANCE racer:{n}")));
     let sum = |replies: &[Reply], figure: &str| replies.iter().map(|reply| reply.number(figure)).sum::<u64>();
     let after = balances(&mut wire);
     assert_eq!((sum(&after, "balance"), sum(&after, "reserved")), (RACERS * 5 - 15, 0));
@@ -102,7 +102,7 @@ fn settle(site: &Site, server: Server, mut told: BTreeMap<Pair, Option<u64>>) {
     let mut wire = server.connect();
     let pairs: Vec<Pair> = (0..ACCOUNTS).flat_map(|account| (0..LEADS).map(move |lead| (account, lead))).collect();
     for some in pairs.chunks(PIPELINE as usize) {
-        for (pair, reply) in some.iter().zip(pipeline(&mut wire, some.iter().map(claim))) {
+        for (pair, reply) in some.iter().zip(wire.pipeline(some.iter().map(claim))) {
             assert!(hear(&mut told, *pair, &reply), "{pair:?} is decided: {}", reply.line());
         }
     }
@@ -119,8 +119,8 @@ fn start(site: &Site, chance: &mut Chance) -> Server {
 
 /// Credits for all, and leads of 1 to 30 slots: each is wanted by more accounts than it has.
 fn prepare(wire: &mut Wire) {
-    pipeline(wire, (0..ACCOUNTS).map(|account| format!("CREDIT.GRANT storm:{account} g {FUNDS}")));
-    pipeline(wire, (0..LEADS).map(|lead| format!("LEAD.OPEN lead:{lead} {}", slots(lead))));
+    wire.pipeline((0..ACCOUNTS).map(|account| format!("CREDIT.GRANT storm:{account} g {FUNDS}")));
+    wire.pipeline((0..LEADS).map(|lead| format!("LEAD.OPEN lead:{lead} {}", slots(lead))));
 }
 
 fn slots(lead: u64) -> u64 {
@@ -213,15 +213,4 @@ fn judge(wire: &mut Wire, told: &BTreeMap<Pair, Option<u64>>) {
 fn audit(left: u64, balance: &Reply) -> String {
     let entries = balance.number("seq");
     format!("*8 $2 ok :1 $7 entries :{entries} $7 balance :{left} $8 reserved :0")
-}
-
-/// Sends all at once, and takes all replies.
-fn pipeline(wire: &mut Wire, lines: impl Iterator<Item = String>) -> Vec<Reply> {
-    let requests: Vec<_> = lines.map(|line| request(&line)).collect();
-    let mut replies = Vec::new();
-    for some in requests.chunks(500) {
-        wire.send(&some.concat());
-        replies.extend(some.iter().map(|_| wire.reply()));
-    }
-    replies
 }

@@ -34,6 +34,17 @@ impl Wire {
         self.stream.write_all(bytes)
     }
 
+    /// Sends `lines` in pieces that fit the sockets, and takes their replies.
+    pub fn pipeline(&mut self, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Reply> {
+        let requests: Vec<_> = lines.into_iter().map(|line| request(line.as_ref())).collect();
+        let mut replies = Vec::with_capacity(requests.len());
+        for some in requests.chunks(500) {
+            self.send(&some.concat());
+            replies.extend(some.iter().map(|_| self.reply()));
+        }
+        replies
+    }
+
     /// The next reply.
     pub fn reply(&mut self) -> Reply {
         self.next().expect("a reply, not the end of the connection")
