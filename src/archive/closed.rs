@@ -6,8 +6,9 @@
 //! ```
 //!
 //! What no start needs is told by the older of the two newest snapshots: everything below where it begins and below
-//! what it refers to, or an entry behind it. Invariants: no file in DEST is ever overwritten; a segment is removed only after its bytes were
-//! compared with those in DEST, and after a super says that it is not needed. Removal needs the directory's lock.
+//! what it refers to, or an entry behind it. Invariants: no file in DEST is ever overwritten; a segment is removed only
+//! after its bytes were compared with those in DEST, and after a super says that it is not needed. Removal needs the
+//! directory's lock.
 //! Absent on purpose: the log of a running server getting shorter (it does that itself, by `history-retention`).
 
 use std::fs::{self, File};

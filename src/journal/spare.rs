@@ -1,7 +1,8 @@
 //! Makes the next segment's file: allocated, zeroed and synced, so that a commit only overwrites.
 //!
 //! One step is 1 MiB of zeros past the page cache ([`super::uncached`]) and their sync, so that commits beside it do not
-//! feel it. The file under construction stands behind a lock that is held for one step: a helper thread works at it, and the committer finishes what is missing when it needs it.
+//! feel it. The file under construction stands behind a lock that is held for one step: a helper thread works at it, and
+//! the committer finishes what is missing when it needs it.
 //!
 //! ```text
 //!  step ─────────▶ spare ──(name)──▶ the next segment

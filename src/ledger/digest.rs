@@ -1,7 +1,7 @@
 //! One number for a whole ledger: equal states have equal digests, however they came about.
 //!
-//! A sum of hashes, one per account, hold, remembered id, lead and claim, so it depends neither on the order of tables nor on the
-//! numbers of slots. Reads everything; for tests, the simulator and verification.
+//! A sum of hashes, one per account, hold, remembered id, lead and claim, so it depends neither on the order of tables nor
+//! on the numbers of slots. Reads everything; for tests, the simulator and verification.
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use std::hash::Hasher;
@@ -17,8 +17,8 @@ const LEAD: u64 = 5;
 const CLAIM: u64 = 6;
 
 impl Ledger {
-    /// The digest of the state: accounts, holds in their order, ids that are not forgotten, leads, claims, sums. Ledgers are compared
-    /// under equal [`Seeds`](super::Seeds).
+    /// The digest of the state: accounts, holds in their order, ids that are not forgotten, leads, claims, sums. Ledgers are
+    /// compared under equal [`Seeds`](super::Seeds).
     pub fn digest(&self) -> u128 {
         let totals = self.totals();
         let credits = [totals.granted, totals.debited, totals.captured, totals.refunded].map(|sum| sum as u64);

@@ -36,7 +36,8 @@ use std::net::SocketAddr;
 const OUTPUT_SOFT_MAX: usize = 256 * 1024;
 
 /// Weight of the replies owed at which no more requests are taken. An entry of a HISTORY, and a claim of LEAD.CLAIMS,
-/// weighs 1 and makes at most 1.7 KB of reply: what answers at once stays below the default of `output-bytes-max`, where a client is cut off.
+/// weighs 1 and makes at most 1.7 KB of reply: what answers at once stays below the default of `output-bytes-max`, where
+/// a client is cut off.
 const TRAIL_WEIGHT_MAX: u32 = 3200;
 
 /// What a question about the trail weighs at least: one connection has 16 of them under way.

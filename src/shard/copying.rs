@@ -33,8 +33,8 @@ impl<R: SegmentSource> Shard<R> {
         self.ledger.copying(begin)
     }
 
-    /// Appends the next step to `out`, after which commands may go on. Bounded: some 500 accounts and holds, or a table of
-    /// the index.
+    /// Appends the next step to `out`, after which commands may go on. Bounded: some 500 accounts and holds, leads or
+    /// claims, or a table of the index.
     pub fn copy_step(&self, copying: &mut Copying, out: &mut Vec<u8>) -> CopyStep {
         match self.ledger.copy(copying, out) {
             Copied::Items { section, count } => CopyStep::Items { section, count },

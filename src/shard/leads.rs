@@ -1,6 +1,7 @@
 //! Commands that a lead executes, a step of another shard's claim among them.
 //!
-//! As with accounts: settle, decide, append, apply; what is shown of a lead leaves when the lead's newest record is durable.
+//! As with accounts: settle, decide, append, apply; what is shown of a lead leaves when the lead's newest record is
+//! durable.
 
 use super::Shard;
 use super::batch::{Reply, Ticket};

@@ -62,7 +62,8 @@ impl Story {
         Self { disk, known, digest, acknowledged, now_ms: 1_000_000, serial: 0, pages, unsaved: 0 }
     }
 
-    /// Tells all of it: two starts, every verb, blocks of one page and of twelve (fewer, by the seed), rolls, two snapshots, a trim, a clean stop.
+    /// Tells all of it: two starts, every verb, blocks of one page and of twelve (fewer, by the seed), rolls, two snapshots, a
+    /// trim, a clean stop.
     pub fn tell(&mut self) -> Result<(), JournalError> {
         let mut life = self.start()?;
         self.verbs(&mut life)?;

@@ -144,7 +144,8 @@ impl Leads {
         self.lead(at).map_or(NO_LSN, |lead| lead.last_lsn)
     }
 
-    /// When to call [`Ledger::due_lead`](crate::ledger::Ledger::due_lead), unix milliseconds. `None`: no open lead has a deadline.
+    /// When to call [`Ledger::due_lead`](crate::ledger::Ledger::due_lead), unix milliseconds. `None`: no open lead has a
+    /// deadline.
     pub fn next_expiry(&self) -> Option<u64> {
         self.wheel.next_expiry()
     }

@@ -27,7 +27,8 @@ pub(super) enum Known<'a> {
 
 impl Known<'_> {
     /// What a GRANT, DEBIT, RESERVE, REFUND or claim of a known id answers: burned, another verb, another `of`, lead or
-    /// amount (C.11, 6), or again what it answered before, or what the claim that runs will answer. An `amount` of `None` is whatever it was.
+    /// amount (C.11, 6), or again what it answered before, or what the claim that runs will answer. An `amount`
+    /// of `None` is whatever it was.
     pub(super) fn answer_again(
         &self,
         given: Verb,
