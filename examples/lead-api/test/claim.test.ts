@@ -1,0 +1,124 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { Redis } from "ioredis";
+import { record } from "../src/credit.service.js";
+import { ask, claim, directory, inParallel, startApi, startCreditd, startLossyWay } from "./programs.js";
+
+const numbers = (end: number) => [...Array(end).keys()];
+
+/** A connection that looks past the service. */
+function redisTo(port: number): Redis {
+  const redis = new Redis({ port });
+  redis.on("error", () => {});
+  after(() => redis.disconnect());
+  return redis;
+}
+
+async function balances(redis: Redis, accounts: string[]): Promise<number[]> {
+  const replies = await Promise.all(accounts.map((account) => redis.call("CREDIT.BALANCE", account)));
+  return replies.map((reply) => record(reply).balance as number);
+}
+
+const sum = (figures: number[]) => figures.reduce((a, b) => a + b, 0);
+
+test("what each answer is in HTTP", async () => {
+  const creditd = await startCreditd(directory());
+  const api = await startApi(creditd);
+  const redis = redisTo(creditd.port);
+  await redis.call("CREDIT.GRANT", "tradie:7", "pay_1", "8");
+  await redis.call("LEAD.OPEN", "lead:42", "3");
+  await redis.call("LEAD.OPEN", "lead:43", "1");
+
+  const get = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${api.port}/api/credits/balance`, { headers });
+  assert.equal((await get({})).status, 401);
+  assert.equal((await get({ Authorization: "Bearer tradie:7.forged" })).status, 401);
+  const { status, body } = await ask(api, "tradie:7", "GET", "api/credits/balance");
+  assert.deepEqual([status, body.balance, body.available], [200, 8, 8]);
+
+  assert.equal((await claim(api, "tradie:7", "lead:42", "")).status, 400);
+  const bought = { lead: "lead:42", slot: 1, charged: 5, balance: 3, replayed: false };
+  assert.deepEqual(await claim(api, "tradie:7", "lead:42", "k1"), { status: 200, body: bought });
+  assert.deepEqual(await claim(api, "tradie:7", "lead:42", "k1"), { status: 200, body: { ...bought, replayed: true } });
+  const again = { lead: "lead:42", slot: 1, charged: 0, replayed: true };
+  assert.deepEqual(await claim(api, "tradie:7", "lead:42", "other-tab"), { status: 200, body: again });
+  assert.deepEqual(await claim(api, "tradie:7", "lead:43", "k1"), {
+    status: 422, body: { error: "TXCONFLICT", field: "lead", have: "lead:42", given: "lead:43" },
+  });
+  assert.deepEqual(await claim(api, "tradie:7", "lead:43", "k2"), {
+    status: 402, body: { error: "INSUFFICIENT", available: "3", required: "5" },
+  });
+  assert.equal((await claim(api, "nobody", "lead:43", "k1")).status, 402);
+  assert.equal((await claim(api, "tradie:7", "no-lead", "k3")).status, 404);
+  assert.deepEqual(await balances(redis, ["tradie:7"]), [3]);
+});
+
+test("a lost reply is asked for again, and the credits are taken once", async () => {
+  const creditd = await startCreditd(directory());
+  const way = await startLossyWay(creditd, 2);
+  const api = await startApi(way);
+  const redis = redisTo(creditd.port);
+  await redis.call("CREDIT.GRANT", "tradie:7", "pay_1", "20");
+  await redis.call("LEAD.OPEN", "lead:42", "3");
+
+  const { status, body } = await claim(api, "tradie:7", "lead:42", "k1");
+  assert.deepEqual([status, body], [200, { lead: "lead:42", slot: 1, charged: 5, balance: 15, replayed: true }]);
+  assert.equal(way.lost(), 2);
+  assert.deepEqual(await balances(redis, ["tradie:7"]), [15]);
+  assert.equal((await redis.call("LEAD.CLAIMS", "lead:42") as unknown[]).length, 1);
+});
+
+test("1,000 tradies want 3 slots", async () => {
+  const creditd = await startCreditd(directory());
+  const api = await startApi(creditd);
+  const redis = redisTo(creditd.port);
+  const tradies = numbers(1000).map((n) => `tradie:${n}`);
+  await Promise.all(tradies.map((tradie) => redis.call("CREDIT.GRANT", tradie, "pay_1", "20")));
+  await redis.call("LEAD.OPEN", "lead:42", "3");
+
+  const answers = await inParallel(tradies, 100, (tradie) => claim(api, tradie, "lead:42", "k1"));
+  const winners = tradies.filter((_, n) => answers[n]!.status === 200);
+  assert.equal(winners.length, 3);
+  assert.deepEqual([...new Set(answers.filter(({ status }) => status !== 200).map(({ body }) => body.error))], ["LEADFULL"]);
+  const claims = (await redis.call("LEAD.CLAIMS", "lead:42") as unknown[]).map(record);
+  assert.deepEqual(claims.map(({ account }) => account).sort(), winners.sort());
+  assert.deepEqual(await balances(redis, winners), [15, 15, 15]);
+  assert.equal(sum(await balances(redis, tradies)), 1000 * 20 - 3 * 5);
+
+  const metrics = await (await fetch(`http://127.0.0.1:${api.port}/metrics`)).text();
+  assert.match(metrics, /^leadapi_claims_total{outcome="claimed"} 3$/m);
+  assert.match(metrics, /^leadapi_claims_total{outcome="LEADFULL"} 997$/m);
+});
+
+test("creditd is killed in the middle: what was told is what is there", async () => {
+  const dir = directory();
+  const creditd = await startCreditd(dir);
+  const api = await startApi(creditd);
+  const redis = redisTo(creditd.port);
+  const tradies = numbers(100).map((n) => `tradie:${n}`);
+  await Promise.all(tradies.map((tradie) => redis.call("CREDIT.GRANT", tradie, "pay_1", "100")));
+  const leads = numbers(30).map((n) => `lead:${n}`);
+  await Promise.all(leads.map((lead) => redis.call("LEAD.OPEN", lead, "3")));
+
+  // Ten tradies want each lead. A third of them have their answers when creditd is killed.
+  const wanted = leads.flatMap((lead, n) => numbers(10).map((k) => ({ lead, tradie: tradies[(n + 10 * k) % 100]! })));
+  let answered = 0;
+  let restarted: Promise<unknown> | undefined;
+  const answers = await inParallel(wanted, 50, async ({ lead, tradie }) => {
+    const answer = await claim(api, tradie, lead, `${lead}-1`);
+    answered += 1;
+    if (answered === 100) restarted = creditd.kill().then(() => startCreditd(dir, creditd.port));
+    return answer;
+  });
+  await restarted;
+
+  const told = wanted.filter((_, n) => answers[n]!.status === 200).map(({ lead, tradie }) => `${lead} ${tradie}`).sort();
+  const there: string[] = [];
+  for (const lead of leads) {
+    const claims = (await redis.call("LEAD.CLAIMS", lead) as unknown[]).map(record);
+    there.push(...claims.map(({ account }) => `${lead} ${account}`));
+  }
+  assert.deepEqual(told, there.sort());
+  assert.equal(told.length, 90);
+  assert.equal(sum(await balances(redis, tradies)), 100 * 100 - 90 * 5);
+  for (const tradie of tradies) assert.equal(record(await redis.call("CREDIT.AUDIT", tradie)).ok, 1);
+});
