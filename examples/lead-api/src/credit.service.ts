@@ -69,7 +69,7 @@ export class CreditService {
     try {
       for (let turn = 0; ; turn += 1) {
         try {
-          return record(await this.redis.call(command, ...args)) as T;
+          return record<T>(await this.redis.call(command, ...args));
         } catch (error) {
           const refused = error instanceof ReplyError ? Refused.of((error as Error).message) : undefined;
           if (refused) throw refused;
@@ -89,7 +89,7 @@ function option(name: string, value?: string | number): (string | number)[] {
 }
 
 /** `[name, value, ...]` as an object. */
-export function record(pairs: unknown): Record<string, unknown> {
+export function record<T = Record<string, unknown>>(pairs: unknown): T {
   const list = pairs as unknown[];
-  return Object.fromEntries(list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1]]] : [])));
+  return Object.fromEntries(list.flatMap((name, at) => (at % 2 === 0 ? [[name, list[at + 1]]] : []))) as T;
 }

@@ -10,6 +10,8 @@ export const BLOCK_MS = 5000;
 const PAUSE_MS = 1000;
 
 type Entry = [id: string, fields: string[]];
+/** What a notification is made of; the other fields are in docs/guides/events.md. */
+type Event = Record<"event" | "account" | "lead" | "claim" | "max", string>;
 
 /**
  * Follows the events of all shards and turns each `lead.claimed` into one notification.
@@ -72,19 +74,18 @@ export class EventWorker implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   private take(stream: string, from: string, entries: Entry[]): void {
-    const events = entries.map(([id, fields]) => ({ ...(record(fields) as Record<string, string>), id }) as Record<string, string>);
-    const claimed = events.filter(({ event }) => event === "lead.claimed");
-    const notifications = claimed.map(({ id, account, lead, claim, max }) => (
-      { id: id!, account: account!, text: `${lead} is yours: ${claim} of ${max}` }));
+    const events = entries.map(([id, fields]) => ({ id, ...record<Event>(fields) }));
+    const claims = events.filter(({ event }) => event === "lead.claimed");
+    const notifications = claims.map(({ id, account, lead, claim, max }) => ({ id, account, text: `${lead} is yours: ${claim} of ${max}` }));
     this.notifications.take(stream, from, entries.at(-1)![0], notifications);
     for (const { event } of events) this.metrics.events.inc({ event });
-    for (const { id } of claimed) this.metrics.delay.observe(Math.max(0, Date.now() - parseInt(id!)) / 1000);
+    for (const { id } of claims) this.metrics.delay.observe(Math.max(0, Date.now() - parseInt(id)) / 1000);
   }
 
   /** After a time away: were events trimmed that had not been read? What they said is in LEAD.CLAIMS and CREDIT.HISTORY. */
   private async look(streams: string[], positions: string[]): Promise<void> {
     for (const [at, stream] of streams.entries()) {
-      const gone = String(record(await this.redis.xinfo("STREAM", stream))["max-deleted-entry-id"]);
+      const { "max-deleted-entry-id": gone } = record<{ "max-deleted-entry-id": string }>(await this.redis.xinfo("STREAM", stream));
       if (!isBefore(positions[at]!, gone)) continue;
       this.metrics.gaps.inc();
       console.error(`events: ${stream} was trimmed up to ${gone}, but is read up to ${positions[at]} only: compare with LEAD.CLAIMS`);
@@ -93,8 +94,9 @@ export class EventWorker implements OnApplicationBootstrap, OnModuleDestroy {
   }
 }
 
-/** Ids are `<ms>-<position>`, and ordered as two numbers. */
+/** Ids are `<ms>-<position>`, ordered as two numbers. */
 export function isBefore(a: string, b: string): boolean {
-  const [[a_ms, a_seq], [b_ms, b_seq]] = [a, b].map((id) => id.split("-").map(Number)) as [[number, number], [number, number]];
-  return a_ms < b_ms || (a_ms === b_ms && a_seq < b_seq);
+  const [aMs = 0, aPosition = 0] = a.split("-").map(Number);
+  const [bMs = 0, bPosition = 0] = b.split("-").map(Number);
+  return aMs < bMs || (aMs === bMs && aPosition < bPosition);
 }

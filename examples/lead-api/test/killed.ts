@@ -1,14 +1,25 @@
-// Loaded before the worker: kills it with -9 before the KILL_AT-th time that it writes to its SQLite file.
+// Loaded before the worker: kills it with -9 before the KILL_AT-th statement that moves its SQLite file on.
 
-import { DatabaseSync, StatementSync } from "@photostructure/sqlite";
+import "reflect-metadata";
+import { Notifications } from "../src/notifications.js";
 
-let left = Number(process.env.KILL_AT ?? 0);
+let left = Number(process.env.KILL_AT);
 
-for (const [prototype, name] of [[DatabaseSync.prototype, "exec"], [StatementSync.prototype, "run"]] as [any, string][]) {
-  const original = prototype[name];
-  prototype[name] = function (...args: unknown[]) {
+function counted<A extends unknown[], R>(act: (...args: A) => R): (...args: A) => R {
+  return (...args) => {
     left -= 1;
     if (left === 0) process.kill(process.pid, "SIGKILL");
-    return original.apply(this, args);
+    return act(...args);
   };
 }
+
+const take = Notifications.prototype.take;
+Notifications.prototype.take = function (...args) {
+  const db = this["db"];
+  const prepare = (sql: string) => {
+    const statement = db.prepare(sql);
+    return { get: statement.get.bind(statement), run: counted(statement.run.bind(statement)) };
+  };
+  const counting = { db: { exec: counted(db.exec.bind(db)), prepare }, position: this.position };
+  return take.apply(counting as unknown as Notifications, args);
+};

@@ -18,10 +18,10 @@ const SECRET = "only for tests";
 
 export type Program = Awaited<ReturnType<typeof start>>;
 
-/** A directory that is gone after the test file. */
+/** A directory that is gone after the test file, later than its programs. */
 export function directory(): string {
   const dir = mkdtempSync(join(tmpdir(), "lead-api-"));
-  after(() => rmSync(dir, { recursive: true, force: true }));
+  process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
   return dir;
 }
 
