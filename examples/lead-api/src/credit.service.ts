@@ -13,7 +13,7 @@ export interface Balance { balance: number; reserved: number; available: number;
 export interface Lead { lead: string; state: "open" | "full" | "closed" | "expired"; max: number; claims: number; remaining: number }
 
 /** Pauses before the same command is sent again. */
-const WAITS_MS = [50, 200, 1000, 2000, 4000];
+const WAITS_MS = [50, 200, 1000, 2000];
 
 /**
  * The commands of creditd, typed. Every write names a transaction id that the caller chose and keeps: sent again with it,

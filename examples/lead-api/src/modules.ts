@@ -20,10 +20,10 @@ function connect(options: object) {
   };
 }
 
-/** Answers requests; as many processes as you like. No call waits for ever: after a second it is sent again. */
+/** Answers requests; as many processes as you like. What has no answer after two seconds is CreditService's to send again. */
 @Module({
   controllers: [LeadsController, CreditsController, MetricsController],
-  providers: [Config, Metrics, AuthGuard, CreditService, connect({ commandTimeout: 1000 })],
+  providers: [Config, Metrics, AuthGuard, CreditService, connect({ commandTimeout: 2000, autoResendUnfulfilledCommands: false })],
 })
 export class ApiModule {}
 

@@ -98,6 +98,11 @@ export async function claim(api: { port: number }, account: string, lead: string
   }
 }
 
+/** What Prometheus would read of the API or the worker. */
+export async function metrics({ port }: { port: number }): Promise<string> {
+  return (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+}
+
 /** Runs `work` for all items, `width` at a time; results in the order of the items. */
 export async function inParallel<T, R>(items: T[], width: number, work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];

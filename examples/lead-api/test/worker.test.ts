@@ -9,7 +9,7 @@ import { record } from "../src/credit.service.js";
 import { EventWorker, isBefore } from "../src/event.worker.js";
 import { Metrics } from "../src/metrics.js";
 import { Notifications } from "../src/notifications.js";
-import { directory, startCreditd, startWorker } from "./programs.js";
+import { directory, metrics, startCreditd, startWorker } from "./programs.js";
 
 const numbers = (end: number) => [...Array(end).keys()];
 
@@ -61,9 +61,9 @@ test("the worker and creditd are killed, and each claim is told once", { timeout
   await claimAll(numbers(30).slice(25));
   assert.deepEqual(await notified(file, told.length), told.sort());
 
-  const metrics = await (await fetch(`http://127.0.0.1:${worker.port}/metrics`)).text();
-  assert.match(metrics, /^leadapi_events_total{event="lead.claimed"} \d+$/m);
-  assert.match(metrics, /^leadapi_event_gaps_total 0$/m);
+  const counted = await metrics(worker);
+  assert.match(counted, /^leadapi_events_total{event="lead.claimed"} \d+$/m);
+  assert.match(counted, /^leadapi_event_gaps_total 0$/m);
   assert.deepEqual(await worker.stop(), [null, "SIGTERM"]);
   assert.deepEqual(await notified(file, told.length), told.sort());
   redis.disconnect();
@@ -72,7 +72,7 @@ test("the worker and creditd are killed, and each claim is told once", { timeout
 test("history that was trimmed before it was read is noticed", async () => {
   const notifications = new Notifications({ notificationsFile: join(directory(), "notifications.db") } as Config);
   notifications.take("credit:events:0", "0-0", "1000-40", []);
-  const metrics = new Metrics();
+  const counted = new Metrics();
   const claimed = ["event", "lead.claimed", "account", "tradie:7", "lead", "lead:42", "claim", "1", "max", "3"];
   const pages = [[["credit:events:0", [["9000-900", claimed]]]]];
   const redis = Object.assign(new EventEmitter(), {
@@ -81,11 +81,11 @@ test("history that was trimmed before it was read is noticed", async () => {
     xinfo: async () => ["length", 9, "max-deleted-entry-id", "9000-899"],
     disconnect: () => redis.emit("gone"),
   });
-  const worker = new EventWorker(redis as unknown as Redis, notifications, metrics, { eventsAtOnce: 10 } as Config);
+  const worker = new EventWorker(redis as unknown as Redis, notifications, counted, { eventsAtOnce: 10 } as Config);
   worker.onApplicationBootstrap();
   while (notifications.position("credit:events:0") !== "9000-900") await new Promise((resume) => setTimeout(resume, 1));
   await worker.onModuleDestroy();
-  assert.match(await metrics.registry.metrics(), /^leadapi_event_gaps_total 1$/m);
+  assert.match(await counted.registry.metrics(), /^leadapi_event_gaps_total 1$/m);
   notifications.onModuleDestroy();
 });
 
