@@ -73,7 +73,7 @@ def text_of(event):
     return f"{event['lead']} belongs to {event['account']}"
 
 
-async def follow(r, told, count=500):
+async def follow(r, told, count):
     """Takes all events of all shards, from where `told` ends, for ever."""
     streams = [f"credit:events:{shard}" for shard in range((await r.info("server"))["shards"])]
     while True:
@@ -90,6 +90,7 @@ async def follow(r, told, count=500):
 async def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--port", type=int, default=7379)
+    parser.add_argument("--count", type=int, default=500, help="events of a stream in one transaction")
     parser.add_argument("words", nargs="+")
     options = parser.parse_args()
     async with connect(options.port) as r:
@@ -97,7 +98,7 @@ async def main():
             case ["claim", account, lead, cost, attempt]:
                 print(await claim(r, account, lead, cost, attempt))
             case ["follow", path]:
-                await follow(r, Told(path))
+                await follow(r, Told(path), options.count)
             case _:
                 parser.error("no such command")
 
