@@ -5,6 +5,7 @@
 //! cli ──▶ server ──▶ net ──▶ commands ──▶ ledger (types)
 //!            │        └────▶ shard (batches)
 //!            ├─────▶ shard ──▶ ledger, journal
+//!            ├─────▶ feed ───▶ journal, ledger (records)
 //!            └─────▶ telemetry, config, clock
 //!  └─▶ archive ──▶ ledger, journal
 //! ```
@@ -14,6 +15,7 @@
 //! - [`commands`]: the language. One table, one argument cursor, one reply encoder.
 //! - [`net`]: the wire. Parser, conversation, listener.
 //! - [`server`]: the threads.
+//! - [`feed`]: the log read as streams of events.
 //! - [`archive`]: a data directory without a server: verify, inspect, export, head.
 //! - [`telemetry`], [`config`], [`clock`], [`cli`].
 //!
@@ -47,6 +49,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod feed;
 pub mod journal;
 pub mod ledger;
 pub mod net;
