@@ -5,7 +5,7 @@
 //! (`sockets`), beyond which it is cut off.
 
 use super::Message;
-use crate::commands::glob::matches;
+use crate::commands::glob::matches_exactly;
 use crate::commands::reply::{Encoder, Proto};
 use crate::feed::{Name, Names};
 use crate::server::inquiry::{Listened, Part};
@@ -36,7 +36,7 @@ impl Subscribers {
         listeners.insert((place.connection, place.generation));
         let is_first = listeners.len() == 1;
         if is_first && is_pattern {
-            for name in Name::ALL.into_iter().filter(|name| matches(word, name.word().as_bytes())) {
+            for name in Name::ALL.into_iter().filter(|name| matches_exactly(word, name.word().as_bytes())) {
                 self.of_events.entry(name).or_default().push(word.into());
             }
         }
@@ -78,7 +78,7 @@ impl Subscribers {
 
     /// Gives a message to those who listen. Returns how many that are.
     pub(in crate::server) fn publish(&self, channel: &[u8], message: &[u8], sockets: &mut Sockets) -> u64 {
-        self.give(channel, message, self.patterns.keys().filter(|pattern| matches(pattern, channel)), sockets)
+        self.give(channel, message, self.patterns.keys().filter(|pattern| matches_exactly(pattern, channel)), sockets)
     }
 
     fn give<'a>(
@@ -104,7 +104,8 @@ impl Subscribers {
     pub(in crate::server) fn part(&self, listened: &Listened) -> Part {
         match listened {
             Listened::Channels(pattern) => {
-                let is_wanted = |channel: &&Word| pattern.as_ref().is_none_or(|pattern| matches(pattern, channel));
+                let is_wanted =
+                    |channel: &&Word| pattern.as_ref().is_none_or(|pattern| matches_exactly(pattern, channel));
                 Part::Words(self.channels.keys().filter(is_wanted).cloned().collect())
             }
             Listened::Patterns => Part::Words(self.patterns.keys().cloned().collect()),
@@ -125,9 +126,9 @@ fn push(listeners: &Listeners, words: &[&[u8]], sockets: &mut Sockets) -> u64 {
         bytes
     });
     for &(connection, generation) in listeners {
-        if let Some(connection) = sockets.connection(Ticket { core: 0, connection, generation, slot: 0 }) {
-            connection.push(&resp2, &resp3);
-        }
+        let connection = sockets.connection(Ticket { core: 0, connection, generation, slot: 0 });
+        let is_cut_off = connection.is_some_and(|connection| connection.push(&resp2, &resp3));
+        sockets.subscribers_overflowed += u64::from(is_cut_off);
     }
     listeners.len() as u64
 }
