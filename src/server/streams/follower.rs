@@ -115,14 +115,12 @@ struct Follower {
 #[derive(Default)]
 struct Followed {
     blocks: Option<FileBlocks>,
-    /// Those who wait for events, by reading and ask.
-    readers: BTreeMap<(Waiter, usize), Query>,
+    /// Those who wait for events, by reading and ask, and what was looked at for them.
+    readers: BTreeMap<(Waiter, usize), (Query, Lsn)>,
     /// Those who wait for entries of an account.
     accounts: HashMap<Box<[u8]>, BTreeSet<(Waiter, usize)>, RandomState>,
     /// Records before it were looked at for `accounts` and for listeners; `None`: there was neither.
     seen: Option<Lsn>,
-    /// Readers have looked at everything before it.
-    paged: Lsn,
 }
 
 impl Follower {
@@ -143,8 +141,7 @@ impl Follower {
         let followed = &mut self.shards[usize::from(shard)];
         match awaited {
             Awaited::Events(query) => {
-                followed.paged = 0; // all that is durable is news to this one
-                followed.readers.insert((by, index), query);
+                followed.readers.insert((by, index), (query, 0)); // all that is durable is news
             }
             Awaited::Account { account, from } => {
                 let seen = *followed.seen.get_or_insert(from);
@@ -190,12 +187,9 @@ impl Follower {
 
     fn serve_readers(&mut self, shard: u16, durable: Lsn) {
         let followed = &mut self.shards[usize::from(shard)];
-        if followed.readers.is_empty() || followed.paged >= durable {
-            return;
-        }
-        followed.paged = durable;
+        let readers: Vec<_> = followed.readers.extract_if(.., |_, (_, looked)| *looked < durable).collect();
         let mut made: Vec<(Query, Paged)> = Vec::new();
-        for ((by, index), query) in std::mem::take(&mut followed.readers) {
+        for ((by, index), (query, _)) in readers {
             let paged = match made.iter().find(|(asked, _)| *asked == query) {
                 Some((_, paged)) => paged.clone(),
                 None => {
@@ -205,7 +199,8 @@ impl Follower {
                 }
             };
             if paged.as_ref().is_ok_and(|page| page.entries == 0) {
-                followed.readers.insert((by, index), query); // what has grown was no event, or is not after its id
+                // What has grown was no event, or is not after its id.
+                followed.readers.insert((by, index), (query, durable));
             } else {
                 let pages = vec![(index, paged)];
                 self.mailboxes[usize::from(by.core)].fed(Fed::Pages { reading: by.reading, pages });
