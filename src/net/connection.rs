@@ -20,6 +20,7 @@
 mod listening;
 mod multi;
 mod session;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -52,13 +53,6 @@ const TRAIL_WEIGHT_MAX: u32 = 3200;
 
 /// What a question about the trail weighs at least: one connection has 16 of them under way.
 const TRAIL_WEIGHT_MIN: u16 = 200;
-
-/// What a question about streams weighs: nothing is executed behind it before its reply has left.
-const STREAM_WEIGHT: u16 = TRAIL_WEIGHT_MAX as u16;
-
-/// Input kept behind an XREAD that waits; more is not read, and a client that goes then is not noticed before the wait
-/// is over.
-const WAITING_INPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes thrown away at the end of a connection, so that its last reply is not lost to a reset.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -292,14 +286,6 @@ impl Connection {
         }
     }
 
-    fn need_while_waiting(&self) -> Need {
-        match self.state {
-            State::HalfClosed if self.ring.owed() == 0 && self.output().is_empty() => Need::End,
-            State::Open if self.input.len() < WAITING_INPUT_BYTES_MAX => Need::Input,
-            _ => Need::Room,
-        }
-    }
-
     /// Whether everything is sent and the write side is to be shut.
     pub fn must_shut(&self) -> bool {
         self.state == State::Ending && self.ring.is_empty() && self.output().is_empty()
@@ -337,14 +323,6 @@ impl Connection {
     /// Whether silence says that nobody is there: nothing is owed to the client, and it does not listen.
     fn may_be_idle(&self) -> bool {
         self.ring.is_empty() && !self.is_subscribed()
-    }
-
-    /// The end: the host does nothing more for this connection.
-    pub fn leave(&mut self, host: &mut impl Host) {
-        if let Some(slot) = self.ring.waiting() {
-            host.give_up(Ticket { slot, ..self.place });
-        }
-        self.end_subscriptions(host);
     }
 
     /// The connection's number.
@@ -478,20 +456,6 @@ impl Connection {
             Request::Accepted => self.reply(|e| e.ok()),
             Request::Nothing => self.reply(|e| e.array(0)),
             Request::Help(lines) => self.reply(|e| e.help(lines)),
-        }
-    }
-
-    /// Asks about streams. Nothing is executed behind that, and what may wait for entries is passed by by messages.
-    fn read_stream(&mut self, command: u16, request: &StreamRequest<'_>, may_block: bool, host: &mut impl Host) {
-        let proto = self.session.proto;
-        let waits = may_block && matches!(request, StreamRequest::Read(read) if read.block_ms.is_some());
-        let slot = if waits {
-            self.ring.push_waiting(proto, command, STREAM_WEIGHT)
-        } else {
-            self.ring.push(proto, command, None, STREAM_WEIGHT)
-        };
-        if let Some(answer) = host.read_stream(Ticket { slot, ..self.place }, proto, request, waits) {
-            self.fill(slot, answer, |failure| host.failed(failure));
         }
     }
 

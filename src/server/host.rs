@@ -35,7 +35,9 @@ impl Host for Engine {
                 let sections = sections.words().map(|word| String::from_utf8_lossy(word).into_owned()).collect();
                 self.inquire(ticket, Wanted::Info { sections })
             }
-            ServerRequest::ClientList(filter) => self.inquire(ticket, Wanted::Clients { ids: filter.ids() }),
+            ServerRequest::ClientList(filter) => {
+                self.inquire(ticket, Wanted::Clients { ids: filter.ids(), listening: filter.listening() })
+            }
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
             ServerRequest::ConfigGet(patterns) => {
                 let pairs =

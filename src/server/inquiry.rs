@@ -8,6 +8,7 @@ use super::mailbox::Phase;
 use super::shared::Shared;
 use super::sockets::Sockets;
 use crate::commands::reply::{Encoder, Proto};
+use crate::net::connection::Connection;
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
 use crate::telemetry::{self, CoreFacts, FeedFacts};
@@ -47,8 +48,8 @@ pub(super) enum Listened {
 /// One core's answer.
 pub(super) enum Part {
     Facts(Box<CoreFacts>),
-    /// CLIENT LIST lines by connection id.
-    Clients(Vec<(u64, String)>),
+    /// By connection its id, whether it listens to channels, and its line of CLIENT LIST.
+    Clients(Vec<(u64, bool, String)>),
     Accounts(u64),
     Saved(Result<(), String>),
     /// How many heard a message.
@@ -67,6 +68,7 @@ pub(super) enum Wanted {
     /// `None`: all.
     Clients {
         ids: Option<Vec<u64>>,
+        listening: Option<bool>,
     },
     DbSize,
     Save,
@@ -138,14 +140,15 @@ impl Wanted {
                 let calls = cores.iter().map(|facts| facts.counters.calls()).sum();
                 Answer::Text(telemetry::info(&shared.facts(calls), &cores, &sections))
             }
-            Wanted::Clients { ids } => {
-                let mut lines: Vec<(u64, String)> = parts
+            Wanted::Clients { ids, listening } => {
+                let mut lines: Vec<_> = parts
                     .into_iter()
                     .flat_map(|part| if let Part::Clients(lines) = part { lines } else { Vec::new() })
-                    .filter(|(id, _)| ids.as_ref().is_none_or(|ids| ids.contains(id)))
+                    .filter(|(id, ..)| ids.as_ref().is_none_or(|ids| ids.contains(id)))
+                    .filter(|(_, listens, _)| listening.is_none_or(|listening| listening == *listens))
                     .collect();
-                lines.sort_unstable_by_key(|(id, _)| *id);
-                Answer::Text(lines.into_iter().map(|(_, line)| line + "\n").collect())
+                lines.sort_unstable_by_key(|(id, ..)| *id);
+                Answer::Text(lines.into_iter().map(|(_, _, line)| line + "\n").collect())
             }
             Wanted::DbSize => {
                 let accounts: u64 = parts.iter().map(|part| if let Part::Accounts(n) = part { *n } else { 0 }).sum();
@@ -204,9 +207,12 @@ impl Listened {
 pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, sockets: &mut Sockets) -> Option<Part> {
     Some(match question {
         Question::Facts => Part::Facts(Box::new(facts(engine, sockets))),
-        Question::Clients => Part::Clients(
-            sockets.iter().map(|connection| (connection.id(), connection.describe(engine.now_ms()))).collect(),
-        ),
+        Question::Clients => {
+            let now_ms = engine.now_ms();
+            let told =
+                |connection: &Connection| (connection.id(), connection.is_subscribed(), connection.describe(now_ms));
+            Part::Clients(sockets.iter().map(told).collect())
+        }
         Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.ledger().account_count()).sum()),
         Question::Save { wait: true } if engine.phase > Phase::Serving => {
             Part::Saved(Err("the server stops".to_owned()))

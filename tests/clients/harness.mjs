@@ -175,6 +175,34 @@ export async function leads(check, call, account, lead) {
   check.same("get", [plain(await call("LEAD.GET", lead)).claims, await call("LEAD.GET", `no:${lead}`)], [1, null]);
 }
 
+/**
+ * A change, as an event of its shard and as a message. `client` gives `call` as elsewhere; `read(keys, ids, blockMs)`, which
+ * resolves to `[key, id, fields]` of the first entry or to null; `listen(channel, pattern)`, which resolves, subscribed, to
+ * `[heard, end]`: a promise of the first `[channel, text]`, and how to end it.
+ */
+export async function feed(check, client, account) {
+  const { call, read, listen } = client;
+  const { shards } = parseInfo(String(await call("INFO", "server")));
+  const keys = Array.from({ length: Number(shards) }, (_, n) => `credit:events:${n}`);
+  const ids = [];
+  for (const key of keys) ids.push((await call("XREVRANGE", key, "+", "-", "COUNT", "1"))[0]?.[0] ?? "0");
+  const [heard, end] = await listen("credit.granted", "lead.*");
+  const waiting = read(keys, ids, 10000);
+  await call("CREDIT.GRANT", account, "g1", "7", "META", "aé");
+  const [key, id, { time, ...event }] = await waiting;
+  const figures = { amount: "7", balance: "7", reserved: "0", available: "7", seq: "1" };
+  check.same("an event", event, { event: "credit.granted", account, tx: "g1", ...figures, meta: "aé" });
+  check.same("nothing after it", await read([key], [id], 10), null);
+  const numbers = Object.fromEntries(Object.entries(figures).map(([name, text]) => [name, Number(text)]));
+  const [channel, text] = await heard;
+  check.same("a message", channel, "credit.granted");
+  check.same("its fields", JSON.parse(text), { stream: key, id, ...event, ...numbers, time: Number(time) });
+  const log = await call("XRANGE", `credit:log:{${account}}`, "-", "+");
+  check.same("the log", [log.length, log[0][0], log[0][1][1]], [1, `${time}-1`, "GRANT"]);
+  await check.rejects("read-only", "streams are read-only", call("XADD", key, "*", "a", "b"));
+  await end();
+}
+
 /** Claims through a way on which replies get lost. `connect(port)` gives `[call, end]` of a client with its own defaults. */
 export async function lostReplies(check, connect) {
   await withDirectory(async (dir) => {

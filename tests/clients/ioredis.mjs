@@ -1,8 +1,9 @@
 // ioredis against creditd: the account's story with the client's defaults (RESP3) and in RESP2.
 
+import { once } from "node:events";
 import { createRequire } from "node:module";
 import { Redis } from "ioredis";
-import { Checks, burst, leads, lostReplies, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
+import { Checks, burst, feed, leads, lostReplies, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
 
 const check = new Checks();
 
@@ -14,6 +15,7 @@ async function session(port, name, options) {
   await story(check, call, `tradie:${name}`);
   await trail(check, call, `tradie:${name}`);
   await leads(check, call, `tradie:${name}`, `lead:${name}`);
+  await feed(check, { call, ...streams(redis) }, `feed:${name}`);
   await burst(check, call, `burst:${name}`);
 
   const pipeline = redis.pipeline();
@@ -32,6 +34,24 @@ async function session(port, name, options) {
   check.same(`${name}: client list`, listed.includes(`id=${await redis.client("ID")} `), true);
   check.same(`${name}: config get`, plain(await redis.config("GET", "maxmemory-policy")), { "maxmemory-policy": "noeviction" });
   check.same(`${name}: quit`, await redis.quit(), "OK");
+}
+
+/** What `feed` needs. A connection that waits or listens is for nothing else. */
+function streams(redis) {
+  return {
+    read: async (keys, ids, blockMs) => {
+      const reader = redis.duplicate();
+      const found = await reader.xread("COUNT", 5, "BLOCK", blockMs, "STREAMS", ...keys, ...ids);
+      reader.disconnect();
+      return found && [found[0][0], found[0][1][0][0], plain(found[0][1][0][1])];
+    },
+    listen: async (channel, pattern) => {
+      const listener = redis.duplicate();
+      const heard = once(listener, "message");
+      check.same("subscribed", [await listener.subscribe(channel), await listener.psubscribe(pattern)], [1, 2]);
+      return [heard, () => listener.disconnect()];
+    },
+  };
 }
 
 async function reconnects(dir) {

@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 import { ErrorReply, createClient } from "redis";
-import { Checks, burst, leads, lostReplies, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
+import { Checks, burst, feed, leads, lostReplies, parseInfo, plain, startServer, story, trail, withDirectory } from "./harness.mjs";
 
 const check = new Checks();
 
@@ -20,6 +20,7 @@ async function session(port, name, options) {
   await story(check, call, `tradie:${name}`);
   await trail(check, call, `tradie:${name}`);
   await leads(check, call, `tradie:${name}`, `lead:${name}`);
+  await feed(check, { call, ...streams(client) }, `feed:${name}`);
   await burst(check, call, `burst:${name}`);
 
   const multi = client.multi();
@@ -39,6 +40,26 @@ async function session(port, name, options) {
   const debit = commands.find((command) => command.name === "credit.debit");
   check.same(`${name}: command`, [debit?.firstKeyIndex, debit?.lastKeyIndex, debit?.step], [1, 1, 1]);
   await client.close();
+}
+
+/** What `feed` needs. A connection that waits or listens is for nothing else. */
+function streams(client) {
+  return {
+    read: async (keys, ids, blockMs) => {
+      const reader = await client.duplicate().connect();
+      const found = await reader.xRead(keys.map((key, n) => ({ key, id: ids[n] })), { COUNT: 5, BLOCK: blockMs });
+      await reader.close();
+      return found && [found[0].name, found[0].messages[0].id, plain(found[0].messages[0].message)];
+    },
+    listen: async (channel, pattern) => {
+      const listener = await client.duplicate().connect();
+      let hear;
+      const heard = new Promise((resolve) => { hear = resolve; });
+      await listener.subscribe(channel, (text, from) => hear([from, text]));
+      await listener.pSubscribe(pattern, () => {});
+      return [heard, () => listener.close()];
+    },
+  };
 }
 
 async function reconnects(dir) {

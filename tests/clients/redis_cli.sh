@@ -117,12 +117,33 @@ says "CREDIT.BALANCE tradie:8 AT 1790000000500" "a past moment" "$(field balance
 says "LEAD.CLAIMS lead:42" "claims" "$(field claim 1).*\"account\"~ *4\) \"tradie:8\".*$(field cost 5)"
 says "LEAD.GET lead:43" "no lead" "\(nil\)"
 
+# The day's events. Which shard an account is on is the server's choice, so all are asked.
+shards=$(redis-cli -p "$port" INFO server | sed -n 's/^shards:\([0-9]*\).*/\1/p')
+keys=$(seq -f 'credit:events:%.0f' -s ' ' 0 $((shards - 1)))
+ids=$(printf '0 %.0s' $(seq "$shards"))
+key C-l
+types "XREAD "
+sees "hint of a read" "XREAD ${grey}\[COUNT count\] \[BLOCK milliseconds\] STREAMS key \[key \.\.\.\] id \[id \.\.\.\]" -e
+key C-u
+says "XREAD COUNT 1 STREAMS $keys $ids" "events" "\"credit:events:[0-9]+\"~.*\"[0-9]{13}-[0-9]+\"~.*\"event\"~"
+says "XREVRANGE credit:log:{tradie:8} + - COUNT 1" "the log of an account" "\"[0-9]{13}-7\"~.*\"REFUND\""
+says "XADD credit:events:0 * a b" "read-only" "\(error\) ERR streams are read-only"
+says "help @pubsub" "help of pub/sub" "PSUBSCRIBE pattern \[pattern \.\.\.\].*PUBLISH channel message"
+redis-cli -p "$port" SUBSCRIBE credit.granted >"$work/heard" &
+listener=$!
+until grep -q subscribe "$work/heard"; do sleep 0.05; done
+says "CREDIT.GRANT tradie:9 g1 1" "a grant to be heard of" "\"granted\""
+says "PUBLISH credit.granted x" "events are not made up" "\(error\) ERR only creditd publishes"
+until grep -q tradie:9 "$work/heard"; do sleep 0.05; done
+kill "$listener"
+passed=$((passed + 1))
+
 says "HELLO 3" "RESP3" "\"proto\" => \(integer\) 3"
 says "CREDIT.BALANCE tradie:7" "a map in RESP3" "1# \"balance\" => \(integer\) 12~ *2# \"reserved\" => \(integer\) 0"
 says "CREDIT.TX tradie:7 r1" "a transaction in RESP3" "2# \"state\" => \"captured\""
 says "CREDIT.HISTORY tradie:7 - + TYPE DEBIT" "history in RESP3" "1\) 1\) \"[0-9]{13}-5\"~ *2\)  *1\) \"type\"~ *2\) \"DEBIT\""
 says "SET a 1" "no cache" "\(error\) ERR unknown command 'SET', with args beginning with: 'a' '1'"
-says "INFO credits" "info" "granted:40.*debited:6.*captured:13.*refunded:7.*balance:28"
+says "INFO credits" "info" "granted:41.*debited:6.*captured:13.*refunded:7.*balance:29"
 
 # From a pipe, as scripts use it.
 answer=$(printf 'CREDIT.GRANT piped g1 3\nPING\n' | redis-cli -p "$port" | tr '\n' ' ')

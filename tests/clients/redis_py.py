@@ -5,6 +5,7 @@ Prints `N passed, N failed`; exit code 1 if anything failed.
 """
 
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
@@ -191,6 +192,43 @@ def leads(check, r, protocol):
     check.same("unknown lead", r.execute_command("LEAD.GET", f"no:{lead}"), None)
 
 
+def feed(check, server, r, protocol):
+    """A change, as the events of its shard, in the log of its account, and as a message."""
+    account = f"feed:{protocol}"
+    keys = [f"credit:events:{n}" for n in range(r.info("server")["shards"])]
+    newest = {key: r.xrevrange(key, count=1) for key in keys}
+    last = {key: entries[0][0] if entries else "0" for key, entries in newest.items()}
+    listener = redis.Redis(port=server.port, protocol=protocol, decode_responses=True).pubsub()
+    listener.subscribe("credit.granted")
+    listener.psubscribe("lead.*")
+    heard = [listener.get_message(timeout=10) for _ in range(2)]
+    check.same("subscribed", [(message["type"], message["data"]) for message in heard], [("subscribe", 1), ("psubscribe", 2)])
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(r.xread, last, 5, 10_000)
+        r.execute_command("CREDIT.GRANT", account, "g1", 7, "META", "a\xe9")
+        found = waiting.result()
+    stream, entries = next(iter(found.items())) if protocol == 3 else found[0]
+    [(id, event)] = entries[0] if protocol == 3 else entries
+    shown = {"event": "credit.granted", "account": account, "tx": "g1", "amount": "7", "balance": "7", "reserved": "0",
+             "available": "7", "seq": "1", "time": event["time"], "meta": "a\xe9"}
+    check.same("an event", list(event.items()), list(shown.items()))
+    check.same("nothing after it", r.xread({stream: id}), {} if protocol == 3 else [])
+    check.same("no wait is for ever", r.xread({stream: "$"}, block=10), {} if protocol == 3 else [])
+    check.same("the range of it", r.xrange(stream, id, id), [(id, event)])
+    check.same("about the stream", r.xinfo_stream(stream)["last-generated-id"], id)
+    check.same("no groups", r.xinfo_groups(stream), [])
+    check.true("its length", r.xlen(stream) > 0)
+    [(log_id, logged)] = r.xrange(f"credit:log:{{{account}}}")
+    check.same("the log", (log_id, logged["type"], logged["meta"]), (f"{event['time']}-1", "GRANT", "a\xe9"))
+    check.raises("read-only", "streams are read-only", lambda: r.xadd(stream, {"a": "b"}))
+    message = listener.get_message(timeout=10)
+    check.same("a message", (message["type"], message["channel"]), ("message", "credit.granted"))
+    numbers = {key: int(event[key]) for key in ("amount", "balance", "reserved", "available", "seq", "time")}
+    check.same("its fields", json.loads(message["data"]), {"stream": stream, "id": id, **event, **numbers})
+    check.same("who listens", r.pubsub_numsub("credit.granted"), [("credit.granted", 1)])
+    listener.close()
+
+
 def lost_replies(check, protocol):
     """Claims through a way on which replies get lost: the client's default retries, totals of one execution each."""
     with tempfile.TemporaryDirectory() as data_dir:
@@ -328,6 +366,7 @@ def main():
             story(check, r, protocol)
             trail(check, r, protocol)
             leads(check, r, protocol)
+            feed(check, server, r, protocol)
             pipelines(check, r, protocol)
             server_commands(check, r)
             r.close()

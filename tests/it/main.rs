@@ -32,6 +32,7 @@ mod nested;
 mod order;
 mod past;
 mod pipelines;
+mod pubsub;
 mod recovery;
 mod repair;
 mod replies;

@@ -13,7 +13,9 @@ use crate::commands::{Defaults, Request};
 pub enum ClientFilter<'a> {
     /// All.
     All,
-    /// A type that no connection here has: replica, pubsub.
+    /// Those that listen to channels, or those that do not.
+    Listening(bool),
+    /// A type that no connection here has: master, replica.
     None,
     /// Those with these ids: canonical numbers.
     Ids(Arguments<'a>),
@@ -23,10 +25,15 @@ impl ClientFilter<'_> {
     /// The ids of the connections to be shown; `None`: all.
     pub fn ids(&self) -> Option<Vec<u64>> {
         match self {
-            Self::All => None,
+            Self::All | Self::Listening(_) => None,
             Self::None => Some(Vec::new()),
             Self::Ids(ids) => Some(ids.iter().filter_map(|word| whole(word, 0, u64::MAX)).collect()),
         }
+    }
+
+    /// Whether those to be shown listen to channels; `None`: both.
+    pub fn listening(&self) -> Option<bool> {
+        if let Self::Listening(listening) = self { Some(*listening) } else { None }
     }
 }
 
@@ -179,15 +186,11 @@ fn list<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
         None => ClientFilter::All,
         Some(option) if option.eq_ignore_ascii_case(b"TYPE") && args.left() == 1 => {
             let kind = args.word()?;
-            if kind.eq_ignore_ascii_case(b"normal") {
-                ClientFilter::All
-            } else if [&b"master"[..], b"replica", b"slave", b"pubsub"]
-                .iter()
-                .any(|name| kind.eq_ignore_ascii_case(name))
-            {
-                ClientFilter::None
-            } else {
-                return Err(Refusal::made(format!("ERR Unknown client type '{}'", printable(kind, 128))));
+            match &kind.to_ascii_lowercase()[..] {
+                b"normal" => ClientFilter::Listening(false),
+                b"pubsub" => ClientFilter::Listening(true),
+                b"master" | b"replica" | b"slave" => ClientFilter::None,
+                _ => return Err(Refusal::made(format!("ERR Unknown client type '{}'", printable(kind, 128)))),
             }
         }
         Some(option) if option.eq_ignore_ascii_case(b"ID") && args.left() >= 1 => {

@@ -1,6 +1,7 @@
 //! Questions about streams: nothing is executed behind them, and a wait ends with its client.
 
 use super::*;
+use crate::net::connection::streams::WAITING_INPUT_BYTES_MAX;
 
 const XREAD: &[u8] = b"XREAD BLOCK 0 STREAMS credit:events:0 $\r\n";
 
