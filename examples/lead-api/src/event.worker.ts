@@ -59,6 +59,7 @@ export class EventWorker implements OnApplicationBootstrap, OnModuleDestroy {
   /** One stream a shard. */
   private async streams(): Promise<string[]> {
     const shards = Number(/^shards:(\d+)/m.exec(await this.redis.info("server"))?.[1]);
+    if (!shards) throw new Error("no creditd: INFO without shards");
     return Array.from({ length: shards }, (_, shard) => `credit:events:${shard}`);
   }
 
