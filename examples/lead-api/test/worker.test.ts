@@ -16,7 +16,7 @@ const numbers = (end: number) => [...Array(end).keys()];
 /** The texts of all notifications, once there are `count` of them or half a minute is over. */
 async function notified(file: string, count: number): Promise<string[]> {
   const db = new DatabaseSync(file, { readOnly: true });
-  for (const deadline_ms = Date.now() + 30_000; ; ) {
+  for (const deadline_ms = Date.now() + 30_000; ;) {
     const rows = db.prepare("SELECT account, text FROM notification").all() as { account: string; text: string }[];
     if (rows.length >= count || Date.now() > deadline_ms) {
       db.close();
@@ -77,7 +77,8 @@ test("history that was trimmed before it was read is noticed", async () => {
   const pages = [[["credit:events:0", [["9000-900", claimed]]]]];
   const redis = Object.assign(new EventEmitter(), {
     info: async () => "shards:1\r\n",
-    xread: async () => pages.shift() ?? new Promise<never>((_, reject) => redis.once("gone", () => reject(new Error("gone")))),
+    xread: async () =>
+      pages.shift() ?? new Promise<never>((_, reject) => redis.once("gone", () => reject(new Error("gone")))),
     xinfo: async () => ["length", 9, "max-deleted-entry-id", "9000-899"],
     disconnect: () => redis.emit("gone"),
   });
