@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { DatabaseSync } from "@photostructure/sqlite";
 import { Redis } from "ioredis";
 import type { Config } from "../src/config.js";
@@ -32,6 +32,7 @@ test("the worker and creditd are killed, and each claim is told once", { timeout
   let creditd = await startCreditd(dir);
   const redis = new Redis({ port: creditd.port });
   redis.on("error", () => {});
+  after(() => redis.disconnect());
   const told: string[] = [];
   /** Three tradies claim each of `leads`. */
   const claimAll = async (leads: number[]) => {
@@ -66,7 +67,6 @@ test("the worker and creditd are killed, and each claim is told once", { timeout
   assert.match(counted, /^leadapi_event_gaps_total 0$/m);
   assert.deepEqual(await worker.stop(), [null, "SIGTERM"]);
   assert.deepEqual(await notified(file, told.length), told.sort());
-  redis.disconnect();
 });
 
 test("history that was trimmed before it was read is noticed", async () => {
