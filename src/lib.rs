@@ -5,6 +5,7 @@
 //! cli ──▶ server ──▶ net ──▶ commands ──▶ ledger (types)
 //!            │        └────▶ shard (batches)
 //!            ├─────▶ shard ──▶ ledger, journal
+//!            ├─────▶ admin ──▶ net (listener), telemetry, config
 //!            └─────▶ telemetry, config, clock
 //!  └─▶ archive ──▶ ledger, journal
 //! ```
@@ -14,6 +15,7 @@
 //! - [`commands`]: the language. One table, one argument cursor, one reply encoder.
 //! - [`net`]: the wire. Parser, conversation, listener.
 //! - [`server`]: the threads.
+//! - [`admin`]: HTTP for operators: metrics and health.
 //! - [`archive`]: a data directory without a server: verify, inspect, export, head.
 //! - [`telemetry`], [`config`], [`clock`], [`cli`].
 //!
@@ -42,6 +44,7 @@ macro_rules! planted {
     };
 }
 
+pub mod admin;
 pub mod archive;
 pub mod cli;
 pub mod clock;

@@ -122,6 +122,23 @@ impl Ledger {
         })
     }
 
+    /// Judges some accounts, by number from `first` on: I1 and I3, their lists of holds, and the index entries of those.
+    /// It ends when it has looked at `items` accounts and holds, or at the last account. Returns how many accounts it
+    /// has judged, at least one if there is one, and those that are wrong.
+    pub fn check_some(&self, first: u32, items: usize) -> (u32, Vec<Violation>) {
+        let (mut judged, mut looked, mut violations) = (0, 0, Vec::new());
+        while first + judged < self.accounts.len() && looked < items {
+            let number = first + judged;
+            let (account, holds) = (self.accounts.get(number), &self.accounts.seldom(number).holds);
+            if let Err(fault) = self.check_account(account, holds) {
+                violations.push(Violation { account: account.id().into(), seq: account.seq, fault });
+            }
+            judged += 1;
+            looked += 1 + holds.len as usize;
+        }
+        (judged, violations)
+    }
+
     /// Judges whether accounts and holds add up to the sums (I2, I3). A look at every account, no more.
     ///
     /// # Errors

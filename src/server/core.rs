@@ -12,13 +12,15 @@
 use super::engine::Engine;
 use super::inquiry;
 use super::mailbox::{Answer, Phase, Request};
+use super::patrol::Patrol;
 use super::readers::Readers;
 use super::saving::Saver;
 use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
-use crate::ledger::outcome::Outcome;
+use crate::ledger::outcome::{Outcome, Status};
 use crate::net::replies;
 use crate::shard::batch::Ticket;
+use crate::telemetry::WRITES;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -51,6 +53,7 @@ pub(super) struct Core {
     pub(super) scratch: Vec<u8>,
     failures: Vec<replies::Failure>,
     swept_at_ms: u64,
+    patrol: Patrol,
     /// Set by the phase Closing: when to end at the latest.
     close_at_ms: Option<u64>,
     /// Set by the phases Resuming and Settling: until when claims may run.
@@ -100,6 +103,7 @@ async fn run(shared: Arc<Shared>, id: u16, readers: Readers, saver: Saver) -> st
         sockets: Sockets::new(output_bytes_max),
         scratch: vec![0; READ_BYTES],
         failures: Vec::new(),
+        patrol: Patrol::default(),
         close_at_ms: None,
         settle_by_ms: 0,
         reported: Phase::Loading,
@@ -175,6 +179,9 @@ impl Core {
                     if let Some(part) = inquiry::part(question, (from, inquiry), &mut self.engine, &self.sockets) {
                         self.engine.answer(from, Answer::Part { inquiry, part });
                     }
+                }
+                Request::Facts(to) => {
+                    let _ = to.try_send(inquiry::facts(&self.engine, &self.sockets)); // too late: nobody waits
                 }
                 Request::Connection(accepted) => {
                     let shared_core = shared_core.clone();
@@ -257,10 +264,12 @@ impl Core {
     fn deliver(&mut self) -> u64 {
         let Self { engine, sockets, failures, .. } = self;
         let (mut replies, mut replays, mut read_hits, mut read_misses) = (0, 0, 0, 0);
+        let mut written = [0; WRITES.len()];
         engine.sort_released(|reply| {
             replies += 1;
             match &reply.outcome {
-                Outcome::Written(receipt) => replays += u64::from(receipt.replayed),
+                Outcome::Written(receipt) if receipt.replayed => replays += 1,
+                Outcome::Written(receipt) => written[write(receipt.status)] += 1,
                 Outcome::Balance(figures) if figures.seq > 0 => read_hits += 1,
                 Outcome::Balance(_) => read_misses += 1,
                 Outcome::Lead(Some(view)) => replays += u64::from(view.replayed),
@@ -272,6 +281,7 @@ impl Core {
                 });
             }
         });
+        engine.counters.written.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
         engine.counters.replays += replays;
         engine.counters.read_hits += read_hits;
         engine.counters.read_misses += read_misses;
@@ -296,6 +306,7 @@ impl Core {
             self.swept_at_ms = now_ms;
             self.sockets.sweep(now_ms, &self.engine.shared.connection_limits);
             self.engine.review_saves();
+            self.patrol.step(&self.engine.homes, &mut self.engine.counters);
         }
     }
 
@@ -319,5 +330,18 @@ impl Core {
             self.timer_at_ms = 0;
             cx.waker().wake_by_ref();
         }
+    }
+}
+
+/// The place in [`WRITES`] of a write that has just happened; a replay's status may be that of another.
+fn write(status: Status) -> usize {
+    match status {
+        Status::Granted => 0,
+        Status::Debited => 1,
+        Status::Active => 2,
+        Status::Captured => 3,
+        Status::Released | Status::Expired | Status::Void => 4,
+        Status::Refunded => 5,
+        Status::Claimed => 6,
     }
 }

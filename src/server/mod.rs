@@ -13,7 +13,7 @@
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
 //! ```
 //!
-//! Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
+//! The admin port has a thread of its own (`observe`). Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
 
 mod core;
 mod descriptors;
@@ -26,6 +26,8 @@ mod inquiry;
 mod journal_thread;
 mod loading;
 mod mailbox;
+mod observe;
+mod patrol;
 mod quota;
 mod readers;
 mod room;
