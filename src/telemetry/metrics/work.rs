@@ -80,9 +80,6 @@ pub(super) const FAMILIES: &[Family] = &[
         "Commands of the shard that are executed or set aside and wait: for the disk, old records, the end of a claim",
         |looked, out| out.by_shard(looked, |shard| shard.waiting),
     ),
-    family("credit_batches", None, Counter, "", "Runs of commands that were executed together", |looked, out| {
-        out.counter(&[], looked.view.count(|core| core.batches))
-    }),
     family("credit_hops", None, Counter, "", "Commands sent to the core of their shard by another", |looked, out| {
         out.counter(&[], looked.view.count(|core| core.hops))
     }),
