@@ -5,6 +5,7 @@
 
 mod commands;
 mod crowd;
+mod feed;
 mod journal;
 mod leads;
 mod ledger;

@@ -6,6 +6,7 @@
 //!            │        └────▶ shard (batches)
 //!            ├─────▶ shard ──▶ ledger, journal
 //!            ├─────▶ admin ──▶ net (listener), telemetry, config
+//!            ├─────▶ feed ───▶ journal, ledger (records)
 //!            └─────▶ telemetry, config, clock
 //!  └─▶ archive ──▶ ledger, journal
 //! ```
@@ -16,6 +17,7 @@
 //! - [`net`]: the wire. Parser, conversation, listener.
 //! - [`server`]: the threads.
 //! - [`admin`]: HTTP for operators: metrics and health.
+//! - [`feed`]: the log read as streams of events.
 //! - [`archive`]: a data directory without a server: verify, inspect, export, head.
 //! - [`telemetry`], [`config`], [`clock`], [`cli`].
 //!
@@ -50,6 +52,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod feed;
 pub mod journal;
 pub mod ledger;
 pub mod net;

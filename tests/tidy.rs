@@ -41,7 +41,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("shard", &["ledger", "journal"]),
     ("admin", &["net::listener", "telemetry", "config"]),
     ("archive", &["journal", "ledger"]),
-    ("feed", &["journal", "ledger::event"]),
+    ("feed", &["journal", "ledger::codec", "ledger::event", "ledger::lead", "ledger::id", "commands::reply"]),
     ("ledger", &[]),
     ("journal", &[]),
     ("config", &[]),

@@ -6,6 +6,7 @@
 //!            take()  --- Arc<Block> + Committer move --->             Storage::sync  -> fdatasync
 //!            committed(durable) <--- both come back ---
 //!  record(lsn) <- open, waiting, in flight, recent 8 MiB             Reader: older records by pread
+//!                                                                    BlockReader: durable blocks by pread
 //!  position() -> SnapshotWriter: frames of bytes -> Draft -> note() -> publish: <end>.snap, let_go() of what is older
 //! ```
 //!
@@ -19,6 +20,7 @@
 
 pub mod at_rest;
 pub mod block;
+pub mod blocks;
 pub mod chance;
 mod choice;
 mod cold;
@@ -56,6 +58,7 @@ mod tests;
 
 pub use at_rest::{Known, RestingDir, RestingLog};
 pub use block::{BLOCK_HEADER_LEN, BLOCK_LEN_MAX, Block, BlockHeader, BlockKind, PAGE, RECORD_LEN_MAX};
+pub use blocks::{BlockReader, ReadBlock};
 pub use data_dir::{DataDir, NewDir, shard_path};
 pub use error::{JournalError, Refusal};
 pub use files::FileStorage;

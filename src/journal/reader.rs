@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard};
 
 use super::Lsn;
 use super::block::{PAGE, RECORD_LEN_MAX, record_at};
+use super::blocks::BlockReader;
 use super::error::JournalError;
 use super::segment_header::SegmentHeader;
 use super::storage::{SegmentName, SegmentSource};
@@ -27,6 +28,16 @@ pub enum ReadError {
     /// No record can start there.
     #[error("no record at lsn {lsn} (segment {segment} offset {offset})")]
     NoRecord {
+        /// What was asked for.
+        lsn: Lsn,
+        /// Where it would be.
+        segment: SegmentName,
+        /// Byte in the segment.
+        offset: u64,
+    },
+    /// No whole block stands there, or its segment's header is damaged.
+    #[error("no block at lsn {lsn} (segment {segment} offset {offset})")]
+    NoBlock {
         /// What was asked for.
         lsn: Lsn,
         /// Where it would be.
@@ -54,6 +65,11 @@ impl<R: SegmentSource> Reader<R> {
     /// A window to read through, on one thread.
     pub fn window(&self) -> Window<R> {
         Window { reader: self.clone(), segment: None, start: 0, bytes: Vec::new(), served: 0 }
+    }
+
+    /// A reader of whole blocks, on one thread.
+    pub fn blocks(&self) -> BlockReader<R> {
+        BlockReader::new(self.clone())
     }
 
     /// Where the oldest segment that is kept begins.
@@ -92,9 +108,20 @@ impl<R: SegmentSource> Reader<R> {
     }
 
     fn segment_of(&self, lsn: Lsn) -> Option<SegmentName> {
+        self.segment_and_end(lsn).map(|(segment, _)| segment)
+    }
+
+    /// The segment that has `lsn`, and where its blocks end: where the next one begins.
+    pub(super) fn segment_and_end(&self, lsn: Lsn) -> Option<(SegmentName, Lsn)> {
         let segments = self.kept();
         let after = segments.partition_point(|segment| segment.base <= lsn);
-        segments.get(after.checked_sub(1)?).copied()
+        let end = segments.get(after).map_or(Lsn::MAX, |next| next.base);
+        Some((*segments.get(after.checked_sub(1)?)?, end))
+    }
+
+    /// Fills `buf` from a segment. Gives whether there was so much.
+    pub(super) fn fill(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<bool, JournalError> {
+        Ok(self.source.read_at(segment, offset, buf)? == buf.len())
     }
 }
 

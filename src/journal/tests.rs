@@ -1,5 +1,6 @@
 //! The journal as a whole: every case of recovery, crashes at every step, real files.
 
+mod blocks;
 mod cases;
 mod crashes;
 mod files;

@@ -78,7 +78,8 @@ impl Encoder<'_> {
         }
     }
 
-    fn entry_id(&mut self, EntryId { time_ms, seq }: EntryId) {
+    /// The id of an entry, as a bulk string.
+    pub fn entry_id(&mut self, EntryId { time_ms, seq }: EntryId) {
         let (mut time, mut number) = (itoa::Buffer::new(), itoa::Buffer::new());
         let (time, number) = (time.format(time_ms).as_bytes(), number.format(seq).as_bytes());
         self.count(b'$', time.len() + 1 + number.len());
