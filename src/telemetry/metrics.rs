@@ -3,9 +3,9 @@
 //! ```text
 //! Scrape ──► View (sums) ──► each Family of the tables writes its samples ──► text
 //! ```
-//! The tables are the single source: docs/operate/metrics.md shows [`catalog`], and a test compares them. Names with
-//! the prefix `credit_`; labels are words of ours and numbers. Absent on purpose: a registry that lives between scrapes, atomics, and ids of
-//! accounts, leads or clients.
+//! The tables are the single source: docs/operate/metrics.md shows [`catalog`], and a test compares them. Labels are
+//! words of ours and numbers. Absent on purpose: a registry that lives between scrapes, atomics, and ids of accounts,
+//! leads or clients.
 
 mod disk;
 mod money;
