@@ -5,6 +5,7 @@ use creditd::commands::Defaults;
 use creditd::commands::reply::Proto;
 use creditd::commands::server::ServerRequest;
 use creditd::commands::spec::CommandSpec;
+use creditd::commands::streams::StreamRequest;
 use creditd::ledger::command::Command;
 use creditd::ledger::outcome::{Detail, Outcome, Receipt, Status};
 use creditd::net::connection::{Connection, Host, Limits};
@@ -106,6 +107,12 @@ impl Host for Desk {
     fn ask(&mut self, _: Ticket, _: Proto, _: &ServerRequest<'_>) -> Option<Answer> {
         None
     }
+    fn read_stream(&mut self, _: Ticket, _: Proto, _: &StreamRequest<'_>, _: bool) -> Option<Answer> {
+        None
+    }
+    fn give_up(&mut self, _: Ticket) {}
+    fn subscribe(&mut self, _: Ticket, _: &[u8], _: bool) {}
+    fn unsubscribe(&mut self, _: Ticket, _: &[u8], _: bool) {}
     fn make_tx(&mut self) -> MadeTx {
         [b'0'; 26]
     }

@@ -1,6 +1,7 @@
 //! The one argument cursor: every command reads its words through it, so every limit has one place and one text.
 
 use crate::ledger::credits::{CREDITS_MAX, TTL_MS_MAX, TTL_MS_MIN};
+use crate::ledger::event::EntryId;
 use crate::ledger::id::{ACCOUNT_LEN_MAX, META_LEN_MAX, REASON_LEN_MAX, TX_LEN_MAX};
 use crate::ledger::lead::MAX_CLAIMS;
 
@@ -280,6 +281,23 @@ pub fn whole(word: &[u8], min: u64, max: u64) -> Option<u64> {
     (min..=max).contains(&value).then_some(value)
 }
 
+/// The canonical decimal number `word`, which may be below zero: where Redis takes any number.
+pub fn signed(word: &[u8]) -> Option<i64> {
+    match word {
+        [b'-', digits @ ..] => whole(digits, 1, i64::MAX as u64).map(|value| -(value as i64)),
+        digits => whole(digits, 0, i64::MAX as u64).map(|value| value as i64),
+    }
+}
+
+/// The id of an entry, `<ms>` or `<ms>-<seq>`; `seq`: where none is given.
+pub fn entry_id(word: &[u8], seq: u64) -> Option<EntryId> {
+    let number = |word| whole(word, 0, u64::MAX);
+    match word.iter().position(|&byte| byte == b'-') {
+        None => Some(EntryId { time_ms: number(word)?, seq }),
+        Some(dash) => Some(EntryId { time_ms: number(&word[..dash])?, seq: number(&word[dash + 1..])? }),
+    }
+}
+
 fn at_most<'a>(word: &'a [u8], len_max: usize, text: &'static str) -> Result<&'a [u8], Refusal> {
     if word.len() <= len_max { Ok(word) } else { Err(Refusal::fixed(text)) }
 }
@@ -312,6 +330,20 @@ mod tests {
             ("\u{661}", None),
         ] {
             assert_eq!(whole(word.as_bytes(), 0, u64::MAX), expected, "{word:?}");
+        }
+        for (word, expected) in [
+            ("0", Some(0)),
+            ("-1", Some(-1)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("9223372036854775808", None),
+            ("-0", None),
+            ("-", None),
+            ("--1", None),
+            ("+1", None),
+            ("01", None),
+            ("", None),
+        ] {
+            assert_eq!(signed(word.as_bytes()), expected, "{word:?}");
         }
         assert_eq!((whole(b"0", 1, 9), whole(b"9", 1, 9), whole(b"10", 1, 9)), (None, Some(9), None));
     }

@@ -60,6 +60,11 @@ impl<'a> Arguments<'a> {
         Self { bytes: self.bytes, spans: &self.spans[count.min(self.spans.len())..] }
     }
 
+    /// The first `count` words, or all if there are fewer.
+    pub fn first(&self, count: usize) -> Self {
+        Self { bytes: self.bytes, spans: &self.spans[..count.min(self.spans.len())] }
+    }
+
     /// The words in order.
     pub fn iter(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let Self { bytes, spans } = *self;
@@ -118,6 +123,7 @@ mod tests {
         assert_eq!((words.len(), words.is_empty()), (3, false));
         assert_eq!((words.get(2), words.get(3)), (Some(&b"a\r\nb"[..]), None));
         assert_eq!(words.skip(1).iter().collect::<Vec<_>>(), [&b""[..], b"a\r\nb"]);
-        assert!(words.skip(9).is_empty());
+        assert_eq!(words.first(2).iter().collect::<Vec<_>>(), [&b"PING"[..], b""]);
+        assert!(words.skip(9).is_empty() && words.first(9) == words);
     }
 }

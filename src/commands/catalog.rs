@@ -22,7 +22,7 @@ pub enum CatalogRequest<'a> {
     /// COMMAND DOCS of these, unknown names left out; none: of all.
     Docs(Arguments<'a>),
     /// COMMAND GETKEYS, found already.
-    Key(&'a [u8]),
+    Keys(Arguments<'a>),
 }
 
 /// What COMMAND LIST is to show.
@@ -43,9 +43,9 @@ pub fn answer(request: CatalogRequest<'_>, out: &mut Encoder<'_>) {
     match request {
         CatalogRequest::Count => out.integer(TABLE.len() as u64),
         CatalogRequest::List(filter) => list(filter, out),
-        CatalogRequest::Key(key) => {
-            out.array(1);
-            out.bulk(key);
+        CatalogRequest::Keys(keys) => {
+            out.array(keys.len());
+            keys.iter().for_each(|key| out.bulk(key));
         }
         CatalogRequest::Info(names) if !names.is_empty() => {
             out.array(names.len());
@@ -95,24 +95,24 @@ fn info(spec: &CommandSpec, out: &mut Encoder<'_>) {
     out.signed(i64::from(spec.arity));
     out.set(spec.flags.names().count());
     spec.flags.names().for_each(|name| out.simple(name));
-    let position = u64::from(spec.key.is_some());
-    (0..3).for_each(|_| out.integer(position));
+    let position = spec.key_position() as u64;
+    [position, position, position.min(1)].into_iter().for_each(|number| out.integer(number));
     out.set(spec.all_categories().count());
     spec.all_categories().for_each(|name| out.simple(&format!("@{name}")));
     out.set(spec.tips.len());
     spec.tips.iter().for_each(|tip| out.text(tip));
     out.set(usize::from(spec.key.is_some()));
     if let Some(key) = spec.key {
-        key_spec(key, out);
+        key_spec(key, spec.key_position() as u64, out);
     }
     out.set(spec.subcommands.len());
     spec.subcommands.iter().for_each(|subcommand| info(subcommand, out));
 }
 
-/// "One key, at position 1", as Redis writes it.
-fn key_spec(key: KeyUse, out: &mut Encoder<'_>) {
+/// "One key, at `position`", or "half of the words behind STREAMS", as Redis writes it.
+fn key_spec(key: KeyUse, position: u64, out: &mut Encoder<'_>) {
     let flags: &[&str] = match key {
-        KeyUse::Read => &["RO", "access"],
+        KeyUse::Read | KeyUse::Streams => &["RO", "access"],
         KeyUse::Update => &["RW", "access", "update"],
     };
     out.map(3);
@@ -121,18 +121,29 @@ fn key_spec(key: KeyUse, out: &mut Encoder<'_>) {
     flags.iter().for_each(|flag| out.simple(flag));
     out.text("begin_search");
     out.map(2);
-    out.field("type", "index");
-    out.text("spec");
-    out.map(1);
-    out.number("index", 1);
+    let (last_key, limit) = if key == KeyUse::Streams {
+        out.field("type", "keyword");
+        out.text("spec");
+        out.map(2);
+        out.field("keyword", "STREAMS");
+        out.number("startfrom", 1);
+        (-1, 2)
+    } else {
+        out.field("type", "index");
+        out.text("spec");
+        out.map(1);
+        out.number("index", position);
+        (0, 0)
+    };
     out.text("find_keys");
     out.map(2);
     out.field("type", "range");
     out.text("spec");
     out.map(3);
-    out.number("lastkey", 0);
+    out.text("lastkey");
+    out.signed(last_key);
     out.number("keystep", 1);
-    out.number("limit", 0);
+    out.number("limit", limit);
 }
 
 /// One name with its map of COMMAND DOCS.

@@ -20,10 +20,12 @@ pub mod connection;
 pub mod credit;
 pub mod glob;
 pub mod lead;
+pub mod pubsub;
 pub mod refusal;
 pub mod reply;
 pub mod server;
 pub mod spec;
+pub mod streams;
 pub mod table;
 #[cfg(test)]
 mod tests;
@@ -32,8 +34,10 @@ use crate::ledger::command::Command;
 use arguments::Arguments;
 use catalog::CatalogRequest;
 use connection::ConnectionRequest;
+use pubsub::PubSubRequest;
 use refusal::Refusal;
 use server::ServerRequest;
+use streams::StreamRequest;
 
 /// What a command's grammar takes from the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +60,18 @@ pub enum Request<'a> {
     },
     /// For the connection that it came from.
     Connection(ConnectionRequest<'a>),
+    /// About what the connection listens to.
+    PubSub(PubSubRequest<'a>),
+    /// For whoever reads the log.
+    Stream(StreamRequest<'a>),
     /// For the whole server.
     Server(ServerRequest<'a>),
     /// Answered from the table alone: [`catalog::answer`].
     Catalog(CatalogRequest<'a>),
     /// Answered by `+OK`: nothing to do.
     Accepted,
+    /// Answered by an empty array: there is nothing to show.
+    Nothing,
     /// Answered by these lines: [`reply::Encoder::help`].
     Help(&'static [&'static str]),
 }

@@ -1,6 +1,6 @@
 //! The one encoder: replies as bytes, RESP2 or RESP3.
 //!
-//! Types used: `+ - : $ * % ~ = _`. Never `!`, `|` or streamed aggregates: clients die of them (redis-protocol.md C).
+//! Types used: `+ - : $ * % ~ = _ >`. Never `!`, `|` or streamed aggregates: clients die of them (redis-protocol.md C).
 //! Maps are flat arrays in RESP2, sets are arrays, verbatim text is a bulk string; order is contract in both.
 //! No reply nests deeper than seven. Nothing is formatted on the way of a command: templates and `itoa`.
 
@@ -8,6 +8,7 @@ mod hello;
 mod lead;
 mod outcome;
 mod rejection;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod trail;
@@ -46,6 +47,7 @@ const ERROR_CODES: &[&str] = &[
     "WRONGPASS",
     "NOPROTO",
     "EXECABORT",
+    "NOGROUP",
 ];
 
 /// The first word of an error's text, as one of the known ones.
@@ -146,6 +148,11 @@ impl<'a> Encoder<'a> {
     /// Starts an array: `len` values follow.
     pub fn array(&mut self, len: usize) {
         self.count(b'*', len);
+    }
+
+    /// Starts what nobody has asked for just now, a message or its like: `len` values follow.
+    pub fn push(&mut self, len: usize) {
+        self.count(if self.proto == Proto::Resp3 { b'>' } else { b'*' }, len);
     }
 
     /// Starts a set: `len` values follow.

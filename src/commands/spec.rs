@@ -16,7 +16,7 @@ pub struct CommandSpec {
     pub arity: i32,
     /// What it does to whom.
     pub flags: Flags,
-    /// How it uses the key, which stands at position 1; `None`: it has no key.
+    /// How it uses its key; `None`: it has none.
     pub key: Option<KeyUse>,
     /// ACL categories beside those that follow from the flags, without `@`.
     pub categories: &'static [&'static str],
@@ -67,6 +67,14 @@ impl CommandSpec {
         self.name.split_once('|').map_or(self.name, |(_, word)| word)
     }
 
+    /// Where its key stands, 0 being the name: behind the name, or behind the subcommand; 0 where that differs.
+    pub fn key_position(&self) -> usize {
+        match self.key {
+            None | Some(KeyUse::Streams) => 0,
+            Some(KeyUse::Read | KeyUse::Update) => self.name.split('|').count(),
+        }
+    }
+
     /// Whether it belongs to ACL category `category` (no `@`), given or following from the flags as in Redis.
     pub fn is_in_category(&self, category: &str) -> bool {
         self.all_categories().any(|name| name == category)
@@ -80,6 +88,8 @@ impl CommandSpec {
             (flags.has(Flags::READONLY), "read"),
             (flags.has(Flags::ADMIN), "admin"),
             (flags.has(Flags::ADMIN), "dangerous"),
+            (flags.has(Flags::PUBSUB), "pubsub"),
+            (flags.has(Flags::BLOCKING), "blocking"),
             (flags.has(Flags::FAST), "fast"),
             (!flags.has(Flags::FAST), "slow"),
         ];
@@ -88,13 +98,15 @@ impl CommandSpec {
     }
 }
 
-/// How a command uses the account or the lead at position 1.
+/// How a command uses its key: an account, a lead, a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
     /// Shows it.
     Read,
     /// Changes it.
     Update,
+    /// Shows those of the first half of the words behind STREAMS.
+    Streams,
 }
 
 /// Set of Redis' command flags.
@@ -112,23 +124,29 @@ impl Flags {
     pub const DENYOOM: Self = Self(1 << 2);
     /// For operators.
     pub const ADMIN: Self = Self(1 << 3);
+    /// About channels and who listens to them.
+    pub const PUBSUB: Self = Self(1 << 4);
     /// Would not be for scripts, had we any.
-    pub const NOSCRIPT: Self = Self(1 << 4);
+    pub const NOSCRIPT: Self = Self(1 << 5);
+    /// May wait for what is not there yet.
+    pub const BLOCKING: Self = Self(1 << 6);
     /// Runs while the log is being read at start.
-    pub const LOADING: Self = Self(1 << 5);
+    pub const LOADING: Self = Self(1 << 7);
     /// Needs no current data.
-    pub const STALE: Self = Self(1 << 6);
+    pub const STALE: Self = Self(1 << 8);
     /// Constant time.
-    pub const FAST: Self = Self(1 << 7);
+    pub const FAST: Self = Self(1 << 9);
     /// Runs before AUTH.
-    pub const NO_AUTH: Self = Self(1 << 8);
+    pub const NO_AUTH: Self = Self(1 << 10);
     /// Not allowed between MULTI and EXEC.
-    pub const NO_MULTI: Self = Self(1 << 9);
+    pub const NO_MULTI: Self = Self(1 << 11);
     /// What most commands of a connection are: they touch no account and run at any time.
-    pub const ANYTIME: Self = Self(1 << 5 | 1 << 6);
+    pub const ANYTIME: Self = Self::LOADING.and(Self::STALE);
 
-    const NAMES: [&'static str; 10] =
-        ["write", "readonly", "denyoom", "admin", "noscript", "loading", "stale", "fast", "no_auth", "no_multi"];
+    const NAMES: [&'static str; 12] = [
+        "write", "readonly", "denyoom", "admin", "pubsub", "noscript", "blocking", "loading", "stale", "fast",
+        "no_auth", "no_multi",
+    ];
 
     /// Both sets.
     pub const fn and(self, other: Self) -> Self {
@@ -166,7 +184,7 @@ pub struct ArgSpec {
 /// What an argument holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgKind {
-    /// The account, or the lead.
+    /// The account, the lead, or a stream.
     Key,
     /// Bytes.
     String,
@@ -219,6 +237,11 @@ impl ArgSpec {
     /// One of `parts`.
     pub(super) const fn one_of(name: &'static str, parts: &'static [ArgSpec]) -> Self {
         Self { parts, ..Self::new(name, ArgKind::OneOf) }
+    }
+
+    /// All of `parts`, in order.
+    pub(super) const fn block(name: &'static str, parts: &'static [ArgSpec]) -> Self {
+        Self { parts, ..Self::new(name, ArgKind::Block) }
     }
 
     /// The same, to be left out at will.

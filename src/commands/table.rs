@@ -7,12 +7,12 @@ use super::args::Args;
 use super::arguments::Arguments;
 use super::refusal::Refusal;
 use super::spec::CommandSpec;
-use super::{Defaults, Request, connection, credit, lead, server};
+use super::{Defaults, Request, connection, credit, lead, pubsub, server, streams};
 
 /// Every command, in the order in which COMMAND lists them.
 pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
 
-const COMMANDS: [&CommandSpec; 41] = [
+const COMMANDS: [&CommandSpec; 55] = [
     &credit::grant::SPEC,
     &credit::debit::SPEC,
     &credit::reserve::SPEC,
@@ -29,6 +29,20 @@ const COMMANDS: [&CommandSpec; 41] = [
     &lead::get::SPEC,
     &lead::claims::SPEC,
     &lead::close::SPEC,
+    &streams::read::SPEC,
+    &streams::range::XRANGE,
+    &streams::range::XREVRANGE,
+    &streams::len::SPEC,
+    &streams::info::SPEC,
+    &streams::refused::XADD,
+    &streams::refused::XDEL,
+    &streams::refused::XTRIM,
+    &pubsub::subscribe::SUBSCRIBE,
+    &pubsub::subscribe::PSUBSCRIBE,
+    &pubsub::subscribe::UNSUBSCRIBE,
+    &pubsub::subscribe::PUNSUBSCRIBE,
+    &pubsub::publish::SPEC,
+    &pubsub::introspect::SPEC,
     &connection::ping::SPEC,
     &connection::echo::SPEC,
     &connection::quit::SPEC,
@@ -162,7 +176,7 @@ impl Name {
 
     const fn slot(self) -> usize {
         let mixed = (self.first | CASE) ^ (self.last | CASE).rotate_left(20);
-        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57) as usize
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
     }
 
     /// Whether `other` is this name of the table, case ignored. Letters have bit 0x40, and a dot has not: the case
@@ -177,7 +191,7 @@ impl Name {
 static NAMES: [Name; COMMANDS.len()] = build_names();
 
 /// Open addressing over the positions in `COMMANDS`; `EMPTY` ends a probe.
-static INDEX: [u8; 128] = build_index();
+static INDEX: [u8; 256] = build_index();
 const EMPTY: u8 = u8::MAX;
 
 const fn build_names() -> [Name; COMMANDS.len()] {
@@ -192,8 +206,8 @@ const fn build_names() -> [Name; COMMANDS.len()] {
     names
 }
 
-const fn build_index() -> [u8; 128] {
-    let (mut index, names) = ([EMPTY; 128], build_names());
+const fn build_index() -> [u8; 256] {
+    let (mut index, names) = ([EMPTY; 256], build_names());
     let mut command = 0;
     while command < names.len() {
         let mut slot = names[command].slot();

@@ -10,6 +10,7 @@ use super::*;
 use crate::commands::arguments::OwnedArguments;
 use crate::ledger::command::Op;
 use crate::ledger::credits::{CREDITS_MAX, TTL_MS_MAX};
+use streams::Stream;
 use table::TABLE;
 
 const DEFAULTS: Defaults = Defaults { reserve_ttl_ms: 300_000, allow_auto_tx: true };
@@ -205,6 +206,9 @@ fn minimal(spec: &'static CommandSpec) -> Vec<&'static str> {
         "client|no-evict" | "client|no-touch" => vec!["ON"],
         "client|setinfo" => vec!["LIB-NAME", "x"],
         "command|getkeys" => vec!["ping"],
+        "xread" => vec!["STREAMS", "k", "0"],
+        "xadd" => vec!["k", "*", "field", "value"],
+        "xinfo|stream" | "xinfo|groups" => vec!["credit:events:0"],
         "select" => vec!["0"],
         _ => spec.args.iter().filter(|arg| !arg.optional).map(|_| "1").collect(),
     });
@@ -214,14 +218,16 @@ fn minimal(spec: &'static CommandSpec) -> Vec<&'static str> {
 #[test]
 fn every_entry_takes_its_shortest_request_and_refuses_a_word_less() {
     for spec in TABLE.into_iter().flat_map(|spec| std::iter::once(spec).chain(spec.subcommands)) {
-        if spec.name == "client" || spec.name == "config" {
+        if matches!(spec.name, "client" | "config" | "xinfo" | "pubsub") {
             continue; // containers: called by a subcommand only
         }
         let words = minimal(spec);
         assert_eq!(words.len(), spec.arity.unsigned_abs() as usize, "{}: arity and arguments differ", spec.name);
         let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
         with_words(&words, |request| match (spec.group, spec.name) {
-            ("cluster", _) | (_, "watch" | "command|getkeys") => assert!(request.is_err(), "{}", spec.name),
+            ("cluster", _) | (_, "watch" | "command|getkeys" | "xadd" | "xdel" | "xtrim" | "xinfo|consumers") => {
+                assert!(request.is_err(), "{}", spec.name)
+            }
             _ => assert!(request.is_ok(), "{}: {request:?}", spec.name),
         });
         let shorter = &words[..words.len() - 1];
@@ -333,6 +339,62 @@ fn commands_of_the_server() {
     });
 }
 
+#[test]
+fn what_is_told_about_streams_and_who_may_write_them() {
+    let read_only = "ERR streams are read-only: creditd writes an entry for every change, and nobody else does";
+    for line in ["XADD credit:events:0 * a b", "XDEL k 0-1", "XTRIM k MAXLEN 5"] {
+        refused(line, read_only);
+    }
+    let stream = |request| Request::Stream(request);
+    accepted("XLEN credit:log:{a}", stream(StreamRequest::Length(Stream::Log(b"a"))));
+    accepted("xlen k", stream(StreamRequest::Length(Stream::Nothing)));
+    accepted("XINFO STREAM credit:events:7", stream(StreamRequest::Info(Stream::Events(7))));
+    refused("XINFO STREAM k", "ERR no such key");
+    refused("XINFO STREAM k FULL", "ERR no such key");
+    let full = "ERR XINFO STREAM takes a key alone: FULL tells about consumer groups, which are not here";
+    refused("XINFO STREAM credit:events:7 FULL", full);
+    accepted("XINFO groups credit:events:7", Request::Nothing);
+    refused("XINFO GROUPS k", "ERR no such key");
+    refused("XINFO CONSUMERS k g", "ERR no such key");
+    let no_group = "NOGROUP No such consumer group 'g ?' for key name 'credit:events:7'";
+    with_words(&[b"XINFO", b"CONSUMERS", b"credit:events:7", b"g\n\xff"], |request| {
+        assert_eq!(request.expect_err("no group").text(), no_group);
+    });
+    refused("XINFO foo", "ERR unknown subcommand 'foo'. Try XINFO HELP.");
+    refused("XREADGROUP a", "ERR unknown command 'XREADGROUP', with args beginning with: 'a' ");
+}
+
+#[test]
+fn channels_and_patterns_are_bytes_of_bounded_length() {
+    let longest = "c".repeat(512);
+    let too_long = "ERR channels and patterns are at most 512 bytes long";
+    let owned: OwnedArguments = [&b"a"[..], longest.as_bytes()].into_iter().collect();
+    for (word, ends, is_pattern) in [
+        ("subscribe", false, false),
+        ("PSUBSCRIBE", false, true),
+        ("Unsubscribe", true, false),
+        ("pUnSubscribe", true, true),
+    ] {
+        let request = PubSubRequest { ends, is_pattern, names: owned.borrow() };
+        assert_eq!(request.word(), word.to_ascii_lowercase());
+        accepted(&format!("{word} a {longest}"), Request::PubSub(request));
+        refused(&format!("{word} a {longest}c"), too_long);
+    }
+    refused("SUBSCRIBE", "ERR wrong number of arguments for 'subscribe' command");
+    let server = |request| Request::Server(request);
+    let publish = ServerRequest::Publish { channel: longest.as_bytes(), message: b"m" };
+    accepted(&format!("PUBLISH {longest} m"), server(publish));
+    refused(&format!("PUBLISH {longest}c m"), too_long);
+    accepted("PUBSUB channels", server(ServerRequest::PubSubChannels(None)));
+    accepted("PUBSUB CHANNELS c*", server(ServerRequest::PubSubChannels(Some(b"c*"))));
+    refused(&format!("PUBSUB CHANNELS {longest}c"), too_long);
+    refused("PUBSUB CHANNELS a b", "ERR wrong number of arguments for 'pubsub|channels' command");
+    accepted(&format!("PUBSUB NUMSUB a {longest}"), server(ServerRequest::PubSubNumSub(owned.borrow())));
+    refused(&format!("PUBSUB NUMSUB {longest}c"), too_long);
+    accepted("PUBSUB NUMPAT", server(ServerRequest::PubSubNumPat));
+    refused("PUBSUB SHARDCHANNELS", "ERR unknown subcommand 'SHARDCHANNELS'. Try PUBSUB HELP.");
+}
+
 fn catalog_reply(line: &str, proto: Proto) -> String {
     with_line(line, |request| {
         let Ok(Request::Catalog(request)) = request else { panic!("{line}: {request:?}") };
@@ -351,6 +413,22 @@ fn command_info_has_the_shape_of_redis_7() {
     let ping = "*10|$4|ping|:-1|~1|+fast|:0|:0|:0|~2|+@fast|+@connection|\
                 ~2|$25|request_policy:all_shards|$29|response_policy:all_succeeded|~0|~0|";
     assert_eq!(catalog_reply("COMMAND INFO ping nope", Proto::Resp3), format!("*2|{ping}_|"));
+    let keys_behind = |begin, range| {
+        format!(
+            "|*6|$5|flags|*2|+RO|+access|$12|begin_search|*4|{begin}|$9|find_keys|*4|$4|type|$5|range|$4|spec|*6|{range}"
+        )
+    };
+    let xread = catalog_reply("COMMAND INFO xread", Proto::Resp2);
+    let begin = "$4|type|$7|keyword|$4|spec|*4|$7|keyword|$7|STREAMS|$9|startfrom|:1";
+    let behind_streams = keys_behind(begin, "$7|lastkey|:-1|$7|keystep|:1|$5|limit|:2|");
+    assert!(
+        xread.contains("|:-4|*2|+readonly|+blocking|:0|:0|:0|*5|+@read|+@blocking|+@slow|+@stream|+@feed|"),
+        "{xread}"
+    );
+    assert!(xread.contains(&behind_streams), "{xread}");
+    let xinfo = catalog_reply("COMMAND INFO xinfo|stream", Proto::Resp2);
+    let at_two = keys_behind("$4|type|$5|index|$4|spec|*2|$5|index|:2", "$7|lastkey|:0|$7|keystep|:1|$5|limit|:0|");
+    assert!(xinfo.contains("|:-3|*1|+readonly|:2|:2|:1|") && xinfo.contains(&at_two), "{xinfo}");
     let all = catalog_reply("COMMAND", Proto::Resp2);
     assert!(all.starts_with(&format!("*{}|*10|", TABLE.len())) && !all.contains("movablekeys"));
     assert_eq!(all, catalog_reply("COMMAND INFO", Proto::Resp2));
@@ -392,6 +470,10 @@ fn command_lists_counts_and_finds_keys() {
     refused("COMMAND LIST FILTERBY x y", SYNTAX);
     refused("COMMAND LIST FILTERBY PATTERN x y", SYNTAX);
     assert_eq!(catalog_reply("COMMAND GETKEYS credit.debit acct t 5", Proto::Resp2), "*1|$4|acct|");
+    assert_eq!(catalog_reply("COMMAND GETKEYS xinfo stream s", Proto::Resp2), "*1|$1|s|");
+    assert_eq!(catalog_reply("COMMAND GETKEYS XREAD COUNT 1 streams a b 0 $", Proto::Resp2), "*2|$1|a|$1|b|");
+    refused("COMMAND GETKEYS XREAD foo bar baz", "ERR Invalid arguments specified for command");
+    refused("COMMAND GETKEYS XREAD COUNT 1 STREAMS", "ERR Invalid arguments specified for command");
     refused("COMMAND GETKEYS ping", "ERR The command has no key arguments");
     refused("COMMAND GETKEYS nope a", "ERR Invalid command specified");
     refused("COMMAND GETKEYS credit.debit acct", "ERR Invalid number of arguments specified for command");

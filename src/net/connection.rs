@@ -3,15 +3,22 @@
 //! ```text
 //!  bytes ─▶ parser ─▶ request ─┬─ about the connection: answered here        ─┐
 //!                              ├─ for a shard: Host::submit ──▶ fill(slot) ◀── ├─▶ reply ring ─▶ output bytes
-//!                              └─ about the server: Host::ask ──▶ fill(slot) ◀─┘
+//!                              ├─ about the server: Host::ask ──▶ fill(slot) ◀─┤
+//!                              └─ of streams: Host::read_stream ▶ fill(slot) ◀─┤
+//!                 what it listens to: Host::subscribe ──▶ push(message) ───────┘
 //! ```
 //!
 //! Pure state: bytes go in ([`Connection::receive`]), bytes come out ([`Connection::output`]), so that it can be driven by
 //! a socket, a test or the simulator. Replies leave in request order whatever the order of the answers.
 //!
 //! Bounded: replies owed, old entries in them, output not taken, one incomplete request, a MULTI queue. At a limit the connection asks for no
-//! more input ([`Need::Room`]): back-pressure, not an error.
+//! more input ([`Need::Room`]): back-pressure, not an error. Only messages that wait for replies cannot be held back: too
+//! many of them end the connection.
+//!
+//! While an XREAD waits nothing is executed behind it, and input is taken for nothing but to see the client go.
 
+mod listening;
+mod multi;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -23,12 +30,15 @@ use crate::commands::refusal::Refusal;
 use crate::commands::reply::{Encoder, Proto};
 use crate::commands::server::ServerRequest;
 use crate::commands::spec::{CommandSpec, Flags};
+use crate::commands::streams::StreamRequest;
 use crate::commands::table::Call;
 use crate::commands::{Defaults, Request, catalog, table};
 use crate::ledger::command::{Command, LeadOp, Op};
 use crate::shard::batch::Ticket;
 use bytes::{Buf, BytesMut};
-use session::Session;
+use listening::Subscriptions;
+use multi::Mode;
+use session::{Activity, Session};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -42,6 +52,13 @@ const TRAIL_WEIGHT_MAX: u32 = 3200;
 
 /// What a question about the trail weighs at least: one connection has 16 of them under way.
 const TRAIL_WEIGHT_MIN: u16 = 200;
+
+/// What a question about streams weighs: nothing is executed behind it before its reply has left.
+const STREAM_WEIGHT: u16 = TRAIL_WEIGHT_MAX as u16;
+
+/// Input kept behind an XREAD that waits; more is not read, and a client that goes then is not noticed before the wait
+/// is over.
+const WAITING_INPUT_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes thrown away at the end of a connection, so that its last reply is not lost to a reset.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
@@ -71,6 +88,26 @@ pub trait Host {
 
     /// Puts a question about the whole server. `Some`: the answer; else it comes to `ticket`.
     fn ask(&mut self, ticket: Ticket, proto: Proto, request: &ServerRequest<'_>) -> Option<Answer>;
+
+    /// Puts a question about streams. `Some`: the answer; else it comes to `ticket`, and nothing is asked for this
+    /// connection before that. It waits for entries only if it `may_block`.
+    fn read_stream(
+        &mut self,
+        ticket: Ticket,
+        proto: Proto,
+        request: &StreamRequest<'_>,
+        may_block: bool,
+    ) -> Option<Answer>;
+
+    /// Nobody waits any more for what was asked by [`Self::read_stream`]: the connection is over.
+    fn give_up(&mut self, ticket: Ticket);
+
+    /// The connection at `place` listens to a channel, or to those that match a pattern. Messages come to
+    /// [`Connection::push`].
+    fn subscribe(&mut self, place: Ticket, channel: &[u8], is_pattern: bool);
+
+    /// It listens no more.
+    fn unsubscribe(&mut self, place: Ticket, channel: &[u8], is_pattern: bool);
 
     /// A fresh transaction id, for `*`.
     fn make_tx(&mut self) -> MadeTx;
@@ -149,20 +186,15 @@ pub struct Connection {
     ring: ReplyRing,
     output: Vec<u8>,
     sent: usize,
-    multi: Option<Multi>,
+    mode: Mode,
     /// Requests of an EXEC that are not yet executed.
     exec: VecDeque<OwnedArguments>,
+    subscriptions: Subscriptions,
+    /// Messages that came while requests of an EXEC were to be executed: they must not stand in its array.
+    held_messages: Vec<u8>,
     state: State,
     last_input_ms: u64,
     now_ms: u64,
-}
-
-/// Requests between MULTI and EXEC.
-#[derive(Default)]
-struct Multi {
-    queue: VecDeque<OwnedArguments>,
-    bytes: usize,
-    failed: bool,
 }
 
 impl Connection {
@@ -177,8 +209,10 @@ impl Connection {
             ring: ReplyRing::default(),
             output: Vec::new(),
             sent: 0,
-            multi: None,
+            mode: Mode::Free,
             exec: VecDeque::new(),
+            subscriptions: Subscriptions::default(),
+            held_messages: Vec::new(),
             state: State::Open,
             last_input_ms: now_ms,
             now_ms,
@@ -189,9 +223,7 @@ impl Connection {
     /// with what waits.
     pub fn receive(&mut self, bytes: &[u8], host: &mut impl Host) {
         self.now_ms = host.now_ms();
-        if !bytes.is_empty() {
-            self.last_input_ms = self.now_ms;
-        }
+        self.last_input_ms = self.now_ms; // also of what has waited: that was no silence
         if let State::Draining { bytes: left, .. } = &mut self.state {
             *left = left.saturating_sub(bytes.len());
             if *left == 0 {
@@ -252,10 +284,19 @@ impl Connection {
             State::Draining { .. } => Need::Input,
             State::Ending => Need::Room,
             State::Open | State::HalfClosed if self.output().len() > OUTPUT_SOFT_MAX => Need::Room,
+            State::Open | State::HalfClosed if self.ring.waiting().is_some() => self.need_while_waiting(),
             State::Open | State::HalfClosed if self.input_ready => Need::Resume,
             State::Open => Need::Input,
             State::HalfClosed if self.ring.is_empty() && self.output().is_empty() => Need::End,
             State::HalfClosed => Need::Room,
+        }
+    }
+
+    fn need_while_waiting(&self) -> Need {
+        match self.state {
+            State::HalfClosed if self.ring.len() == 0 && self.output().is_empty() => Need::End,
+            State::Open if self.input.len() < WAITING_INPUT_BYTES_MAX => Need::Input,
+            _ => Need::Room,
         }
     }
 
@@ -284,13 +325,26 @@ impl Connection {
             State::Over => true,
             _ => {
                 (incomplete && silent_ms > limits.frame_timeout_ms)
-                    || (self.ring.is_empty() && limits.idle_timeout_ms.is_some_and(|limit_ms| silent_ms > limit_ms))
+                    || (self.may_be_idle() && limits.idle_timeout_ms.is_some_and(|limit_ms| silent_ms > limit_ms))
             }
         };
         if over {
             self.state = State::Over;
         }
         self.state == State::Over
+    }
+
+    /// Whether silence says that nobody is there: nothing is owed to the client, and it does not listen.
+    fn may_be_idle(&self) -> bool {
+        self.ring.is_empty() && !self.is_subscribed()
+    }
+
+    /// The end: the host does nothing more for this connection.
+    pub fn leave(&mut self, host: &mut impl Host) {
+        if let Some(slot) = self.ring.waiting() {
+            host.give_up(Ticket { slot, ..self.place });
+        }
+        self.end_subscriptions(host);
     }
 
     /// The connection's number.
@@ -300,9 +354,13 @@ impl Connection {
 
     /// Its line of CLIENT LIST, without the line's end.
     pub fn describe(&self, now_ms: u64) -> String {
-        let multi = self.multi.as_ref().map_or(-1, |multi| multi.queue.len() as i64);
         let idle_s = now_ms.saturating_sub(self.last_input_ms) / 1000;
-        self.session.describe(now_ms, idle_s, multi, self.input.len(), self.output().len())
+        let activity = Activity {
+            queued: self.mode.queued(),
+            is_waiting: self.ring.waiting().is_some(),
+            subscriptions: self.subscriptions.counts(),
+        };
+        self.session.describe(now_ms, idle_s, &activity, self.input.len(), self.output().len())
     }
 
     /// Executes requests from the start of `bytes`. Returns how many bytes they took.
@@ -317,7 +375,7 @@ impl Connection {
             }
             if let Some(queued) = self.exec.pop_front() {
                 let call = table::resolve(queued.borrow()).expect("resolved when it was queued");
-                self.run(&call, host);
+                self.run(&call, false, host);
                 continue;
             }
             match parser.parse(&bytes[consumed..], &self.session.parser_limits(host)) {
@@ -334,6 +392,7 @@ impl Connection {
             }
         }
         self.parser = parser;
+        self.push_held();
         if matches!(self.state, State::Ending | State::Over) { bytes.len() } else { consumed }
     }
 
@@ -372,22 +431,23 @@ impl Connection {
         {
             return self.refuse(Some(spec), &Refusal::made(text), host);
         }
-        if let Some(multi) = &mut self.multi
-            && !session::ends_multi(spec)
-        {
-            return match multi.push(spec, arguments, host.limits()) {
+        match &mut self.mode {
+            Mode::Queueing(multi) if !multi::is_for_now(spec) => match multi.push(spec, arguments, host.limits()) {
                 Ok(()) => self.reply(|e| e.simple("QUEUED")),
                 Err(refusal) => self.refuse(Some(spec), &refusal, host),
-            };
+            },
+            Mode::Listening if !listening::is_allowed(spec) => {
+                self.refuse(Some(spec), &listening::refusal(spec), host);
+            }
+            _ => self.run(call, true, host),
         }
-        self.run(call, host);
     }
 
     /// Parses and executes one request of a known command.
     ///
     /// The request stays where it was parsed to: moved now, its fresh bytes would be read in other widths than they were
     /// written, and the processor would wait for them to reach its cache.
-    fn run(&mut self, call: &Call<'_>, host: &mut impl Host) {
+    fn run(&mut self, call: &Call<'_>, may_block: bool, host: &mut impl Host) {
         let parsed = call.parse(host.defaults());
         let request = match &parsed {
             Ok(request) => request,
@@ -411,22 +471,28 @@ impl Connection {
                     self.fill(ticket.slot, answer, |failure| host.failed(failure));
                 }
             }
+            Request::Stream(ref request) => self.read_stream(position, request, may_block, host),
             Request::Connection(request) => self.converse(request, host),
+            Request::PubSub(request) => self.listen(request, host),
             Request::Catalog(request) => self.reply(|e| catalog::answer(request, e)),
             Request::Accepted => self.reply(|e| e.ok()),
+            Request::Nothing => self.reply(|e| e.array(0)),
             Request::Help(lines) => self.reply(|e| e.help(lines)),
         }
     }
 
-    /// EXEC: the array's head, then every queued request as if it came now, as far as there is room. Their replies
-    /// follow in order.
-    fn exec(&mut self) {
-        let Some(multi) = self.multi.take() else { return self.reply(|e| e.error("ERR EXEC without MULTI")) };
-        if multi.failed {
-            return self.reply(|e| e.error("EXECABORT Transaction discarded because of previous errors."));
+    /// Asks about streams. Nothing is executed behind that, and what may wait for entries is passed by by messages.
+    fn read_stream(&mut self, command: u16, request: &StreamRequest<'_>, may_block: bool, host: &mut impl Host) {
+        let proto = self.session.proto;
+        let waits = may_block && matches!(request, StreamRequest::Read(read) if read.block_ms.is_some());
+        let slot = if waits {
+            self.ring.push_waiting(proto, command, STREAM_WEIGHT)
+        } else {
+            self.ring.push(proto, command, None, STREAM_WEIGHT)
+        };
+        if let Some(answer) = host.read_stream(Ticket { slot, ..self.place }, proto, request, waits) {
+            self.fill(slot, answer, |failure| host.failed(failure));
         }
-        self.reply(|e| e.array(multi.queue.len()));
-        self.exec = multi.queue;
     }
 
     fn ticket(&mut self, command: u16, made_tx: Option<MadeTx>, weight: u16) -> Ticket {
@@ -439,7 +505,7 @@ impl Connection {
 
     fn refuse(&mut self, spec: Option<&'static CommandSpec>, refusal: &Refusal, host: &mut impl Host) {
         host.refused(spec, refusal.text());
-        if let Some(multi) = &mut self.multi {
+        if let Mode::Queueing(multi) = &mut self.mode {
             multi.failed = true;
         }
         self.reply(|e| e.error(refusal.text()));
@@ -453,22 +519,5 @@ fn trail_weight(op: &Op) -> u16 {
         Op::Lead(LeadOp::Claims { count, .. }) => *count,
         Op::BalanceAt { .. } | Op::Tx | Op::Audit => TRAIL_WEIGHT_MIN,
         _ => 0,
-    }
-}
-
-impl Multi {
-    fn push(&mut self, spec: &CommandSpec, arguments: Arguments<'_>, limits: &Limits) -> Result<(), Refusal> {
-        if spec.flags.has(Flags::NO_MULTI) {
-            return Err(Refusal::fixed("ERR Command not allowed inside a transaction"));
-        }
-        let request: OwnedArguments = arguments.iter().collect();
-        self.bytes += request.size_bytes();
-        if self.queue.len() >= limits.slots_max || self.bytes > limits.frame_bytes_max {
-            return Err(Refusal::fixed(
-                "ERR transaction too long: slots-per-connection commands, frame-bytes-max bytes",
-            ));
-        }
-        self.queue.push_back(request);
-        Ok(())
     }
 }

@@ -5,6 +5,9 @@
 //!   [waiting][early][waiting][early]     an answer for head is encoded at once, with the early ones behind it
 //! ```
 //!
+//! The reply to a request that may wait for ever stands apart ([`ReplyRing::push_waiting`]): nothing is executed behind
+//! it, so it is the last one, and messages to a subscriber pass it by.
+//!
 //! Most answers come in order: they go from the caller's hand into the output and touch 16 bytes of the ring.
 //! A slot remembers the protocol that was spoken when its request came: a HELLO further back changes nothing for it.
 
@@ -37,6 +40,8 @@ pub struct ReplyRing {
     /// Answers that came before their turn, by place from the head on. Ends with the last of them.
     early: VecDeque<Option<Answer>>,
     head: u32,
+    /// Behind all slots: the reply to a request that waits.
+    waiting: Option<Waiting>,
     /// Sum of the slots' weights.
     weight: u32,
 }
@@ -48,6 +53,12 @@ struct Slot {
     /// Position of the command in the table.
     command: u16,
     weight: u16,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: u32,
+    slot: Slot,
 }
 
 /// A command that was executed and answered by an error, for the counters.
@@ -69,6 +80,15 @@ impl ReplyRing {
         number
     }
 
+    /// Takes the place behind all slots. Its number is that of a slot that has gone, so nothing else is answered by it.
+    pub fn push_waiting(&mut self, proto: Proto, command: u16, weight: u16) -> u32 {
+        assert!(self.waiting.is_none(), "nothing is executed behind a request that waits");
+        let number = self.head.wrapping_sub(1);
+        self.waiting = Some(Waiting { number, slot: Slot { proto, made_tx: None, command, weight } });
+        self.weight += u32::from(weight);
+        number
+    }
+
     /// Takes the next slot for a reply that is ready; encodes it into `out` at once if nothing waits before it.
     pub fn push_ready(&mut self, proto: Proto, out: &mut Vec<u8>, encode: impl FnOnce(&mut Encoder<'_>)) {
         if self.slots.is_empty() {
@@ -77,14 +97,31 @@ impl ReplyRing {
         }
         let mut bytes = Vec::new();
         encode(&mut Encoder::new(&mut bytes, proto));
-        self.slots.push_back(Slot { proto, made_tx: None, command: 0, weight: 0 });
+        self.push_encoded(proto, 0, bytes);
+    }
+
+    /// Takes the next slot for a message of `weight`; puts it into `out` at once if nothing is owed.
+    pub fn push_message(&mut self, proto: Proto, weight: u16, out: &mut Vec<u8>, message: &[u8]) {
+        if self.slots.is_empty() {
+            out.extend_from_slice(message);
+        } else {
+            self.push_encoded(proto, weight, message.to_vec());
+        }
+    }
+
+    fn push_encoded(&mut self, proto: Proto, weight: u16, bytes: Vec<u8>) {
+        self.slots.push_back(Slot { proto, made_tx: None, command: 0, weight });
+        self.weight += u32::from(weight);
         self.keep(self.slots.len() - 1, Answer::Encoded(bytes));
     }
 
     /// Fills a slot, and encodes into `out` what may leave now; calls `failed` for each error among it.
     pub fn fill(&mut self, number: u32, answer: Answer, out: &mut Vec<u8>, mut failed: impl FnMut(Failure)) {
         let index = number.wrapping_sub(self.head) as usize;
-        assert!(index < self.slots.len(), "an answer is for a slot that was taken and not answered");
+        if index >= self.slots.len() {
+            let number = self.end_wait(number);
+            return self.fill(number, answer, out, failed);
+        }
         if index > 0 && !planted!("replies leave as answers come") {
             return self.keep(index, answer);
         }
@@ -110,6 +147,15 @@ impl ReplyRing {
         }
     }
 
+    /// Gives the request that waits the next slot. Returns its number.
+    #[cold]
+    fn end_wait(&mut self, number: u32) -> u32 {
+        let waiting = self.waiting.take_if(|waiting| waiting.number == number);
+        let waiting = waiting.expect("an answer is for a slot that was taken and not answered");
+        self.slots.push_back(waiting.slot);
+        self.head.wrapping_add(self.slots.len() as u32 - 1)
+    }
+
     /// Keeps an answer until the ones before it are there.
     fn keep(&mut self, index: usize, answer: Answer) {
         if self.early.len() <= index {
@@ -120,7 +166,12 @@ impl ReplyRing {
         *place = Some(answer);
     }
 
-    /// Replies owed.
+    /// The number of the request that waits.
+    pub fn waiting(&self) -> Option<u32> {
+        self.waiting.as_ref().map(|waiting| waiting.number)
+    }
+
+    /// Replies owed, without that of the request that waits.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
@@ -132,7 +183,7 @@ impl ReplyRing {
 
     /// Whether nothing is owed.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.is_empty() && self.waiting.is_none()
     }
 }
 
@@ -157,5 +208,40 @@ mod tests {
         assert!(ring.is_empty());
         ring.push_ready(Proto::Resp2, &mut out, |e| e.integer(3));
         assert!(out.ends_with(b":3\r\n"), "nothing waits: encoded at once");
+    }
+    #[test]
+    fn what_waits_is_passed_by_and_answered_behind_what_is_owed() {
+        for (head, owed_first) in [(0, false), (0, true), (u32::MAX, true)] {
+            let mut ring = ReplyRing { head, ..ReplyRing::default() };
+            let mut out = Vec::new();
+            let before = ring.push(Proto::Resp3, 0, None, 0);
+            let waiting = ring.push_waiting(Proto::Resp3, 7, 3200);
+            assert_eq!((ring.waiting(), ring.len(), ring.weight()), (Some(waiting), 1, 3200));
+            ring.push_message(Proto::Resp3, 2, &mut out, b">early\r\n");
+            assert_eq!((&out[..], ring.weight()), (&b""[..], 3202), "a reply is owed");
+            if owed_first {
+                ring.fill(before, Answer::Integer(1), &mut out, |_| {});
+                assert_eq!(out, b":1\r\n>early\r\n");
+                ring.push_message(Proto::Resp3, 2, &mut out, b">late\r\n");
+                assert!(out.ends_with(b">late\r\n"), "what waits does not hold it up");
+            }
+            assert!(!ring.is_empty());
+            let mut failures = Vec::new();
+            ring.fill(waiting, Answer::Error("ERR x".to_owned()), &mut out, |f| failures.push(f));
+            if !owed_first {
+                assert!(out.is_empty());
+                ring.fill(before, Answer::Integer(1), &mut out, |f| failures.push(f));
+                assert_eq!(out, b":1\r\n>early\r\n-ERR x\r\n");
+            }
+            assert!(out.ends_with(b"-ERR x\r\n"));
+            assert_eq!(failures, [Failure { command: 7, code: "ERR" }]);
+            assert_eq!((ring.is_empty(), ring.weight(), ring.waiting()), (true, 0, None));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a slot that was taken and not answered")]
+    fn an_answer_that_nobody_is_owed_is_a_bug() {
+        ReplyRing::default().fill(0, Answer::Integer(1), &mut Vec::new(), |_| {});
     }
 }

@@ -9,6 +9,7 @@ use crate::commands::Defaults;
 use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::commands::server::ServerRequest;
 use crate::commands::spec::CommandSpec;
+use crate::commands::streams::StreamRequest;
 use crate::commands::table;
 use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
@@ -69,12 +70,26 @@ impl Host for Engine {
                     e.simple(if *schedule { "Background saving scheduled" } else { "Background saving started" })
                 })
             }
+            ServerRequest::Publish { .. }
+            | ServerRequest::PubSubChannels(_)
+            | ServerRequest::PubSubNumSub(_)
+            | ServerRequest::PubSubNumPat => Some(Answer::Error("ERR not yet".to_owned())),
             ServerRequest::Shutdown => {
                 self.shared.request_stop();
                 None // the connection closes without a reply, as in Redis
             }
         }
     }
+
+    fn read_stream(&mut self, _: Ticket, _: Proto, _: &StreamRequest<'_>, _: bool) -> Option<Answer> {
+        Some(Answer::Error("ERR not yet".to_owned()))
+    }
+
+    fn give_up(&mut self, _: Ticket) {}
+
+    fn subscribe(&mut self, _: Ticket, _: &[u8], _: bool) {}
+
+    fn unsubscribe(&mut self, _: Ticket, _: &[u8], _: bool) {}
 
     fn make_tx(&mut self) -> MadeTx {
         ulid::make(self.now_ms())

@@ -11,7 +11,7 @@
 //! from old to new, with REV too. A range without entries is an empty answer, so that paging needs no special case;
 //! only `+ -` is refused, which is how Redis' own reversed ranges are written and here would always be empty.
 
-use crate::commands::args::{Args, whole};
+use crate::commands::args::{Args, entry_id};
 use crate::commands::refusal::Refusal;
 use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
@@ -95,22 +95,9 @@ fn bound(word: &[u8]) -> Option<((EntryId, EntryId), bool)> {
     let ids = match id {
         b"-" => (EntryId::MIN, EntryId::MIN),
         b"+" => (EntryId::MAX, EntryId::MAX),
-        id => match id.iter().position(|&byte| byte == b'-') {
-            None => {
-                let time_ms = number(id)?;
-                (EntryId { time_ms, seq: 0 }, EntryId { time_ms, seq: u64::MAX })
-            }
-            Some(dash) => {
-                let id = EntryId { time_ms: number(&id[..dash])?, seq: number(&id[dash + 1..])? };
-                (id, id)
-            }
-        },
+        id => (entry_id(id, 0)?, entry_id(id, u64::MAX)?),
     };
     Some((ids, left_out))
-}
-
-fn number(word: &[u8]) -> Option<u64> {
-    whole(word, 0, u64::MAX)
 }
 
 /// The words up to the next option.

@@ -50,6 +50,11 @@ impl Encoder<'_> {
 
     pub(super) fn history(&mut self, entries: &Entries) {
         self.array(entries.len());
+        self.entries(entries);
+    }
+
+    /// Entries without the head of the array that they are.
+    pub fn entries(&mut self, entries: &Entries) {
         for event in entries.iter() {
             let fields = entry_fields(&event);
             self.array(2);

@@ -3,7 +3,8 @@
 use crate::commands::args::Args;
 use crate::commands::catalog::{CatalogRequest, ListFilter};
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::streams::read;
 use crate::commands::{Defaults, Request, table};
 
 const BASE: CommandSpec = CommandSpec {
@@ -130,14 +131,20 @@ fn list<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
     Ok(Request::Catalog(CatalogRequest::List(filter)))
 }
 
-/// All keys stand at position 1, so the answer is known here.
+/// Where the keys stand is known here, so the answer is.
 fn get_keys<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
     let whole = args.rest();
     let spec = whole.get(0).and_then(table::find).ok_or(Refusal::fixed("ERR Invalid command specified"))?;
-    if spec.key.is_none() {
-        return Err(Refusal::fixed("ERR The command has no key arguments"));
+    let spec = whole.get(1).and_then(|word| table::find_subcommand(spec, word)).unwrap_or(spec);
+    let key = spec.key.ok_or(Refusal::fixed("ERR The command has no key arguments"))?;
+    if !spec.accepts(whole.len()) {
+        return Err(Refusal::fixed("ERR Invalid number of arguments specified for command"));
     }
-    let key = whole.get(1).filter(|_| spec.accepts(whole.len()));
-    let key = key.ok_or(Refusal::fixed("ERR Invalid number of arguments specified for command"))?;
-    Ok(Request::Catalog(CatalogRequest::Key(key)))
+    let keys = match key {
+        KeyUse::Streams => {
+            read::keys(whole.skip(1)).ok_or(Refusal::fixed("ERR Invalid arguments specified for command"))?
+        }
+        KeyUse::Read | KeyUse::Update => whole.skip(spec.key_position()).first(1),
+    };
+    Ok(Request::Catalog(CatalogRequest::Keys(keys)))
 }

@@ -11,6 +11,7 @@ pub mod save;
 pub mod shutdown;
 pub mod time;
 
+use super::arguments::Arguments;
 use super::connection::client::ClientFilter;
 
 /// What only the server as a whole can answer.
@@ -35,6 +36,19 @@ pub enum ServerRequest<'a> {
         /// If a save is under way: make another one after it, rather than refuse.
         schedule: bool,
     },
+    /// PUBLISH: the number of subscriptions that it met.
+    Publish {
+        /// Where to, within its limit.
+        channel: &'a [u8],
+        /// What.
+        message: &'a [u8],
+    },
+    /// PUBSUB CHANNELS: an array of those that somebody has subscribed to by name; of those that match, if a pattern is given.
+    PubSubChannels(Option<&'a [u8]>),
+    /// PUBSUB NUMSUB: a flat array of these channels, each with the number of connections that have subscribed to it by name.
+    PubSubNumSub(Arguments<'a>),
+    /// PUBSUB NUMPAT: number of different patterns that somebody has subscribed to.
+    PubSubNumPat,
     /// SHUTDOWN: drain, stop; no reply. SAVE, NOSAVE, NOW and FORCE make no difference to a log.
     Shutdown,
 }

@@ -1,9 +1,8 @@
 //! Who the client is and what it said about itself; the commands that ask and change that.
 
-use super::{Connection, Host, Multi, State};
+use super::{Connection, Host, Mode, State};
 use crate::commands::connection::{ConnectionRequest, Credentials, LibraryInfo};
 use crate::commands::reply::{HelloFacts, Proto};
-use crate::commands::spec::CommandSpec;
 use crate::net::resp;
 use std::net::SocketAddr;
 
@@ -34,9 +33,23 @@ pub(super) struct Session {
     pub(super) last_command: &'static str,
 }
 
-/// Commands that run at once although a MULTI is open.
-pub(super) fn ends_multi(spec: &CommandSpec) -> bool {
-    matches!(spec.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+/// What CLIENT INFO shows of what the connection is doing.
+pub(super) struct Activity {
+    /// Requests in the MULTI queue; `None`: there is none.
+    pub(super) queued: Option<usize>,
+    /// Whether an XREAD waits.
+    pub(super) is_waiting: bool,
+    /// Channels and patterns.
+    pub(super) subscriptions: (usize, usize),
+}
+
+impl Activity {
+    /// Redis' letters.
+    fn flags(&self) -> String {
+        let letters = [(self.subscriptions != (0, 0), 'P'), (self.queued.is_some(), 'x'), (self.is_waiting, 'b')];
+        let flags: String = letters.into_iter().filter_map(|(has, letter)| has.then_some(letter)).collect();
+        if flags.is_empty() { "N".to_owned() } else { flags }
+    }
 }
 
 impl Session {
@@ -75,17 +88,25 @@ impl Session {
     }
 
     /// The fields that clients parse (redis-py reads them all); those of features that are not there say so.
-    pub(super) fn describe(&self, now_ms: u64, idle_s: u64, multi: i64, input: usize, output: usize) -> String {
+    pub(super) fn describe(
+        &self,
+        now_ms: u64,
+        idle_s: u64,
+        activity: &Activity,
+        input: usize,
+        output: usize,
+    ) -> String {
         let Self { id, peer, local, .. } = self;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let age_s = now_ms.saturating_sub(self.created_ms) / 1000;
-        let flags = if multi >= 0 { "x" } else { "N" };
+        let (flags, (sub, psub)) = (activity.flags(), activity.subscriptions);
+        let multi = activity.queued.map_or(-1, |queued| queued as i64);
         let proto = match self.proto {
             Proto::Resp2 => 2,
             Proto::Resp3 => 3,
         };
         format!(
-            "id={id} addr={peer} laddr={local} fd=-1 name={name} age={age_s} idle={idle_s} flags={flags} db=0 sub=0 psub=0 \
+            "id={id} addr={peer} laddr={local} fd=-1 name={name} age={age_s} idle={idle_s} flags={flags} db=0 sub={sub} psub={psub} \
              ssub=0 multi={multi} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 \
              tot-mem=0 events=r cmd={command} user=default redir=-1 resp={proto} lib-name={lib_name} lib-ver={lib_version}",
             name = text(&self.name),
@@ -100,6 +121,11 @@ impl Connection {
     /// Answers what concerns the connection alone.
     pub(super) fn converse(&mut self, request: ConnectionRequest<'_>, host: &mut impl Host) {
         match request {
+            ConnectionRequest::Ping(message) if matches!(self.mode, Mode::Listening) => self.reply(|e| {
+                e.array(2);
+                e.text("pong");
+                e.bulk(message.unwrap_or_default());
+            }),
             ConnectionRequest::Ping(None) => self.reply(|e| e.simple("PONG")),
             ConnectionRequest::Ping(Some(message)) | ConnectionRequest::Echo(message) => {
                 self.reply(|e| e.bulk(message))
@@ -108,7 +134,7 @@ impl Connection {
                 self.reply(|e| e.ok());
                 self.state = State::Ending;
             }
-            ConnectionRequest::Reset => self.reset(),
+            ConnectionRequest::Reset => self.reset(host),
             ConnectionRequest::Hello { proto, auth, name } => self.hello(proto, auth, name, host),
             ConnectionRequest::Auth(credentials) => self.auth(credentials, host),
             ConnectionRequest::ClientId => {
@@ -134,23 +160,15 @@ impl Connection {
                 }
                 self.reply(|e| e.ok());
             }
-            ConnectionRequest::Multi if self.multi.is_some() => {
-                self.reply(|e| e.error("ERR MULTI calls can not be nested"));
-            }
-            ConnectionRequest::Multi => {
-                self.multi = Some(Multi::default());
-                self.reply(|e| e.ok());
-            }
+            ConnectionRequest::Multi => self.multi(),
             ConnectionRequest::Exec => self.exec(),
-            ConnectionRequest::Discard => match self.multi.take() {
-                Some(_) => self.reply(|e| e.ok()),
-                None => self.reply(|e| e.error("ERR DISCARD without MULTI")),
-            },
+            ConnectionRequest::Discard => self.discard(),
         }
     }
 
-    fn reset(&mut self) {
-        self.multi = None;
+    fn reset(&mut self, host: &mut impl Host) {
+        self.end_subscriptions(host);
+        self.mode = Mode::Free;
         self.session.name.clear();
         self.session.authenticated = false;
         self.session.proto = Proto::Resp2;
@@ -173,6 +191,7 @@ impl Connection {
         }
         if let Some(proto) = proto {
             self.session.proto = proto;
+            self.choose_mode();
         }
         if let Some(name) = name {
             self.session.name = name.to_vec();

@@ -1,5 +1,8 @@
 //! A conversation with a host that answers when told to.
 
+mod pubsub;
+mod streams;
+
 use super::*;
 use crate::ledger::outcome::{Figures, Outcome};
 
@@ -9,7 +12,13 @@ struct Desk {
     loading: bool,
     congested: bool,
     password: Option<&'static [u8]>,
+    now_ms: u64,
     submitted: Vec<(Ticket, Vec<u8>)>,
+    /// Questions about streams, and whether they may wait.
+    reads: Vec<(Ticket, bool)>,
+    given_up: Vec<Ticket>,
+    /// `+` begun, `-` ended, the channel; `*` behind a pattern.
+    listening: Vec<String>,
 }
 
 impl Desk {
@@ -26,7 +35,11 @@ impl Desk {
             loading: false,
             congested: false,
             password: None,
+            now_ms: 1000,
             submitted: Vec::new(),
+            reads: Vec::new(),
+            given_up: Vec::new(),
+            listening: Vec::new(),
         }
     }
 }
@@ -37,6 +50,21 @@ impl Host for Desk {
     }
     fn ask(&mut self, _: Ticket, _: Proto, _: &ServerRequest<'_>) -> Option<Answer> {
         Some(Answer::Integer(42))
+    }
+    fn read_stream(&mut self, ticket: Ticket, _: Proto, _: &StreamRequest<'_>, may_block: bool) -> Option<Answer> {
+        self.reads.push((ticket, may_block));
+        None
+    }
+    fn give_up(&mut self, ticket: Ticket) {
+        self.given_up.push(ticket);
+    }
+    fn subscribe(&mut self, _: Ticket, channel: &[u8], is_pattern: bool) {
+        let mark = if is_pattern { "*" } else { "" };
+        self.listening.push(format!("+{}{mark}", String::from_utf8_lossy(channel)));
+    }
+    fn unsubscribe(&mut self, _: Ticket, channel: &[u8], is_pattern: bool) {
+        let mark = if is_pattern { "*" } else { "" };
+        self.listening.push(format!("-{}{mark}", String::from_utf8_lossy(channel)));
     }
     fn make_tx(&mut self) -> MadeTx {
         *b"01ARZ3NDEKTSV4RRFFQ69G5FAV"
@@ -63,7 +91,7 @@ impl Host for Desk {
         &self.defaults
     }
     fn now_ms(&self) -> u64 {
-        1000
+        self.now_ms
     }
     fn called(&mut self, _: u16) {}
     fn refused(&mut self, _: Option<&'static CommandSpec>, _: &str) {}
