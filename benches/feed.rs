@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use creditd::feed::{Query, follow, json, names_of, page};
-use creditd::journal::{DataDir, FileStorage, LogId, Lsn, NewDir, Opened, SyncPolicy};
+use creditd::journal::{DataDir, FileStorage, LogId, NewDir, Opened, SyncPolicy};
 use creditd::ledger::command::Command;
 use creditd::ledger::event::EntryId;
 use divan::{Bencher, counter::ItemsCount};
@@ -72,8 +72,7 @@ fn messages(bencher: Bencher<'_, '_>, records: usize) {
     let (mut blocks, durable) = (opened.reader().blocks(), opened.log.durable_lsn());
     let mut message = Vec::new();
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {
-        let from: Lsn = 0;
-        follow(&mut blocks, from, durable, |id, record| {
+        follow(&mut blocks, 0, durable, |id, record| {
             message.clear();
             json(0, id, names_of(record).0, record, &mut message);
             black_box(&message);

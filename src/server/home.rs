@@ -7,6 +7,7 @@
 use super::fatal;
 use super::journal_thread::{Committed, Held, Job, JournalThread, Lent, Output, Task};
 use super::room::{Room, Supply};
+use super::streams::Streams;
 use super::watch::Post;
 use crate::clock::Clock;
 use crate::journal::{Block, Lsn};
@@ -135,6 +136,7 @@ impl Home {
         self.stats.records += u64::from(block.record_count());
         self.stats.bytes += durable - block.first_lsn();
         self.stats.sync_ns += sync_ns;
+        done.streams.publish(self.shard.id(), durable);
         drop(block); // the log recycles the buffer of a block that nobody else holds
         let before = done.released.len();
         self.shard.committed(durable, done.released);
@@ -295,6 +297,8 @@ impl Home {
 /// Where a commit's results go.
 pub(super) struct Done<'a> {
     pub(super) clock: &'a dyn Clock,
+    /// Hears what is durable.
+    pub(super) streams: &'a Streams,
     pub(super) now_ms: u64,
     pub(super) released: &'a mut Vec<Reply>,
     /// Duration and number of released outcomes of each commit, for the histograms.

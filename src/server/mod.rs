@@ -8,12 +8,15 @@
 //!                                                                         ─────────────────────
 //!                                                                         old records, for any core
 //!                                                                         snapshot: the server's
+//!                                                                         stream, tail: events
 //!  recover shards (n threads) ────▶ Install(home)
 //!  accept ────────────────────────▶ Connection(socket)
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
 //! ```
 //!
-//! The admin port has a thread of its own (`observe`). Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
+//! The admin port has a thread of its own (`observe`).
+//!
+//! Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
 
 mod core;
 mod descriptors;
@@ -36,6 +39,7 @@ mod saving;
 mod shared;
 mod sockets;
 mod start;
+mod streams;
 mod ulid;
 mod watch;
 

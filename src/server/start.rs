@@ -103,7 +103,7 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
     let listeners = listener::listen(&config.bind, config.port)?;
     let admin_listeners = listen_for_admin(&config)?;
     let router = Router::new(dir.manifest(), cores as u16);
-    let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?);
+    let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?)?;
     let (addresses, admin_addresses) = (addresses(&listeners)?, addresses(&admin_listeners)?);
     tracing::info!(?addresses, ?admin_addresses, "listening");
     let observer = Observer::new(shared.clone());
@@ -292,6 +292,7 @@ async fn install(
     for RecoveredShard { number, opened, ledger, newest } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
+        shared.streams.tails.install(number, reader.clone(), log.durable_lsn());
         let shard = Shard::new(number, ledger, log, reader, shared.now_ms(), patience);
         let post = Post::default();
         posts.push((number, post.clone()));

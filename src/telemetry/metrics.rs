@@ -8,6 +8,7 @@
 //! leads or clients.
 
 mod disk;
+mod feed;
 mod money;
 mod process;
 mod work;
@@ -133,7 +134,7 @@ fn seconds(ns: u128) -> f64 {
 }
 
 fn families() -> impl Iterator<Item = &'static Family> {
-    [work::FAMILIES, money::FAMILIES, disk::FAMILIES, process::FAMILIES].into_iter().flatten()
+    [work::FAMILIES, money::FAMILIES, disk::FAMILIES, feed::FAMILIES, process::FAMILIES].into_iter().flatten()
 }
 
 impl Family {

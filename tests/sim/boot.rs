@@ -202,12 +202,12 @@ impl World {
         let patience = Patience { walk_max: self.knobs.walk_max, claim_timeout_ms: self.knobs.claim_timeout_ms };
         for (shard, Recovered { opened, ledger, .. }) in (0..).zip(recovered) {
             self.judge.take_back(&ledger, |name| self.knobs.shard(name) == shard);
-            let (reader, window) = (opened.reader(), opened.reader().window());
+            let (reader, window, blocks) = (opened.reader(), opened.reader().window(), opened.reader().blocks());
             let Opened { committer, log, recovered } = opened;
             let snapshots = recovered.snapshot.iter().map(|used| used.begin.min(used.needed)).collect();
             let shard = Shard::new(shard, ledger, log, reader, now_ms, patience);
             let (flight, saving, away) = (Flight::None, None, Vec::new());
-            homes.push(Home { shard, committer, flight, saving, snapshots, away, window });
+            homes.push(Home { shard, committer, flight, saving, snapshots, away, window, blocks });
         }
         let cores = 1 + self.chance.below(u64::from(self.knobs.cores_max)) as u16;
         let pairs = usize::from(cores * cores);

@@ -56,6 +56,9 @@ pub struct Counts {
     pub cut: [u64; 6],
     /// Waiting for the end of a claim was given up.
     pub impatient: u64,
+    /// Events that consumers were shown, and times that some were gone before they were.
+    pub shown: u64,
+    pub missed: u64,
 }
 
 impl Counts {
@@ -93,13 +96,24 @@ impl Counts {
         self.cut.iter_mut().zip(other.cut).for_each(|(sum, cut)| *sum += cut);
         self.resumed += other.resumed;
         self.impatient += other.impatient;
+        self.shown += other.shown;
+        self.missed += other.missed;
     }
 
     /// A simulation in which nothing happens proves nothing.
     pub fn check(&self, seeds: u64) {
-        let often = [self.commands / 100, self.answers / 50, self.replays, self.commits / 10, self.lost, self.survived];
+        let often = [
+            self.commands / 100,
+            self.answers / 50,
+            self.replays,
+            self.commits / 10,
+            self.lost,
+            self.survived,
+            self.shown / 50,
+        ];
         let also = [self.asides, self.recalls, self.walks, self.refunds];
         assert!(also.into_iter().all(|count| count >= seeds), "too little is looked for: {self:?}");
+        assert!(seeds < 200 || self.missed > 0, "no consumer is too slow: {self:?}");
         assert!(often.into_iter().all(|count| count >= seeds), "too little happens: {self:?}");
         let ends = [
             self.busy,

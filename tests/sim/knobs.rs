@@ -59,9 +59,13 @@ pub enum Action {
     DoStep,
     /// A lead's answer reaches its claim.
     HearStep,
+    /// The consumer of a shard's events asks for the next page.
+    Consume,
+    /// Somebody looks at some part of a shard's events.
+    Browse,
 }
 
-const ACTIONS: [(Action, u64); 26] = [
+const ACTIONS: [(Action, u64); 28] = [
     (Action::Send, 24),
     (Action::Read, 12),
     (Action::Flush, 6),
@@ -88,6 +92,8 @@ const ACTIONS: [(Action, u64); 26] = [
     (Action::Return, 8),
     (Action::DoStep, 10),
     (Action::HearStep, 12),
+    (Action::Consume, 3),
+    (Action::Browse, 1),
 ];
 
 /// The draw.
@@ -124,6 +130,8 @@ pub struct Knobs {
     pub leads_percent: u64,
     pub slots: u64,
     pub claim_timeout_ms: u64,
+    /// Of 100 times, how often a consumer that could read does: some are slower than the log is let go of.
+    pub consume_percent: u64,
     pub lives: u64,
     pub steps_max: u64,
     weights: Vec<(Action, u64)>,
@@ -158,6 +166,7 @@ impl Knobs {
             leads_percent: one_of(chance, &[0, 0, 30, 80]),
             slots: one_of(chance, &[1, 3, 70]),
             claim_timeout_ms: one_of(chance, &[5, 200, 5_000, 100_000]),
+            consume_percent: one_of(chance, &[0, 5, 100]),
             lives: 4 + chance.below(6),
             steps_max: one_of(chance, &[60, 600, 2_500]),
             weight: weights.iter().map(|(_, weight)| weight).sum(),

@@ -7,11 +7,13 @@
 //!                                                              power cut, kill, EIO, also in recovery; full, slow
 //!  judge: a naive model is asked every command in the order of execution, and taken back after a crash to what survived
 //!  witness: believes only what clients were told
+//!  consumers: read the feed, and keep their last ids
 //! ```
 //! Invariants: one dice decides everything, so a seed is a life; it is lived twice and both lives leave the same trace.
 //! Absent on purpose: sockets, threads, the RESP parser (tests/it has real ones).
 //!
-//! `CREDITD_SIM_SEEDS=5000` lives more seeds, `CREDITD_SIM_SEED=17` lives one of them and tells what happens in it.
+//! `CREDITD_SIM_SEEDS=5000` lives more seeds, `CREDITD_SIM_SEEDS=5000..9000` others, `CREDITD_SIM_SEED=17` lives one of
+//! them and tells what happens in it.
 
 use creditd::ledger;
 
@@ -25,11 +27,13 @@ mod chronicle;
 mod claims;
 mod clients;
 mod commits;
+mod consumers;
 mod counts;
 mod cut;
 mod day;
 mod desk;
 mod errands;
+mod events;
 mod judge;
 mod knobs;
 mod room;
@@ -42,6 +46,7 @@ mod witness;
 mod world;
 
 use counts::{Counts, Life};
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -51,19 +56,19 @@ const SEEDS: u64 = 400;
 
 #[test]
 fn nothing_acknowledged_is_lost_or_done_twice() {
-    if let Some(seed) = number("CREDITD_SIM_SEED") {
-        eprintln!("{:?}", world::live(seed, true));
+    if let Ok(seed) = std::env::var("CREDITD_SIM_SEED") {
+        eprintln!("{:?}", world::live(number(&seed), true));
         return;
     }
-    let seeds = number("CREDITD_SIM_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
+    let seeds = seeds();
+    let next = AtomicU64::new(seeds.start);
     let sum = Mutex::new(Counts::default());
     let failed = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds) {
+                while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end) {
                     match catch_unwind(AssertUnwindSafe(|| twice(seed))) {
                         Ok(life) => sum.lock().expect("counting does not panic").add(&life.counts),
                         Err(_) => failed.lock().expect("pushing does not panic").push(seed),
@@ -75,11 +80,11 @@ fn nothing_acknowledged_is_lost_or_done_twice() {
     let mut failed = failed.into_inner().expect("pushing does not panic");
     failed.sort_unstable();
     let counts = sum.into_inner().expect("counting does not panic");
-    eprintln!("{seeds} seeds, each lived twice; once: {counts:?}");
+    eprintln!("{seeds:?}: each seed lived twice; once: {counts:?}");
     if let Some(seed) = failed.first() {
         panic!("seeds {failed:?} failed; to see one: CREDITD_SIM_SEED={seed} cargo test --test sim -- --nocapture");
     }
-    counts.check(seeds);
+    counts.check(seeds.end - seeds.start);
 }
 
 /// One seed, two lives: the same.
@@ -94,6 +99,13 @@ fn another_seed_is_another_life() {
     assert_ne!(world::live(0, false).hash, world::live(1, false).hash);
 }
 
-fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+/// Which seeds to live.
+fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("CREDITD_SIM_SEEDS") else { return 0..SEEDS };
+    let (start, end) = text.split_once("..").unwrap_or(("0", &text));
+    number(start)..number(end)
+}
+
+fn number(text: &str) -> u64 {
+    text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
 }

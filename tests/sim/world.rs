@@ -3,6 +3,7 @@
 use super::boot::log_id;
 use super::chronicle::Chronicle;
 use super::clients::Clients;
+use super::consumers::Consumer;
 use super::counts::{Counts, Life};
 use super::judge::Judge;
 use super::knobs::{Action, Knobs};
@@ -11,7 +12,9 @@ use super::steps::Post;
 use super::trace::Trace;
 use creditd::clock::{Clock, ManualClock, ShardClock};
 use creditd::journal::chance::Chance;
-use creditd::journal::{Block, BlockKind, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy, Window};
+use creditd::journal::{
+    Block, BlockKind, BlockReader, Committer, JournalError, Lsn, SimDisk, SimStorage, SyncPolicy, Window,
+};
 use creditd::ledger::credits::TTL_MS_MAX;
 use creditd::shard::batch::{Batch, Reply};
 use creditd::shard::errand::Errand;
@@ -33,6 +36,8 @@ pub struct World {
     pub disks: Vec<SimDisk>,
     /// What each of their logs had.
     pub chronicles: Vec<Chronicle>,
+    /// Who follows each of them.
+    pub consumers: Vec<Consumer>,
     pub clients: Clients,
     pub judge: Judge,
     pub trace: Trace,
@@ -69,6 +74,8 @@ pub struct Home {
     pub away: Vec<Away>,
     /// The recalls that are away read through one window, as they do in the server.
     pub window: Window<SimStorage>,
+    /// What consumers read through.
+    pub blocks: BlockReader<SimStorage>,
 }
 
 /// An errand that was given out.
@@ -117,7 +124,8 @@ pub fn live(seed: u64, loud: bool) -> Life {
     }
     world.knobs.boot_risk_percent = 0;
     world.boot();
-    world.resume().and_then(|()| world.drain()).expect("nothing threatens the last process");
+    let end = world.resume().and_then(|()| world.drain()).and_then(|()| world.check_consumers());
+    end.expect("nothing threatens the last process");
     assert_eq!(world.claims_running(), 0, "every claim ends");
     world.judge.check_claims(true);
     let counts = Counts {
@@ -149,6 +157,7 @@ impl World {
             clock: ManualClock::at(START_MS),
             disks: (0..knobs.shards).map(|shard| SimDisk::new(chance.number(), log_id(shard))).collect(),
             chronicles: (0..knobs.shards).map(|_| Chronicle::default()).collect(),
+            consumers: (0..knobs.shards).map(|_| Consumer::default()).collect(),
             clients: Clients::new(&knobs),
             judge: Judge::new(&knobs),
             trace,
@@ -255,6 +264,12 @@ impl World {
             Action::Return => self.return_errand(shard),
             Action::DoStep => self.do_step(),
             Action::HearStep => self.hear_step(),
+            Action::Consume if self.chance.percent(self.knobs.consume_percent) => {
+                let count = 1 + self.chance.below(60);
+                self.consume(shard, count)?;
+            }
+            Action::Consume => {}
+            Action::Browse => self.browse(shard)?,
         }
         Ok(())
     }

@@ -188,7 +188,7 @@ fn a_walk_in_steps_sees_every_account_once_and_what_is_wrong_with_some() {
     };
     let mut ledger = Ledger::new(limits, Seeds { index_key: [1, 2], map_seed: 3 });
     for number in 0..10 {
-        ledger.accounts.open(number, &[b'a' + number as u8]);
+        ledger.accounts.open_unnamed(&[b'a' + number]);
     }
     ledger.check().unwrap();
     ledger.accounts.get_mut(3).0.reserved = 5;

@@ -50,10 +50,11 @@ pub(super) const FAMILIES: &[Family] = &[
         None,
         Counter,
         "reason",
-        "Connections turned away, or cut off later: maxclients, unread_replies (output-bytes-max)",
+        "Connections turned away (maxclients), or cut off for what they did not read: unread_replies, unread_messages",
         |looked, out| {
             out.counter(&[("reason", "maxclients")], looked.view.count(|core| core.connections_rejected))?;
-            out.counter(&[("reason", "unread_replies")], looked.view.count(|core| core.connections_overflowed))
+            out.counter(&[("reason", "unread_replies")], looked.view.count(|core| core.connections_overflowed))?;
+            out.counter(&[("reason", "unread_messages")], looked.view.count(|core| core.subscribers_overflowed))
         },
     ),
     family("credit_network", Some(Unit::Bytes), Counter, "direction", "Bytes read from and written to clients", {
