@@ -1,6 +1,6 @@
 //! The tables keep their rules, and the page for operators shows them.
 
-use super::super::{CoreCounters, Stage};
+use super::super::{CoreCounters, FeedFacts, Stage};
 use super::*;
 use std::collections::BTreeSet;
 
@@ -34,7 +34,13 @@ fn scrape() -> Scrape {
     counters.called(0);
     counters.batch_ended(2_000);
     counters.latencies.record(Stage::Execute, 700, 3);
-    let core = |core| CoreFacts { core, clients: 1, counters: counters.clone(), shards: vec![ShardFacts::default()] };
+    let core = |core| CoreFacts {
+        core,
+        clients: 1,
+        feed: FeedFacts::default(),
+        counters: counters.clone(),
+        shards: vec![ShardFacts::default()],
+    };
     Scrape { cores: vec![core(0), core(1)], ..Scrape::default() }
 }
 
