@@ -20,6 +20,8 @@ mod lead_desk;
 mod model;
 
 use creditd::commands::reply::{Encoder, Proto};
+use creditd::commands::streams::StreamRequest;
+use creditd::commands::streams::read::STREAMS_MAX;
 use creditd::commands::{Defaults, Request, parse};
 use creditd::ledger;
 use creditd::ledger::command::{Command, Op};
@@ -57,6 +59,9 @@ fuzz_target!(|input: &[u8]| {
                 Ok(Request::Ledger { command, made_tx }) => {
                     let tx = if made_tx { b"made" } else { command.tx };
                     execute(&mut desk, &mut model, &Command { tx, ..command });
+                }
+                Ok(Request::Stream(StreamRequest::Read(read))) => {
+                    assert!((1..=STREAMS_MAX).contains(&read.streams().count()), "{read:?}");
                 }
                 Ok(_) => {}
                 Err(refusal) => {

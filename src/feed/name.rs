@@ -5,7 +5,7 @@ use crate::ledger::event::EntryType;
 use crate::ledger::lead::LeadChange;
 
 /// The name of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Name {
     /// GRANT
     CreditGranted,

@@ -93,6 +93,8 @@ pub enum Op {
     },
     /// Asks or changes a lead.
     Lead(LeadOp),
+    /// How many events the shard's feed has had. Names no account: whoever asks knows the shard.
+    EventCount,
 }
 
 /// What may be asked of a lead. The last two are steps of a claim: its account's shard asks them, no client can.
@@ -155,7 +157,7 @@ impl Op {
             Op::Grant { .. } | Op::Debit { .. } | Op::Reserve { .. } => true,
             Op::Capture { .. } | Op::Release | Op::Refund { .. } | Op::Claim { .. } => true,
             Op::Balance | Op::Holds | Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => false,
-            Op::Lead(_) => false,
+            Op::Lead(_) | Op::EventCount => false,
         }
     }
 

@@ -327,6 +327,11 @@ impl Ledger {
         self.sums.totals(&self.accounts, &self.holds, &self.index)
     }
 
+    /// Events of the feed so far: each record is one, and a lead that is full is told of by one more.
+    pub fn event_count(&self) -> u64 {
+        self.totals().entries + u64::from(self.leads.full_count())
+    }
+
     fn account(&self, at: Located) -> Option<&Account> {
         at.number.map(|number| self.accounts.get(number))
     }

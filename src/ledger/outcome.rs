@@ -26,6 +26,8 @@ pub enum Outcome {
     Claims(Vec<ClaimView>),
     /// What a lead says to a claim that runs. For the shard of its account, never for a client.
     Step(Box<Step>),
+    /// How many events a shard's feed has had.
+    EventCount(u64),
     /// A "no".
     Rejected(Rejection),
 }

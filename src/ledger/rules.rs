@@ -96,7 +96,7 @@ impl Ledger {
             }
             Op::Claim { cost } => draft.claim(account, cost, &known),
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
-            Op::Lead(_) => panic!("a lead decides"),
+            Op::Lead(_) | Op::EventCount => panic!("no account decides this"),
         }
     }
 
@@ -116,7 +116,7 @@ impl Ledger {
             }
             Op::Claim { .. } => reject(Rejection::NoAccount),
             Op::BalanceAt { .. } | Op::Tx | Op::History(_) | Op::Audit => panic!("the ledger has no trail"),
-            Op::Lead(_) => panic!("a lead decides"),
+            Op::Lead(_) | Op::EventCount => panic!("no account decides this"),
         }
     }
 

@@ -294,7 +294,7 @@ impl Connection {
 
     fn need_while_waiting(&self) -> Need {
         match self.state {
-            State::HalfClosed if self.ring.len() == 0 && self.output().is_empty() => Need::End,
+            State::HalfClosed if self.ring.owed() == 0 && self.output().is_empty() => Need::End,
             State::Open if self.input.len() < WAITING_INPUT_BYTES_MAX => Need::Input,
             _ => Need::Room,
         }
@@ -397,7 +397,7 @@ impl Connection {
     }
 
     fn is_full(&self, host: &impl Host) -> bool {
-        self.ring.len() >= host.limits().slots_max
+        self.ring.owed() >= host.limits().slots_max
             || self.ring.weight() >= TRAIL_WEIGHT_MAX
             || self.output().len() > OUTPUT_SOFT_MAX
             || host.is_congested()

@@ -172,7 +172,7 @@ impl ReplyRing {
     }
 
     /// Replies owed, without that of the request that waits.
-    pub fn len(&self) -> usize {
+    pub fn owed(&self) -> usize {
         self.slots.len()
     }
 
@@ -216,7 +216,7 @@ mod tests {
             let mut out = Vec::new();
             let before = ring.push(Proto::Resp3, 0, None, 0);
             let waiting = ring.push_waiting(Proto::Resp3, 7, 3200);
-            assert_eq!((ring.waiting(), ring.len(), ring.weight()), (Some(waiting), 1, 3200));
+            assert_eq!((ring.waiting(), ring.owed(), ring.weight()), (Some(waiting), 1, 3200));
             ring.push_message(Proto::Resp3, 2, &mut out, b">early\r\n");
             assert_eq!((&out[..], ring.weight()), (&b""[..], 3202), "a reply is owed");
             if owed_first {

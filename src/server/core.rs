@@ -16,6 +16,7 @@ use super::readers::Readers;
 use super::saving::Saver;
 use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
+use super::streams::Fed;
 use crate::ledger::outcome::Outcome;
 use crate::net::replies;
 use crate::shard::batch::Ticket;
@@ -116,6 +117,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     core.engine.turn_begins(cx.waker());
     core.engine.begin();
     core.take_answers();
+    core.take_fed();
     core.engine.take_errands();
     core.engine.run_own();
     let more_mail = core.take_requests(shared_core);
@@ -126,7 +128,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     core.engine.send_errands();
     let may_leave_ns = core.engine.shared.clock.boot_ns();
     let replies = core.deliver();
-    let stuck = core.engine.flush();
+    let stuck = core.answer_readings() | core.engine.flush();
     core.sockets.write();
     core.engine.replied(may_leave_ns, replies);
     if core.engine.review_congestion() {
@@ -162,6 +164,29 @@ impl Core {
         }
     }
 
+    /// Takes what the threads of streams have made.
+    fn take_fed(&mut self) {
+        let Self { engine, sockets, .. } = self;
+        while let Some(fed) = engine.mailbox().next_fed() {
+            match fed {
+                Fed::Pages { reading, pages } => engine.readings.heard(reading, pages),
+                Fed::Changed { reading, index } => engine.readings.changed(reading, index),
+                Fed::Messages(messages) => engine.subscribers.tell(&messages, sockets),
+            }
+        }
+        engine.send_readings();
+    }
+
+    /// Answers the readings that are through. Returns whether something that they ask found no room.
+    fn answer_readings(&mut self) -> bool {
+        let now_ms = self.engine.now_ms();
+        self.engine.readings.expire(now_ms);
+        for (ticket, answer) in self.engine.readings.take_answers() {
+            self.fill(ticket, answer);
+        }
+        self.engine.send_readings()
+    }
+
     /// Takes some of the requests, unless shards are too far behind. Returns whether there may be more.
     fn take_requests(&mut self, shared_core: &Rc<RefCell<Core>>) -> bool {
         for _ in 0..REQUESTS_PER_TURN {
@@ -172,7 +197,7 @@ impl Core {
             match request {
                 Request::Commands(batch) => self.engine.run(&batch),
                 Request::Ask { from, inquiry, question } => {
-                    if let Some(part) = inquiry::part(question, (from, inquiry), &mut self.engine, &self.sockets) {
+                    if let Some(part) = inquiry::part(question, (from, inquiry), &mut self.engine, &mut self.sockets) {
                         self.engine.answer(from, Answer::Part { inquiry, part });
                     }
                 }
@@ -257,6 +282,7 @@ impl Core {
     fn deliver(&mut self) -> u64 {
         let Self { engine, sockets, failures, .. } = self;
         let (mut replies, mut replays, mut read_hits, mut read_misses) = (0, 0, 0, 0);
+        let mut heard = Vec::new();
         engine.sort_released(|reply| {
             replies += 1;
             match &reply.outcome {
@@ -270,8 +296,13 @@ impl Core {
                 connection.fill(reply.ticket.slot, replies::Answer::Outcome(reply.outcome), |failure| {
                     failures.push(failure);
                 });
+            } else if let Some(reading) = reply.ticket.reading() {
+                heard.push((reading, reply.outcome));
             }
         });
+        for (reading, outcome) in heard {
+            engine.readings.heard_shard(reading, outcome);
+        }
         engine.counters.replays += replays;
         engine.counters.read_hits += read_hits;
         engine.counters.read_misses += read_misses;
@@ -307,8 +338,9 @@ impl Core {
             (stuck || !matches!(self.engine.phase, Phase::Loading | Phase::Serving)).then_some(now_ms + RETRY_MS);
         let save_at_ms = self.engine.saving.waits().then_some(now_ms + SAVE_RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
-        let Some(at_ms) = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms].into_iter().flatten().min()
-        else {
+        let reading_at_ms = self.engine.readings.next_deadline_ms();
+        let due = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms, reading_at_ms];
+        let Some(at_ms) = due.into_iter().flatten().min() else {
             return;
         };
         if at_ms < self.timer_at_ms || self.timer_at_ms <= now_ms {

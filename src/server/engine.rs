@@ -10,6 +10,8 @@ use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::readers::{Job, Readers};
 use super::saving::{Here, Saver, Saving};
 use super::shared::Shared;
+use super::streams::readings::{Readings, ShardCommand};
+use super::streams::subscribers::Subscribers;
 use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
 use crate::ledger::Sought;
@@ -46,6 +48,8 @@ pub(crate) struct Engine {
     pub(super) released: Vec<Reply>,
     pub(super) inquiries: Inquiries,
     pub(super) saving: Saving,
+    pub(super) readings: Readings,
+    pub(super) subscribers: Subscribers,
     pub(super) counters: CoreCounters,
     /// Duration and outcomes of the commits of this turn.
     syncs: Vec<(u64, u64)>,
@@ -73,7 +77,7 @@ impl Engine {
         let cores = usize::from(shared.router.cores());
         let shards_max = usize::from(shared.router.shards());
         let mailbox = shared.mailboxes[usize::from(id)].clone();
-        let journal = JournalThread::start(id, shards_max, mailbox, shared.clock.clone())?;
+        let journal = JournalThread::start(id, shards_max, mailbox.clone(), shared.clock.clone())?;
         Ok(Self {
             id,
             phase: Phase::Loading,
@@ -84,6 +88,8 @@ impl Engine {
             released: Vec::new(),
             inquiries: Inquiries::default(),
             saving: Saving::new(&shared, saver),
+            readings: Readings::new(id, mailbox, shared.router.clone(), shared.streams.clone()),
+            subscribers: Subscribers::default(),
             counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
             syncs: Vec::new(),
             busy_ns: 0,
@@ -124,6 +130,10 @@ impl Engine {
     /// Takes `command` for the batch of the core that runs it; this core's own runs in the coming turn.
     pub(super) fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
         let shard = self.shared.router.shard(command.owner());
+        self.submit_to(shard, ticket, command);
+    }
+
+    fn submit_to(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
         let core = self.shared.router.core(shard);
         let outbox = &mut self.outboxes[usize::from(core)];
         if outbox.batch.is_empty() {
@@ -234,6 +244,27 @@ impl Engine {
         self.congested |= home.is_behind(self.shared.config.undurable_bytes_max);
     }
 
+    /// Hands over what readings have to ask. Returns whether something found no room.
+    pub(super) fn send_readings(&mut self) -> bool {
+        let (asked, stuck) = self.readings.send();
+        for ShardCommand { shard, ticket, account, op } in asked {
+            self.submit_to(shard, ticket, &Command::new(&account, b"", op));
+        }
+        stuck
+    }
+
+    /// The connection at `place` listens to `word`, or no more.
+    pub(super) fn listen(&mut self, place: Ticket, word: &[u8], is_pattern: bool, listens: bool) {
+        let changed = if listens {
+            self.subscribers.add(place, word, is_pattern)
+        } else {
+            self.subscribers.remove(place, word, is_pattern)
+        };
+        if changed {
+            self.readings.listen(self.subscribers.names());
+        }
+    }
+
     /// Takes back the commands for which old records were read, before any that came later.
     pub(super) fn take_errands(&mut self) {
         while let Some(returned) = self.mailbox().next_errands() {
@@ -327,6 +358,7 @@ impl Engine {
     fn with_home(&mut self, place: usize, act: impl FnOnce(&mut Home, &JournalThread, u64, &mut Done<'_>)) {
         let mut done = Done {
             clock: self.shared.clock.as_ref(),
+            streams: &self.shared.streams,
             now_ms: self.now_ms,
             released: &mut self.released,
             syncs: &mut self.syncs,
@@ -413,7 +445,7 @@ impl Engine {
     /// Puts a question to every core, this one included.
     pub(super) fn ask_all(&mut self, inquiry: u64, question: Question) {
         for outbox in &mut self.outboxes {
-            outbox.requests.push_back(Request::Ask { from: self.id, inquiry, question });
+            outbox.requests.push_back(Request::Ask { from: self.id, inquiry, question: question.clone() });
         }
     }
 

@@ -7,6 +7,7 @@
 use super::fatal;
 use super::journal_thread::{Committed, Held, Job, JournalThread, Lent, Output, Task};
 use super::room::{Room, Supply};
+use super::streams::Streams;
 use super::watch::Post;
 use crate::clock::Clock;
 use crate::journal::{Block, Lsn};
@@ -133,6 +134,7 @@ impl Home {
         self.stats.commits += 1;
         self.stats.records += u64::from(block.record_count());
         self.stats.bytes += durable - block.first_lsn();
+        done.streams.publish(self.shard.id(), durable);
         drop(block); // the log recycles the buffer of a block that nobody else holds
         let before = done.released.len();
         self.shard.committed(durable, done.released);
@@ -289,6 +291,8 @@ impl Home {
 /// Where a commit's results go.
 pub(super) struct Done<'a> {
     pub(super) clock: &'a dyn Clock,
+    /// Hears what is durable.
+    pub(super) streams: &'a Streams,
     pub(super) now_ms: u64,
     pub(super) released: &'a mut Vec<Reply>,
     /// Duration and number of released outcomes of each commit, for the histograms.

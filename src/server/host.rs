@@ -1,7 +1,7 @@
 //! What connections need the server for: the core's [`Engine`] as their [`Host`].
 
 use super::engine::Engine;
-use super::inquiry::{Question, Wanted};
+use super::inquiry::{Listened, Question, Wanted};
 use super::mailbox::Phase;
 use super::shared::REDIS_VERSION;
 use super::ulid;
@@ -11,10 +11,12 @@ use crate::commands::server::ServerRequest;
 use crate::commands::spec::CommandSpec;
 use crate::commands::streams::StreamRequest;
 use crate::commands::table;
+use crate::feed::Name;
 use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
 use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl Host for Engine {
@@ -70,10 +72,21 @@ impl Host for Engine {
                     e.simple(if *schedule { "Background saving scheduled" } else { "Background saving started" })
                 })
             }
-            ServerRequest::Publish { .. }
-            | ServerRequest::PubSubChannels(_)
-            | ServerRequest::PubSubNumSub(_)
-            | ServerRequest::PubSubNumPat => Some(Answer::Error("ERR not yet".to_owned())),
+            ServerRequest::Publish { channel, .. }
+                if Name::ALL.iter().any(|name| name.word().as_bytes() == *channel) =>
+            {
+                Some(Answer::Error("ERR only creditd publishes events on the channels of their names".to_owned()))
+            }
+            ServerRequest::Publish { channel, message } => {
+                let [channel, message] = [*channel, *message].map(Arc::from);
+                self.inquire(ticket, Wanted::Publish { channel, message })
+            }
+            ServerRequest::PubSubChannels(pattern) => {
+                self.inquire(ticket, Wanted::Listened(Listened::Channels(pattern.map(Box::from)), proto))
+            }
+            ServerRequest::PubSubNumSub(channels) => self
+                .inquire(ticket, Wanted::Listened(Listened::Counts(channels.iter().map(Box::from).collect()), proto)),
+            ServerRequest::PubSubNumPat => self.inquire(ticket, Wanted::Listened(Listened::Patterns, proto)),
             ServerRequest::Shutdown => {
                 self.shared.request_stop();
                 None // the connection closes without a reply, as in Redis
@@ -81,15 +94,29 @@ impl Host for Engine {
         }
     }
 
-    fn read_stream(&mut self, _: Ticket, _: Proto, _: &StreamRequest<'_>, _: bool) -> Option<Answer> {
-        Some(Answer::Error("ERR not yet".to_owned()))
+    fn read_stream(
+        &mut self,
+        ticket: Ticket,
+        proto: Proto,
+        request: &StreamRequest<'_>,
+        may_block: bool,
+    ) -> Option<Answer> {
+        let now_ms = Engine::now_ms(self);
+        self.readings.begin(ticket, proto, request, may_block, now_ms);
+        None
     }
 
-    fn give_up(&mut self, _: Ticket) {}
+    fn give_up(&mut self, ticket: Ticket) {
+        self.readings.give_up(ticket);
+    }
 
-    fn subscribe(&mut self, _: Ticket, _: &[u8], _: bool) {}
+    fn subscribe(&mut self, place: Ticket, channel: &[u8], is_pattern: bool) {
+        self.listen(place, channel, is_pattern, true);
+    }
 
-    fn unsubscribe(&mut self, _: Ticket, _: &[u8], _: bool) {}
+    fn unsubscribe(&mut self, place: Ticket, channel: &[u8], is_pattern: bool) {
+        self.listen(place, channel, is_pattern, false);
+    }
 
     fn make_tx(&mut self) -> MadeTx {
         ulid::make(self.now_ms())

@@ -1,4 +1,4 @@
-//! Questions that need every core: INFO, CLIENT LIST, DBSIZE, SAVE.
+//! Questions that need every core: INFO, CLIENT LIST, DBSIZE, SAVE, PUBLISH, PUBSUB.
 //!
 //! The core of the asking connection sends the question to all cores, itself included, through their mailboxes; each
 //! copies its figures out between two batches; the last copy to arrive completes the reply. Nothing is shared.
@@ -7,13 +7,15 @@ use super::engine::Engine;
 use super::mailbox::Phase;
 use super::shared::Shared;
 use super::sockets::Sockets;
+use crate::commands::reply::{Encoder, Proto};
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
-use crate::telemetry::{self, CoreFacts};
-use std::collections::BTreeMap;
+use crate::telemetry::{self, CoreFacts, FeedFacts};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What every core is asked.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Question {
     /// All its figures.
     Facts,
@@ -26,6 +28,20 @@ pub(super) enum Question {
         /// Whether to answer, when it is done.
         wait: bool,
     },
+    /// To give a message to those who listen.
+    Publish { channel: Arc<[u8]>, message: Arc<[u8]> },
+    /// What its connections listen to.
+    Listened(Listened),
+}
+
+/// What of it.
+#[derive(Clone, Debug)]
+pub(super) enum Listened {
+    /// Channels, those that match a pattern; `None`: all.
+    Channels(Option<Box<[u8]>>),
+    Patterns,
+    /// How many listen to each of these channels.
+    Counts(Box<[Box<[u8]>]>),
 }
 
 /// One core's answer.
@@ -35,6 +51,12 @@ pub(super) enum Part {
     Clients(Vec<(u64, String)>),
     Accounts(u64),
     Saved(Result<(), String>),
+    /// How many heard a message.
+    Heard(u64),
+    /// Channels or patterns.
+    Words(BTreeSet<Box<[u8]>>),
+    /// By channel asked for.
+    Counts(Vec<u64>),
 }
 
 /// How the parts become a reply.
@@ -48,6 +70,11 @@ pub(super) enum Wanted {
     },
     DbSize,
     Save,
+    Publish {
+        channel: Arc<[u8]>,
+        message: Arc<[u8]>,
+    },
+    Listened(Listened, Proto),
 }
 
 /// Questions of this core's connections that are under way. Bounded by their reply slots.
@@ -92,6 +119,10 @@ impl Wanted {
             Wanted::Clients { .. } => Question::Clients,
             Wanted::DbSize => Question::Accounts,
             Wanted::Save => Question::Save { wait: true },
+            Wanted::Publish { channel, message } => {
+                Question::Publish { channel: channel.clone(), message: message.clone() }
+            }
+            Wanted::Listened(listened, _) => Question::Listened(listened.clone()),
         }
     }
 
@@ -128,12 +159,49 @@ impl Wanted {
                     Some(why) => Answer::Error(format!("ERR {why}")),
                 }
             }
+            Wanted::Publish { .. } => {
+                Answer::Integer(parts.iter().map(|part| if let Part::Heard(n) = part { *n } else { 0 }).sum())
+            }
+            Wanted::Listened(listened, proto) => listened.answer(parts, proto),
         }
     }
 }
 
+impl Listened {
+    fn answer(&self, parts: Vec<Part>, proto: Proto) -> Answer {
+        let (mut words, mut counts) = (BTreeSet::new(), Vec::new());
+        for part in parts {
+            match part {
+                Part::Words(mut more) => words.append(&mut more),
+                Part::Counts(more) => {
+                    counts.resize(more.len(), 0);
+                    counts.iter_mut().zip(more).for_each(|(sum, count)| *sum += count);
+                }
+                _ => {}
+            }
+        }
+        let mut bytes = Vec::new();
+        let mut encoder = Encoder::new(&mut bytes, proto);
+        match self {
+            Listened::Channels(_) => {
+                encoder.array(words.len());
+                words.iter().for_each(|word| encoder.bulk(word));
+            }
+            Listened::Patterns => encoder.integer(words.len() as u64),
+            Listened::Counts(channels) => {
+                encoder.array(2 * channels.len());
+                for (channel, count) in channels.iter().zip(counts) {
+                    encoder.bulk(channel);
+                    encoder.integer(count);
+                }
+            }
+        }
+        Answer::Encoded(bytes)
+    }
+}
+
 /// This core's answer to `question` of `asker` (a core, and its number for it); `None`: it comes later, or none is wanted.
-pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, sockets: &Sockets) -> Option<Part> {
+pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, sockets: &mut Sockets) -> Option<Part> {
     Some(match question {
         Question::Facts => Part::Facts(Box::new(facts(engine, sockets))),
         Question::Clients => Part::Clients(
@@ -147,6 +215,8 @@ pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, s
             engine.saving.ask(wait.then_some(asker));
             return None;
         }
+        Question::Publish { channel, message } => Part::Heard(engine.subscribers.publish(&channel, &message, sockets)),
+        Question::Listened(listened) => engine.subscribers.part(&listened),
     })
 }
 
@@ -154,9 +224,17 @@ fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
     let mut counters = engine.counters.clone();
     counters.bytes_out = sockets.written;
     counters.connections_overflowed = sockets.overflowed;
+    counters.subscribers_overflowed = sockets.subscribers_overflowed;
     if engine.id() == 0 {
         counters.connections_rejected = engine.shared.connections_rejected(); // the server's, counted once
     }
     let shards = engine.homes.iter().enumerate().map(|(place, home)| engine.saving.described(home, place)).collect();
-    CoreFacts { core: usize::from(engine.id()), clients: sockets.len() as u64, counters, shards }
+    let (channels, patterns) = engine.subscribers.words();
+    let feed = FeedFacts {
+        blocked: engine.readings.waiting() as u64,
+        subscribed: sockets.iter().filter(|connection| connection.is_subscribed()).count() as u64,
+        channels,
+        patterns,
+    };
+    CoreFacts { core: usize::from(engine.id()), clients: sockets.len() as u64, feed, counters, shards }
 }

@@ -11,6 +11,7 @@ use super::inquiry::{Part, Question};
 use super::journal_thread::Committed;
 use super::readers::{self, Returned};
 use super::saving::{Newest, SAVED_MAX, Saved};
+use super::streams::{FED_MAX, Fed};
 use crate::shard::batch::{Batch, Reply};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::net::SocketAddr;
@@ -72,6 +73,7 @@ pub(super) struct Mailbox {
     commits: (Sender<Committed>, Receiver<Committed>),
     errands: (Sender<Returned>, Receiver<Returned>),
     saves: (Sender<Saved>, Receiver<Saved>),
+    fed: (Sender<Fed>, Receiver<Fed>),
     /// Back-pressure: requests stand, on purpose; only the core itself sets and reads this.
     holding: AtomicBool,
     bell: Doorbell,
@@ -86,6 +88,7 @@ impl Mailbox {
             commits: bounded(shards_max),
             errands: bounded(readers::jobs_max(shards_max)),
             saves: bounded(SAVED_MAX),
+            fed: bounded(FED_MAX),
             holding: AtomicBool::new(false),
             bell: Doorbell::new(),
             waker: OnceLock::new(),
@@ -135,6 +138,21 @@ impl Mailbox {
         self.ring();
     }
 
+    /// From the threads of streams: waits for room.
+    pub(super) fn fed(&self, fed: Fed) {
+        self.fed.0.send(fed).expect("a mailbox outlives its senders");
+        self.ring();
+    }
+
+    /// Whether there was room.
+    pub(super) fn try_fed(&self, fed: Fed) -> bool {
+        let is_sent = self.fed.0.try_send(fed).is_ok();
+        if is_sent {
+            self.ring();
+        }
+        is_sent
+    }
+
     pub(super) fn next_request(&self) -> Option<Request> {
         self.requests.1.try_recv().ok()
     }
@@ -155,6 +173,10 @@ impl Mailbox {
         self.saves.1.try_recv().ok()
     }
 
+    pub(super) fn next_fed(&self) -> Option<Fed> {
+        self.fed.1.try_recv().ok()
+    }
+
     /// Says whether requests are left standing: then they are no reason to stay awake.
     pub(super) fn hold_requests(&self, holding: bool) {
         self.holding.store(holding, Ordering::Relaxed);
@@ -168,6 +190,7 @@ impl Mailbox {
             && self.commits.1.is_empty()
             && self.errands.1.is_empty()
             && self.saves.1.is_empty()
+            && self.fed.1.is_empty()
     }
 
     /// The core is about to sleep: if something has come meanwhile, it is woken instead.

@@ -8,6 +8,7 @@
 //!                                                                         ─────────────────────
 //!                                                                         old records, for any core
 //!                                                                         snapshot: the server's
+//!                                                                         stream, tail: events
 //!  recover shards (n threads) ────▶ Install(home)
 //!  accept ────────────────────────▶ Connection(socket)
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
@@ -34,6 +35,7 @@ mod saving;
 mod shared;
 mod sockets;
 mod start;
+mod streams;
 mod ulid;
 mod watch;
 

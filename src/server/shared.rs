@@ -3,6 +3,7 @@
 use super::mailbox::Mailbox;
 use super::router::Router;
 use super::saving::Saves;
+use super::streams::Streams;
 use crate::clock::{Clock, ShardClock};
 use crate::commands::Defaults;
 use crate::config::Config;
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     pub(super) run_id: String,
     pub(super) started_ms: u64,
     pub(super) saves: Saves,
+    pub(super) streams: Arc<Streams>,
     pub(super) port: AtomicU16,
     shard_clock: OnceLock<ShardClock>,
     fallback_clock: ShardClock,
@@ -58,11 +60,17 @@ pub(super) struct Signals {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, clock: Arc<dyn Clock>, router: Router, run_id: String) -> (Arc<Self>, Signals) {
+    pub(super) fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        router: Router,
+        run_id: String,
+    ) -> std::io::Result<(Arc<Self>, Signals)> {
         let cores = usize::from(router.cores());
         let (steps, steps_out) = mpsc::channel(cores + usize::from(router.shards()));
         let (stop, stop_out) = mpsc::channel(1);
         let mailbox = || Arc::new(Mailbox::new(config.inbox_batches_max, usize::from(router.shards())));
+        let mailboxes: Vec<_> = (0..cores).map(|_| mailbox()).collect();
         let shared = Self {
             connection_limits: Limits {
                 slots_max: config.slots_per_connection,
@@ -72,7 +80,8 @@ impl Shared {
                 idle_timeout_ms: config.timeout_ms,
             },
             defaults: Defaults { reserve_ttl_ms: config.reserve_ttl_ms, allow_auto_tx: config.allow_auto_tx },
-            mailboxes: (0..cores).map(|_| mailbox()).collect(),
+            streams: Arc::new(Streams::start(router.shards(), &mailboxes)?),
+            mailboxes,
             started_ms: clock.wall_ms(),
             saves: Saves::new(router.shards()),
             fallback_clock: ShardClock::start(clock.as_ref(), 0),
@@ -92,7 +101,7 @@ impl Shared {
             steps,
             stop,
         };
-        (Arc::new(shared), Signals { steps: steps_out, stop: stop_out })
+        Ok((Arc::new(shared), Signals { steps: steps_out, stop: stop_out }))
     }
 
     /// Unix milliseconds of the shard clock, now.
@@ -200,6 +209,7 @@ impl Shared {
             saving: self.saves.is_busy(),
             last_save_duration_ms: self.saves.duration_ms(),
             snapshot_longest_step_ns: self.saves.step_ns_max(),
+            messages_lost: self.streams.interests.lost_so_far(),
             process: ProcessFigures::now(),
             device_write_bytes_at_ready: self.device_bytes_at_ready.load(Ordering::Relaxed),
         }

@@ -24,6 +24,9 @@ use tokio::net::TcpStream;
 /// Bytes taken from a socket in one read.
 pub(super) const READ_BYTES: usize = 64 * 1024;
 
+/// Messages that a subscriber may leave unread, in times of what others may (security.md 2: 64 MiB and 8).
+const SUBSCRIBER_OUTPUT_TIMES: usize = 8;
+
 /// Reads of one socket before others get their turn.
 const READS_PER_POLL: usize = 2;
 
@@ -54,6 +57,8 @@ pub(super) struct Sockets {
     pub(super) written: u64,
     /// Connections cut off because they did not read their replies.
     pub(super) overflowed: u64,
+    /// Subscribers cut off because they did not read their messages.
+    pub(super) subscribers_overflowed: u64,
 }
 
 impl Sockets {
@@ -110,8 +115,11 @@ impl Sockets {
             let Some(socket) = self.slab.get_mut(key) else { continue };
             socket.dirty = false;
             self.written += socket.write(None) as u64;
-            if socket.connection.output().len() > self.output_bytes_max {
-                self.overflowed += 1;
+            let is_subscribed = socket.connection.is_subscribed();
+            let times = if is_subscribed { SUBSCRIBER_OUTPUT_TIMES } else { 1 };
+            if socket.connection.output().len() > times * self.output_bytes_max {
+                self.overflowed += u64::from(!is_subscribed);
+                self.subscribers_overflowed += u64::from(is_subscribed);
                 socket.connection.lost();
                 socket.wake();
             }
@@ -208,7 +216,7 @@ fn poll(core: &Rc<RefCell<Core>>, key: usize, cx: &mut Context<'_>) -> Poll<()> 
     }
     engine.want_turn();
     if over {
-        sockets.slab.remove(key);
+        sockets.slab.remove(key).connection.leave(engine);
         engine.closed_connection();
         return Poll::Ready(());
     }

@@ -95,7 +95,7 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
     let dir = open_directory(&config, cores)?;
     let listeners = listener::listen(&config.bind, config.port)?;
     let router = Router::new(dir.manifest(), cores as u16);
-    let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?);
+    let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?)?;
     let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
     shared.port.store(addresses.first().map_or(0, SocketAddr::port), Ordering::Relaxed);
 
@@ -265,6 +265,7 @@ async fn install(
     for RecoveredShard { number, opened, ledger, newest } in recovered {
         let reader = opened.reader();
         let Opened { committer, log, .. } = opened;
+        shared.streams.tails.install(number, reader.clone(), log.durable_lsn());
         let shard = Shard::new(number, ledger, log, reader, shared.now_ms(), patience);
         let post = Post::default();
         posts.push((number, post.clone()));

@@ -24,10 +24,24 @@ pub struct Ticket {
 /// In [`Ticket::connection`]: none; the answer is for a claim of the shard in the other bits.
 const CLAIM: u32 = 1 << 31;
 
+/// In [`Ticket::connection`]: none; the answer is for a reading.
+const READING: u32 = 1 << 30;
+
 impl Ticket {
     /// Where the answer to a step of a claim goes; whoever sends the step adds the core.
     pub fn of_claim(shard: u16, number: u32) -> Self {
         Self { core: 0, connection: CLAIM | u32::from(shard), generation: 0, slot: number }
+    }
+
+    /// Where the answer to a command of a reading goes: a request for streams, on `core`.
+    pub fn of_reading(core: u16, reading: u32, ask: usize) -> Self {
+        Self { core, connection: READING | ask as u32, generation: reading, slot: 0 }
+    }
+
+    /// The reading and its ask that the answer is for; `None`: a connection's, or a claim's.
+    pub fn reading(&self) -> Option<(u32, usize)> {
+        let is_its = self.connection & (CLAIM | READING) == READING;
+        is_its.then_some((self.generation, (self.connection & !READING) as usize))
     }
 
     /// The shard and the number of the claim that the answer is for; `None`: a connection's.

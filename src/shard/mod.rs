@@ -163,9 +163,17 @@ impl<R: SegmentSource> Shard<R> {
         released: &mut Vec<Reply>,
     ) -> Executed {
         let now_ms = self.advance_clock(now_ms);
-        if let Op::Lead(op) = command.op {
-            self.ask_lead(now_ms, ticket, op, command, released);
-            return Executed::Decided;
+        match command.op {
+            Op::Lead(op) => {
+                self.ask_lead(now_ms, ticket, op, command, released);
+                return Executed::Decided;
+            }
+            Op::EventCount => {
+                let (newest, count) = (self.log.next_lsn().saturating_sub(1), self.ledger.event_count());
+                self.answer_behind(newest, ticket, Outcome::EventCount(count), released);
+                return Executed::Decided;
+            }
+            _ => {}
         }
         if let Some(executed) = self.wait_behind_refund(ticket, command, released) {
             return executed;

@@ -33,6 +33,8 @@ pub struct CoreCounters {
     pub connections_rejected: u64,
     /// Connections closed because the client did not read its replies.
     pub connections_overflowed: u64,
+    /// Those of subscribers, who did not read their messages.
+    pub subscribers_overflowed: u64,
     /// Bytes read from clients.
     pub bytes_in: u64,
     /// Bytes written to clients.
@@ -67,6 +69,7 @@ impl CoreCounters {
             connections: 0,
             connections_rejected: 0,
             connections_overflowed: 0,
+            subscribers_overflowed: 0,
             bytes_in: 0,
             bytes_out: 0,
             batches: 0,
@@ -164,6 +167,7 @@ impl CoreCounters {
         self.connections += other.connections;
         self.connections_rejected += other.connections_rejected;
         self.connections_overflowed += other.connections_overflowed;
+        self.subscribers_overflowed += other.subscribers_overflowed;
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.batches += other.batches;

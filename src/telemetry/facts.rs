@@ -2,6 +2,7 @@
 
 use super::counters::CoreCounters;
 use super::process::ProcessFigures;
+use std::collections::BTreeSet;
 
 /// Facts of the whole server.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +49,8 @@ pub struct ServerFacts {
     pub snapshot_longest_step_ns: u64,
     /// The system's figures, now.
     pub process: ProcessFigures,
+    /// Messages for subscribers for which there was no room between threads.
+    pub messages_lost: u64,
     /// Bytes written to storage before the server was ready: recovery and the first segments, not commits.
     pub device_write_bytes_at_ready: u64,
 }
@@ -70,10 +73,34 @@ pub struct CoreFacts {
     pub core: usize,
     /// Open connections.
     pub clients: u64,
+    /// Who of them listens or waits.
+    pub feed: FeedFacts,
     /// What it counted.
     pub counters: CoreCounters,
     /// The shards that live on it.
     pub shards: Vec<ShardFacts>,
+}
+
+/// Readers of streams and subscribers of one core.
+#[derive(Clone, Debug, Default)]
+pub struct FeedFacts {
+    /// Connections that wait for an entry of a stream.
+    pub blocked: u64,
+    /// Connections that are subscribed to something.
+    pub subscribed: u64,
+    /// Channels that they listen to.
+    pub channels: BTreeSet<Box<[u8]>>,
+    /// Patterns that they listen to.
+    pub patterns: BTreeSet<Box<[u8]>>,
+}
+
+impl FeedFacts {
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.blocked += other.blocked;
+        self.subscribed += other.subscribed;
+        self.channels.extend(other.channels.iter().cloned());
+        self.patterns.extend(other.patterns.iter().cloned());
+    }
 }
 
 /// Facts of one shard.

@@ -6,7 +6,7 @@
 use std::fmt::{Display, Write};
 
 use super::counters::CoreCounters;
-use super::facts::{CoreFacts, CreditTotals, DiskState, ServerFacts, ShardFacts};
+use super::facts::{CoreFacts, CreditTotals, DiskState, FeedFacts, ServerFacts, ShardFacts};
 use super::latency::STAGES;
 
 /// A section: its name in requests, its title, whether it is shown unasked, and its lines.
@@ -78,6 +78,7 @@ struct View<'a> {
     /// `None` before the first core reports, while loading.
     counters: Option<CoreCounters>,
     clients: u64,
+    feed: FeedFacts,
     cores: usize,
     totals: CreditTotals,
 }
@@ -93,7 +94,9 @@ impl<'a> View<'a> {
             cores[1..].iter().for_each(|core| sum.merge(&core.counters));
         }
         let clients = cores.iter().map(|core| core.clients).sum();
-        Self { server, shards, counters, clients, cores: cores.len(), totals }
+        let mut feed = FeedFacts::default();
+        cores.iter().for_each(|core| feed.merge(&core.feed));
+        Self { server, shards, counters, clients, feed, cores: cores.len(), totals }
     }
 
     fn shard_sum(&self, figure: impl Fn(&ShardFacts) -> u64) -> u64 {
@@ -139,9 +142,9 @@ fn clients_section(view: &View<'_>, out: &mut Lines) {
     out.put("connected_clients", view.clients);
     out.put("cluster_connections", 0);
     out.put("maxclients", view.server.maxclients);
-    out.put("blocked_clients", 0);
+    out.put("blocked_clients", view.feed.blocked);
     out.put("tracking_clients", 0);
-    out.put("pubsub_clients", 0);
+    out.put("pubsub_clients", view.feed.subscribed);
 }
 
 fn memory_section(view: &View<'_>, out: &mut Lines) {
@@ -222,8 +225,10 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("evicted_keys", 0);
     out.put("keyspace_hits", view.count(|core| core.read_hits));
     out.put("keyspace_misses", view.count(|core| core.read_misses));
-    out.put("pubsub_channels", 0);
-    out.put("pubsub_patterns", 0);
+    out.put("pubsub_channels", view.feed.channels.len());
+    out.put("pubsub_patterns", view.feed.patterns.len());
+    out.put("pubsub_messages_lost", view.server.messages_lost);
+    out.put("pubsub_subscribers_cut", view.count(|core| core.subscribers_overflowed));
     out.put("total_error_replies", view.count(CoreCounters::error_replies));
     out.put("total_replays", view.count(|core| core.replays));
     out.put("total_batches", view.count(|core| core.batches));

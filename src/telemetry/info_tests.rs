@@ -28,7 +28,8 @@ fn two_cores() -> Vec<CoreFacts> {
     counters.batch_ended(2_500);
     counters.failed(1, "INSUFFICIENT");
     counters.latencies.record(Stage::Sync, 100_000, 1);
-    let core = |core, shards| CoreFacts { core, clients: 4, counters: counters.clone(), shards };
+    let core =
+        |core, shards| CoreFacts { core, clients: 4, feed: FeedFacts::default(), counters: counters.clone(), shards };
     vec![core(0, vec![shard(0, 100, 30), shard(2, 1, 0)]), core(1, vec![shard(1, u128::from(u64::MAX), 5)])]
 }
 

@@ -18,7 +18,7 @@ mod process;
 mod rate;
 
 pub use counters::{CommandCounter, CoreCounters};
-pub use facts::{CoreFacts, CreditTotals, DiskState, LeadFacts, Loading, ServerFacts, ShardFacts};
+pub use facts::{CoreFacts, CreditTotals, DiskState, FeedFacts, LeadFacts, Loading, ServerFacts, ShardFacts};
 pub use info::info;
 pub use latency::{Latencies, Stage};
 pub use process::ProcessFigures;

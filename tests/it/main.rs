@@ -14,6 +14,8 @@ mod bench;
 mod chance;
 mod clients;
 mod disk;
+mod events;
+mod feed;
 mod files;
 mod frozen;
 mod full;

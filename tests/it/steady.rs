@@ -240,7 +240,7 @@ impl Order {
                 let order = if newest_first { vec!["REV".to_owned()] } else { vec![] };
                 ("CREDIT.HISTORY", [order, vec!["COUNT".to_owned(), count.to_string()]].concat())
             }
-            Op::Holds | Op::BalanceAt { .. } | Op::Claim { .. } | Op::Lead(_) => {
+            Op::Holds | Op::BalanceAt { .. } | Op::Claim { .. } | Op::Lead(_) | Op::EventCount => {
                 unreachable!("clients do not invent these")
             }
         };

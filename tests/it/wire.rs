@@ -17,11 +17,16 @@ pub struct Wire {
 impl Wire {
     /// Connects to a server on this machine.
     pub fn connect(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+        Self::try_connect(port).expect("the server listens")
+    }
+
+    /// Connects to a server that may be gone.
+    pub fn try_connect(port: u16) -> Option<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
         stream.set_read_timeout(Some(WITHIN)).expect("a socket");
         stream.set_write_timeout(Some(WITHIN)).expect("a socket");
         stream.set_nodelay(true).expect("a socket");
-        Self { stream, received: Vec::new() }
+        Some(Self { stream, received: Vec::new() })
     }
 
     /// Sends bytes as they are.

@@ -55,6 +55,6 @@ pub fn shown_seq(op: Op, outcome: &Outcome) -> Option<(u64, bool)> {
         Outcome::Balance(figures) => Some((figures.seq, false)),
         Outcome::Holds(view) => Some((view.figures.seq, false)),
         Outcome::Tx(_) | Outcome::History(_) | Outcome::Audit(_) | Outcome::Rejected(_) => None,
-        Outcome::Lead(_) | Outcome::Claims(_) | Outcome::Step(_) => None,
+        Outcome::Lead(_) | Outcome::Claims(_) | Outcome::Step(_) | Outcome::EventCount(_) => None,
     }
 }

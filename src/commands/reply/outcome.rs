@@ -22,6 +22,7 @@ impl Encoder<'_> {
             Outcome::Lead(None) => self.null(),
             Outcome::Lead(Some(view)) => self.lead(view),
             Outcome::Claims(claims) => self.claims(claims),
+            Outcome::EventCount(count) => self.integer(*count),
             Outcome::Step(step) => panic!("a step of a claim is no reply: {step:?}"),
             Outcome::Rejected(rejection) => self.rejection(rejection),
         }

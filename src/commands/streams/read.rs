@@ -44,7 +44,7 @@ pub struct ReadRequest<'a> {
     pub count: u16,
     /// How long to wait for an entry if there is none; [`FOREVER_MS`], or `None`: not at all.
     pub block_ms: Option<u64>,
-    /// Keys, then as many ids.
+    /// Keys, then as many ids; `1..=STREAMS_MAX` of both.
     words: Arguments<'a>,
 }
 
@@ -65,20 +65,10 @@ pub enum After {
 impl<'a> ReadRequest<'a> {
     /// Key, stream and place of each, in the order of the request. A key may come twice.
     pub fn streams(&self) -> impl Iterator<Item = (&'a [u8], Stream<'a>, After)> + use<'a> {
-        let keys = self.words.first(self.len());
-        let ids = self.words.skip(self.len());
+        let len = self.words.len() / 2;
+        let (keys, ids) = (self.words.first(len), self.words.skip(len));
         let after = |id| after(id).expect("ids were looked at when the request was parsed");
         keys.iter().zip(ids.iter()).map(move |(key, id)| (key, Stream::of(key), after(id)))
-    }
-
-    /// How many streams, `1..=STREAMS_MAX`.
-    pub fn len(&self) -> usize {
-        self.words.len() / 2
-    }
-
-    /// Never.
-    pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
     }
 }
 
@@ -184,7 +174,7 @@ mod tests {
                     (Stream::Nothing, id(u64::MAX, 0)),
                 ];
                 assert_eq!(streams, expected);
-                assert_eq!((request.len(), request.count, request.block_ms), (5, COUNT_MAX, None));
+                assert_eq!((request.count, request.block_ms), (COUNT_MAX, None));
             },
         );
     }
@@ -237,7 +227,9 @@ mod tests {
         }
         read("XREAD STREAMS k >", |request| assert!(request.expect_err(">").starts_with("ERR The > ID can be")));
         let many = " k".repeat(STREAMS_MAX) + &" 0".repeat(STREAMS_MAX);
-        read(&format!("XREAD STREAMS{many}"), |request| assert_eq!(request.expect("the limit").len(), STREAMS_MAX));
+        read(&format!("XREAD STREAMS{many}"), |request| {
+            assert_eq!(request.expect("the limit").streams().count(), STREAMS_MAX)
+        });
         read(&format!("XREAD STREAMS k{many} 0"), |request| {
             assert_eq!(request, Err("ERR XREAD takes at most 1024 streams"));
         });

@@ -12,16 +12,18 @@ impl Leads {
     /// # Errors
     /// The first lead that breaks an invariant.
     pub(in crate::ledger) fn check(&self) -> Result<(), Violation> {
-        let (mut open, mut claims, mut slots) = (0u32, 0u32, 0u64);
+        let (mut open, mut full, mut claims, mut slots) = (0u32, 0u32, 0u32, 0u64);
         for number in 0..self.len() {
             let lead = self.slab.get(number);
             let of = |fault| Violation { account: lead.id().into(), seq: lead.seq, fault };
             self.check_lead(number, lead).map_err(of)?;
             let is_open = lead.state == LeadState::Open;
             (open, claims) = (open + u32::from(is_open), claims + lead.taken());
+            full += u32::from(lead.state == LeadState::Full);
             slots += u64::from(if is_open { lead.max } else { lead.taken() });
         }
         same("open leads", open, self.open)
+            .and_then(|()| same("full leads", full, self.full))
             .and_then(|()| same("claims", claims, self.claim_count()))
             .and_then(|()| same("slots", slots, self.slots))
             .map_err(|fault| Violation { account: [].into(), seq: 0, fault })

@@ -71,6 +71,8 @@ pub struct Leads {
     pub(in crate::ledger) wheel: Wheel,
     /// Leads that are open.
     pub(in crate::ledger) open: u32,
+    /// Leads whose slots are all taken.
+    pub(in crate::ledger) full: u32,
     /// Slots that are taken or can still be taken.
     pub(in crate::ledger) slots: u64,
     pub(super) leads_max: u32,
@@ -126,6 +128,7 @@ impl Leads {
             hasher: FixedState::with_seed(seed),
             wheel: Wheel::new(),
             open: 0,
+            full: 0,
             slots: 0,
             leads_max,
             slots_max,
@@ -169,6 +172,11 @@ impl Leads {
     /// How many are open.
     pub fn open_count(&self) -> u32 {
         self.open
+    }
+
+    /// How many have no slot left.
+    pub fn full_count(&self) -> u32 {
+        self.full
     }
 
     /// How many claims there are.
@@ -246,6 +254,7 @@ impl Leads {
         let (deadline_ms, opened_at_ms) = (lead.timer.deadline_ms, lead.opened_at_ms);
         let is_open = lead.state == LeadState::Open;
         self.open += u32::from(is_open);
+        self.full += u32::from(lead.state == LeadState::Full);
         self.slots += u64::from(if is_open { lead.max } else { taken });
         let number = self.slab.push(lead);
         if is_open && deadline_ms != NEVER_MS {
@@ -292,6 +301,7 @@ impl Leads {
         assert_eq!(std::mem::replace(&mut lead.state, state), LeadState::Open, "a lead ends once");
         self.slots -= u64::from(lead.max - lead.claims.len() as u32);
         self.open -= 1;
+        self.full += u32::from(state == LeadState::Full);
         if lead.timer.deadline_ms != NEVER_MS {
             self.wheel.cancel(&mut self.slab, number);
         }

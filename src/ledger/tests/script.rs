@@ -110,7 +110,9 @@ fn show(outcome: &Outcome) -> String {
         Outcome::Tx(None) => "unknown".into(),
         Outcome::Tx(Some(view)) => show_view(view),
         Outcome::History(_) | Outcome::Audit(_) => panic!("the ledger has no trail"),
-        Outcome::Lead(_) | Outcome::Claims(_) | Outcome::Step(_) => panic!("a lead answers"),
+        Outcome::Lead(_) | Outcome::Claims(_) | Outcome::Step(_) | Outcome::EventCount(_) => {
+            panic!("no account answers")
+        }
         Outcome::Rejected(rejection) => show_rejection(rejection),
     }
 }

@@ -58,10 +58,11 @@ pub(super) fn refusal(spec: &CommandSpec) -> Refusal {
 }
 
 impl Connection {
-    /// A message for a subscriber, in both protocols. Lossy by contract: none for a client that leaves.
-    pub fn push(&mut self, resp2: &[u8], resp3: &[u8]) {
+    /// A message for a subscriber, in both protocols. Lossy by contract: none for a client that leaves. Returns whether it
+    /// is cut off now, as too much waits for its replies.
+    pub fn push(&mut self, resp2: &[u8], resp3: &[u8]) -> bool {
         if !matches!(self.state, State::Open | State::HalfClosed) {
-            return;
+            return false;
         }
         let message = if self.session.proto == Proto::Resp3 { resp3 } else { resp2 };
         if self.exec.is_empty() {
@@ -69,9 +70,11 @@ impl Connection {
         } else {
             self.held_messages.extend_from_slice(message);
         }
-        if self.ring.weight() as usize + self.held_messages.len() / 1024 > MESSAGES_KIB_MAX {
+        let is_cut_off = self.ring.weight() as usize + self.held_messages.len() / 1024 > MESSAGES_KIB_MAX;
+        if is_cut_off {
             self.lost();
         }
+        is_cut_off
     }
 
     /// Whether it listens to anything.
