@@ -44,9 +44,11 @@ fn main() {
 fn speed() {
     let server = Server::start();
     let mut client = server.client();
+    let accounts = server.accounts_of_shard_0("a", 10_000);
     let mut sent = 0;
     while sent < EVENTS {
-        client.pipeline((sent..sent + 1000).map(|n| format!("CREDIT.GRANT a{} g{n} 1", n % 10_000)));
+        let account = |n| &accounts[n as usize % accounts.len()];
+        client.pipeline((sent..sent + 1000).map(|n| format!("CREDIT.GRANT {} g{n} 1", account(n))));
         sent += 1000;
     }
     let (started, busy_s) = (now(), server.cpu_s());
@@ -67,23 +69,23 @@ fn speed() {
 /// How long after the reply to a debit its event is with a consumer that waits, beside a load.
 fn delay() {
     let server = Server::start();
-    for rate in [20_000, 100_000] {
-        let load = Load::start(&server, "l", Some(rate));
+    for (run, rate) in [Some(20_000), Some(100_000), None].into_iter().enumerate() {
+        let load = Load::start(&server, "l", rate);
         let seen = Arc::new(Mutex::new(Vec::new()));
         let over = Arc::new(AtomicBool::new(false));
-        let follower = follow_probes(&server, seen.clone(), over.clone());
+        let follower = follow_probes(&server, run, seen.clone(), over.clone());
         let mut client = server.client();
         client.ask("CREDIT.GRANT probe g 1000000");
         let commits = server.commits();
         let (started, mut replied) = (now(), Vec::new());
         while started.elapsed() < SAMPLE {
-            client.ask(&format!("CREDIT.DEBIT probe p{} 1", replied.len()));
+            client.ask(&format!("CREDIT.DEBIT probe {run}-{} 1", replied.len()));
             replied.push(now());
             std::thread::park_timeout(Duration::from_millis(1));
         }
         let commit_us = SAMPLE.as_micros() as u64 / (server.commits() - commits).max(1);
         over.store(true, Ordering::Relaxed);
-        client.ask("CREDIT.DEBIT probe end 1");
+        client.ask(&format!("CREDIT.DEBIT probe {run}-end 1"));
         follower.join().expect("the follower ends");
         let seen = seen.lock().expect("no panic");
         let mut late: Vec<u64> = seen
@@ -103,8 +105,13 @@ fn delay() {
     }
 }
 
-/// Notes when the debits of the account `probe` are seen.
-fn follow_probes(server: &Server, seen: Arc<Mutex<Vec<(usize, Instant)>>>, over: Arc<AtomicBool>) -> JoinHandle<()> {
+/// Notes when the debits of the probing account are seen.
+fn follow_probes(
+    server: &Server,
+    run: usize,
+    seen: Arc<Mutex<Vec<(usize, Instant)>>>,
+    over: Arc<AtomicBool>,
+) -> JoinHandle<()> {
     let mut reader = server.client();
     let (mut last, mut ended) = (reader.last_id(), false);
     spawn(move || {
@@ -113,8 +120,9 @@ fn follow_probes(server: &Server, seen: Arc<Mutex<Vec<(usize, Instant)>>>, over:
             let at = now();
             for (id, tx) in entries {
                 last = id;
-                ended |= tx == "end" && over.load(Ordering::Relaxed);
-                if let Some(number) = tx.strip_prefix('p').and_then(|number| number.parse().ok()) {
+                let Some(number) = tx.strip_prefix(&format!("{run}-")) else { continue };
+                ended |= number == "end" && over.load(Ordering::Relaxed);
+                if let Ok(number) = number.parse() {
                     seen.lock().expect("no panic").push((number, at));
                 }
             }
@@ -122,27 +130,29 @@ fn follow_probes(server: &Server, seen: Arc<Mutex<Vec<(usize, Instant)>>>, over:
     })
 }
 
-/// Throughput with and without a thousand readers that wait for what does not come, in pairs.
+/// Throughput, and the server's CPU for a debit, with and without a thousand readers that wait for what does not come.
 fn waiting() {
     let server = Server::start();
     let mut client = server.client();
-    for account in 0..READERS {
-        client.ask(&format!("CREDIT.GRANT idle{account} g 1"));
-    }
+    client.pipeline((0..READERS).map(|account| format!("CREDIT.GRANT idle{account} g 1")));
     for (what, key) in [("another shard's events", "credit:events:1"), ("idle accounts' logs", "credit:log:{idle#}")] {
-        let mut ratios = Vec::new();
-        for _ in 0..5 {
-            let alone = Load::start(&server, "w", None).sample();
+        let (mut throughput, mut cpu) = (Vec::new(), Vec::new());
+        for _ in 0..9 {
+            let before = Load::start(&server, "w", None).sample(&server);
             let readers: Vec<_> = (0..READERS).map(|n| server.blocked(&key.replace('#', &n.to_string()))).collect();
-            let beside = Load::start(&server, "w", None).sample();
-            let again = {
-                drop(readers);
-                Load::start(&server, "w", None).sample()
-            };
-            ratios.push(2.0 * beside as f64 / (alone + again) as f64);
+            let beside = Load::start(&server, "w", None).sample(&server);
+            drop(readers);
+            let after = Load::start(&server, "w", None).sample(&server);
+            throughput.push(2.0 * beside.0 / (before.0 + after.0));
+            cpu.push(2.0 * beside.1 / (before.1 + after.1));
         }
-        ratios.sort_by(f64::total_cmp);
-        println!("waiting  {READERS} readers of {what}: throughput {:.3} of that without, {ratios:.3?}", ratios[2]);
+        for ratios in [&mut throughput, &mut cpu] {
+            ratios.sort_by(f64::total_cmp);
+        }
+        println!(
+            "waiting  {READERS} readers of {what}: throughput x {:.3} ({:.2} to {:.2}), CPU a debit x {:.3} ({:.2} to {:.2})",
+            throughput[4], throughput[0], throughput[8], cpu[4], cpu[0], cpu[8]
+        );
     }
 }
 
@@ -183,10 +193,15 @@ impl Load {
         Self { over, done, started, threads: vec![thread] }
     }
 
-    /// Debits a second of a while.
-    fn sample(self) -> u64 {
+    /// Debits a second of a while, and the server's CPU time of each in microseconds.
+    fn sample(self, server: &Server) -> (f64, f64) {
+        std::thread::park_timeout(SAMPLE / 10); // it has found its pace
+        let (started, done, busy_s) = (now(), self.done.load(Ordering::Relaxed), server.cpu_s());
         std::thread::park_timeout(SAMPLE);
-        self.stop()
+        let debits = (self.done.load(Ordering::Relaxed) - done) as f64;
+        let sampled = (debits / started.elapsed().as_secs_f64(), (server.cpu_s() - busy_s) * 1e6 / debits);
+        self.stop();
+        sampled
     }
 
     /// Ends it; debits a second.

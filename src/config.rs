@@ -63,6 +63,12 @@ pub struct Config {
     pub port: u16,
     /// Listen addresses, at least one. Non-loopback only together with `requirepass`.
     pub bind: Vec<IpAddr>,
+    /// TCP port of the admin port; `None` = `port` + 10000, or any free one.
+    pub admin_port: Option<u16>,
+    /// Its listen addresses, at least one. Non-loopback only together with `admin_token`.
+    pub admin_bind: Vec<IpAddr>,
+    /// What its requests must give; `None` = open.
+    pub admin_token: Option<Secret>,
     /// Where the log lives.
     pub data_dir: PathBuf,
     /// Core threads; `None` = as many as the process may use.
@@ -160,6 +166,9 @@ impl Config {
         let config = Self {
             port: s.count("port") as u16,
             bind: s.addresses("bind"),
+            admin_port: some_if_positive(s.count("admin-port")).map(|n| n as u16),
+            admin_bind: s.addresses("admin-bind"),
+            admin_token: s.secret("admin-token"),
             data_dir: s.path("data-dir"),
             cores: some_if_positive(s.count("cores")).map(|n| n as usize),
             shards: some_if_positive(s.count("shards")).map(|n| n as u16),
@@ -199,11 +208,12 @@ impl Config {
             let setting = config.settings.get("history-retention");
             return Err(ConfigError::HistoryOfIds { history: setting.display(), place: setting.source.clone() });
         }
-        if config.requirepass.is_none()
-            && let Some(address) = config.bind.iter().find(|address| !address.is_loopback())
-        {
-            let place = config.settings.get("bind").source.clone();
-            return Err(ConfigError::Exposed { address: *address, place });
+        let exposed = |bind: &[IpAddr]| bind.iter().find(|address| !address.is_loopback()).copied();
+        if let (None, Some(address)) = (&config.requirepass, exposed(&config.bind)) {
+            return Err(ConfigError::Exposed { address, place: config.settings.get("bind").source.clone() });
+        }
+        if let (None, Some(address)) = (&config.admin_token, exposed(&config.admin_bind)) {
+            return Err(ConfigError::AdminExposed { address, place: config.settings.get("admin-bind").source.clone() });
         }
         Ok(config)
     }

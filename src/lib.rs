@@ -5,6 +5,7 @@
 //! cli ──▶ server ──▶ net ──▶ commands ──▶ ledger (types)
 //!            │        └────▶ shard (batches)
 //!            ├─────▶ shard ──▶ ledger, journal
+//!            ├─────▶ admin ──▶ net (listener), telemetry, config
 //!            ├─────▶ feed ───▶ journal, ledger (records)
 //!            └─────▶ telemetry, config, clock
 //!  └─▶ archive ──▶ ledger, journal
@@ -15,6 +16,7 @@
 //! - [`commands`]: the language. One table, one argument cursor, one reply encoder.
 //! - [`net`]: the wire. Parser, conversation, listener.
 //! - [`server`]: the threads.
+//! - [`admin`]: HTTP for operators: metrics and health.
 //! - [`feed`]: the log read as streams of events.
 //! - [`archive`]: a data directory without a server: verify, inspect, export, head.
 //! - [`telemetry`], [`config`], [`clock`], [`cli`].
@@ -44,6 +46,7 @@ macro_rules! planted {
     };
 }
 
+pub mod admin;
 pub mod archive;
 pub mod cli;
 pub mod clock;

@@ -39,6 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("shard", &["ledger", "journal"]),
+    ("admin", &["net::listener", "telemetry", "config"]),
     ("archive", &["journal", "ledger"]),
     ("feed", &["journal", "ledger::codec", "ledger::event", "ledger::lead", "ledger::id", "commands::reply"]),
     ("ledger", &[]),

@@ -73,9 +73,11 @@ fn banner(config: &Config, ready: &Ready) -> String {
          \x20 data        {data_dir}\n\
          \x20 shards      {shards} on {cores} core{s}\n\
          \x20 durability  {durability}\n\
+         \x20 metrics     http://{admin}/metrics\n\
          \x20 try         redis-cli -p {port} CREDIT.GRANT tradie:7 pay_991 20\n",
         version = env!("CARGO_PKG_VERSION"),
         addresses = addresses.join(" "),
+        admin = ready.admin_addresses.first().map_or_else(String::new, ToString::to_string),
         data_dir = data_dir.display(),
         shards = ready.shards,
         cores = ready.cores,
@@ -92,10 +94,17 @@ mod tests {
         let flags = [("port", "0".to_string()), ("data-dir", "/tmp/d".to_string())];
         let config = Config::load(flags, []).unwrap();
         let addresses = vec!["127.0.0.1:4711".parse().unwrap(), "[::1]:4711".parse().unwrap()];
-        let text = banner(&config, &Ready { addresses, shards: 2, cores: 1 });
+        let admin_addresses = vec!["127.0.0.1:14711".parse().unwrap()];
+        let text = banner(&config, &Ready { addresses, admin_addresses, shards: 2, cores: 1 });
         let first = format!("creditd {} listening on 127.0.0.1:4711 [::1]:4711\n", env!("CARGO_PKG_VERSION"));
         assert!(text.starts_with(&first), "{text}");
-        for words in ["/tmp/d", "2 on 1 core\n", "appendfsync always", "redis-cli -p 4711 CREDIT.GRANT"] {
+        for words in [
+            "/tmp/d",
+            "2 on 1 core\n",
+            "appendfsync always",
+            "redis-cli -p 4711 CREDIT.GRANT",
+            "http://127.0.0.1:14711/metrics",
+        ] {
             assert!(text.contains(words), "{words} in {text}");
         }
     }

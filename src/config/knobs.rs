@@ -109,6 +109,24 @@ pub const KNOBS: &[Knob] = &[
         help: "password that AUTH or HELLO must give; better from a file or variable than a flag, which ps shows",
     },
     Knob {
+        name: "admin-port",
+        kind: Kind::CountOrAuto { max: 65_535, power_of_two: false },
+        default: "auto",
+        help: "TCP port of /metrics, /livez and /readyz; auto = port + 10000, or any free one if that cannot be had",
+    },
+    Knob {
+        name: "admin-bind",
+        kind: Kind::Addresses,
+        default: "127.0.0.1",
+        help: "IP addresses of the admin port; others than loopback need admin-token",
+    },
+    Knob {
+        name: "admin-token",
+        kind: Kind::Secret,
+        default: "",
+        help: "bearer token that every request to the admin port must give; better from a file or variable than a flag",
+    },
+    Knob {
         name: "data-dir",
         kind: Kind::Directory,
         default: "./data",

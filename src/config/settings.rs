@@ -108,6 +108,17 @@ pub enum ConfigError {
         /// Who asked for it.
         place: Source,
     },
+    /// Figures open to other machines without a token.
+    #[error(
+        "admin-bind {address} ({place}) lets other machines in and no token is set, so anyone could read the figures: \
+         set admin-token (CREDITD_ADMIN_TOKEN=..., or in the file), or bind to 127.0.0.1"
+    )]
+    AdminExposed {
+        /// The address that is no loopback address.
+        address: IpAddr,
+        /// Who asked for it.
+        place: Source,
+    },
 }
 
 impl ConfigError {

@@ -158,6 +158,10 @@ fn an_open_bind_needs_a_password() {
         load(&[("bind", address), ("requirepass", "x")], &[]).expect("a password opens it");
     }
     load(&[("bind", "127.0.0.1 ::1 127.8.8.8")], &[]).expect("loopback is open");
+    let err = load(&[("admin-bind", "::"), ("requirepass", "x")], &[]).expect_err("figures are not for everyone");
+    assert!(matches!(err, ConfigError::AdminExposed { .. }), "{err}");
+    assert!(err.to_string().contains("admin-token") && err.to_string().contains("--admin-bind"), "{err}");
+    load(&[("admin-bind", "::"), ("admin-token", "x")], &[]).expect("a token opens it");
 }
 
 #[test]
@@ -170,9 +174,9 @@ fn history_goes_only_when_ids_may_be_forgotten() {
 }
 
 #[test]
-fn the_password_is_never_shown() {
+fn the_password_and_the_token_are_never_shown() {
     let canary = " hunter-canary ";
-    let config = load(&[("requirepass", canary)], &[]).unwrap();
+    let config = load(&[("requirepass", canary), ("admin-token", canary)], &[]).unwrap();
     let password = config.requirepass.as_ref().unwrap();
     assert!(password.matches(canary.as_bytes()), "spaces are part of it");
     for given in ["", "hunter-canary", " hunter-canary", " hunter-canary  ", " hunter-canarY "] {
@@ -180,6 +184,7 @@ fn the_password_is_never_shown() {
     }
     let mut shown = format!("{config:?}");
     shown += &config.settings().get("requirepass").display();
+    shown += &config.settings().get("admin-token").display();
     shown += &format!("{:?}", config.parameters(1, |_| true));
     shown += &refusal(&[("requirepass", &canary.repeat(100))], &[]);
     assert!(!shown.contains("hunter"), "{shown}");

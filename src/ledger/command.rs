@@ -93,7 +93,7 @@ pub enum Op {
     },
     /// Asks or changes a lead.
     Lead(LeadOp),
-    /// How many events the shard's feed has had. Names no account: whoever asks knows the shard.
+    /// How many events the shard's feed has had, those that the log has let go of among them. Names no account: whoever asks knows the shard.
     EventCount,
 }
 

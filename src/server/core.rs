@@ -12,14 +12,16 @@
 use super::engine::Engine;
 use super::inquiry;
 use super::mailbox::{Answer, Phase, Request};
+use super::patrol::Patrol;
 use super::readers::Readers;
 use super::saving::Saver;
 use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
 use super::streams::Fed;
-use crate::ledger::outcome::Outcome;
+use crate::ledger::outcome::{Outcome, Status};
 use crate::net::replies;
 use crate::shard::batch::Ticket;
+use crate::telemetry::WRITES;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -52,6 +54,7 @@ pub(super) struct Core {
     pub(super) scratch: Vec<u8>,
     failures: Vec<replies::Failure>,
     swept_at_ms: u64,
+    patrol: Patrol,
     /// Set by the phase Closing: when to end at the latest.
     close_at_ms: Option<u64>,
     /// Set by the phases Resuming and Settling: until when claims may run.
@@ -101,6 +104,7 @@ async fn run(shared: Arc<Shared>, id: u16, readers: Readers, saver: Saver) -> st
         sockets: Sockets::new(output_bytes_max),
         scratch: vec![0; READ_BYTES],
         failures: Vec::new(),
+        patrol: Patrol::default(),
         close_at_ms: None,
         settle_by_ms: 0,
         reported: Phase::Loading,
@@ -201,6 +205,9 @@ impl Core {
                         self.engine.answer(from, Answer::Part { inquiry, part });
                     }
                 }
+                Request::Facts(to) => {
+                    let _ = to.try_send(inquiry::facts(&self.engine, &self.sockets)); // too late: nobody waits
+                }
                 Request::Connection(accepted) => {
                     let shared_core = shared_core.clone();
                     tokio::task::spawn_local(async move {
@@ -282,11 +289,13 @@ impl Core {
     fn deliver(&mut self) -> u64 {
         let Self { engine, sockets, failures, .. } = self;
         let (mut replies, mut replays, mut read_hits, mut read_misses) = (0, 0, 0, 0);
+        let mut written = [0; WRITES.len()];
         let mut heard = Vec::new();
         engine.sort_released(|reply| {
             replies += 1;
             match &reply.outcome {
-                Outcome::Written(receipt) => replays += u64::from(receipt.replayed),
+                Outcome::Written(receipt) if receipt.replayed => replays += 1,
+                Outcome::Written(receipt) => written[write(receipt.status)] += 1,
                 Outcome::Balance(figures) if figures.seq > 0 => read_hits += 1,
                 Outcome::Balance(_) => read_misses += 1,
                 Outcome::Lead(Some(view)) => replays += u64::from(view.replayed),
@@ -300,6 +309,7 @@ impl Core {
                 heard.push((reading, reply.outcome));
             }
         });
+        engine.counters.written.iter_mut().zip(written).for_each(|(sum, count)| *sum += count);
         for (reading, outcome) in heard {
             engine.readings.heard_shard(reading, outcome);
         }
@@ -327,6 +337,7 @@ impl Core {
             self.swept_at_ms = now_ms;
             self.sockets.sweep(now_ms, &self.engine.shared.connection_limits);
             self.engine.review_saves();
+            self.patrol.step(&self.engine.homes, &mut self.engine.counters);
         }
     }
 
@@ -351,5 +362,18 @@ impl Core {
             self.timer_at_ms = 0;
             cx.waker().wake_by_ref();
         }
+    }
+}
+
+/// The place in [`WRITES`] of a write that has just happened; a replay's status may be that of another.
+fn write(status: Status) -> usize {
+    match status {
+        Status::Granted => 0,
+        Status::Debited => 1,
+        Status::Active => 2,
+        Status::Captured => 3,
+        Status::Released | Status::Expired | Status::Void => 4,
+        Status::Refunded => 5,
+        Status::Claimed => 6,
     }
 }

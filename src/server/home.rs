@@ -53,6 +53,7 @@ struct CommitStats {
     commits: u64,
     records: u64,
     bytes: u64,
+    sync_ns: u64,
     inline: u64,
 }
 
@@ -134,6 +135,7 @@ impl Home {
         self.stats.commits += 1;
         self.stats.records += u64::from(block.record_count());
         self.stats.bytes += durable - block.first_lsn();
+        self.stats.sync_ns += sync_ns;
         done.streams.publish(self.shard.id(), durable);
         drop(block); // the log recycles the buffer of a block that nobody else holds
         let before = done.released.len();
@@ -229,8 +231,8 @@ impl Home {
         self.committed_at_ms.filter(|_| is_still).map(|at_ms| at_ms + IDLE_AFTER_MS)
     }
 
-    /// The shard's figures, for INFO.
-    pub(super) fn facts(&self) -> ShardFacts {
+    /// The shard's figures.
+    pub(super) fn facts(&self, now_ms: u64) -> ShardFacts {
         let (totals, leads) = (self.shard.ledger().totals(), self.shard.ledger().leads());
         ShardFacts {
             shard: self.shard.id(),
@@ -260,7 +262,11 @@ impl Home {
             commits: self.stats.commits,
             records: self.stats.records,
             commit_bytes: self.stats.bytes,
+            sync_ns: self.stats.sync_ns,
             inline_commits: self.stats.inline,
+            waiting: self.shard.waiting() as u64,
+            undurable_ms: self.undurable_since_ms.map_or(0, |since_ms| now_ms.saturating_sub(since_ms)),
+            overdue_ms: self.shard.ledger().next_expiry().map_or(0, |due_ms| now_ms.saturating_sub(due_ms)),
             disk: match (self.supply.room(), self.shard.admission()) {
                 (Room::Spent, _) => DiskState::Spent,
                 (_, Admission::Later) => DiskState::Slow,

@@ -220,7 +220,8 @@ pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, s
     })
 }
 
-fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
+/// All figures of this core.
+pub(super) fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
     let mut counters = engine.counters.clone();
     counters.bytes_out = sockets.written;
     counters.connections_overflowed = sockets.overflowed;
@@ -228,7 +229,9 @@ fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
     if engine.id() == 0 {
         counters.connections_rejected = engine.shared.connections_rejected(); // the server's, counted once
     }
-    let shards = engine.homes.iter().enumerate().map(|(place, home)| engine.saving.described(home, place)).collect();
+    let now_ms = engine.now_ms();
+    let describe = |(place, home)| engine.saving.described(home, place, now_ms);
+    let shards = engine.homes.iter().enumerate().map(describe).collect();
     let (channels, patterns) = engine.subscribers.words();
     let feed = FeedFacts {
         blocked: engine.readings.waiting() as u64,

@@ -13,11 +13,13 @@ use super::readers::{self, Returned};
 use super::saving::{Newest, SAVED_MAX, Saved};
 use super::streams::{FED_MAX, Fed};
 use crate::shard::batch::{Batch, Reply};
+use crate::telemetry::CoreFacts;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Waker;
+use tokio::sync::mpsc;
 
 /// Work for a core.
 pub(super) enum Request {
@@ -25,6 +27,8 @@ pub(super) enum Request {
     Commands(Batch),
     /// A question about its figures; the [`Part`] goes back to core `from`.
     Ask { from: u16, inquiry: u64, question: Question },
+    /// The admin port wants its figures.
+    Facts(mpsc::Sender<CoreFacts>),
     /// A connection, now its own.
     Connection(Accepted),
     /// A recovered shard, now its own, and its newest snapshot.

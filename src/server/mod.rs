@@ -14,6 +14,8 @@
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
 //! ```
 //!
+//! The admin port has a thread of its own (`observe`).
+//!
 //! Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
 
 mod core;
@@ -27,6 +29,8 @@ mod inquiry;
 mod journal_thread;
 mod loading;
 mod mailbox;
+mod observe;
+mod patrol;
 mod quota;
 mod readers;
 mod room;

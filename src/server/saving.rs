@@ -137,14 +137,14 @@ impl Saving {
     }
 
     /// The figures of the shard at `home`, and those of its snapshots.
-    pub(super) fn described(&self, home: &Home, place: usize) -> ShardFacts {
+    pub(super) fn described(&self, home: &Home, place: usize, now_ms: u64) -> ShardFacts {
         let newest = &self.newest[place];
         ShardFacts {
             oldest_lsn: home.shard.reader().oldest_lsn(),
             changes_since_save: home.shard.ledger().totals().entries - newest.entries,
             snapshot_bytes: newest.bytes,
             save_failed: self.schedule.has_failed(place),
-            ..home.facts()
+            ..home.facts(now_ms)
         }
     }
 

@@ -5,12 +5,14 @@ use super::descriptors;
 use super::home::Home;
 use super::loading::{RecoveredShard, recover_all};
 use super::mailbox::{Accepted, Phase, Request};
+use super::observe::Observer;
 use super::quota;
 use super::readers::Readers;
 use super::router::Router;
 use super::saving::Saver;
 use super::shared::{Shared, Signals};
 use super::watch::{self, Post};
+use crate::admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Exit};
 use crate::journal::manifest::SHARDS_MAX;
@@ -30,6 +32,9 @@ use tokio::signal::unix::{SignalKind, signal};
 /// A wall clock further ahead of the log than this is taken for wrong (journal.md 9): 30 days.
 const CLOCK_JUMP_MS_MAX: u64 = 30 * DAY_MS;
 
+/// From the port of clients to the usual admin port: as far as Redis' cluster bus.
+const ADMIN_PORT_OFFSET: u16 = 10_000;
+
 const DAY_MS: u64 = 24 * 3600 * 1000;
 
 /// What a server that serves can tell of itself.
@@ -37,6 +42,8 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 pub struct Ready {
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
+    /// Where the admin port is.
+    pub admin_addresses: Vec<SocketAddr>,
     /// Shards of the data directory.
     pub shards: u16,
     /// Core threads.
@@ -94,9 +101,13 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
     let cores = config.cores.unwrap_or_else(|| quota::default_cores(cpus.len()));
     let dir = open_directory(&config, cores)?;
     let listeners = listener::listen(&config.bind, config.port)?;
+    let admin_listeners = listen_for_admin(&config)?;
     let router = Router::new(dir.manifest(), cores as u16);
     let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?)?;
-    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<io::Result<Vec<_>>>()?;
+    let (addresses, admin_addresses) = (addresses(&listeners)?, addresses(&admin_listeners)?);
+    tracing::info!(?addresses, ?admin_addresses, "listening");
+    let observer = Observer::new(shared.clone());
+    let _admin = admin::start(admin_listeners, shared.config.admin_token.clone(), observer.clone())?;
     shared.port.store(addresses.first().map_or(0, SocketAddr::port), Ordering::Relaxed);
 
     let readers = Readers::start(router.shards(), shared.config.history_threads)?;
@@ -115,8 +126,8 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let served = local.block_on(&runtime, async {
-        let ready = Ready { addresses, shards: router.shards(), cores };
-        serve(&shared, signals, listeners, &dir, on_loading, || on_ready(&ready)).await
+        let ready = Ready { addresses, admin_addresses, shards: router.shards(), cores };
+        serve(&observer, signals, listeners, &dir, on_loading, || on_ready(&ready)).await
     });
     if served.is_ok() {
         for thread in threads {
@@ -128,6 +139,20 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
 
 fn join(thread: JoinHandle<io::Result<()>>) -> io::Result<()> {
     thread.join().map_err(|_| io::Error::other("a core thread panicked"))?
+}
+
+fn addresses(listeners: &[TcpListener]) -> io::Result<Vec<SocketAddr>> {
+    listeners.iter().map(TcpListener::local_addr).collect()
+}
+
+/// Listens where the configuration says, or, where it says nothing, at a usual place or wherever there is one.
+fn listen_for_admin(config: &Config) -> Result<Vec<TcpListener>, ListenError> {
+    let listen = |port| listener::listen(&config.admin_bind, port);
+    if let Some(port) = config.admin_port {
+        return listen(port);
+    }
+    let usual = config.port.checked_add(ADMIN_PORT_OFFSET).filter(|_| config.port > 0);
+    usual.map_or_else(|| listen(0), |port| listen(port).or_else(|_| listen(0)))
 }
 
 fn open_directory(config: &Config, cores: usize) -> Result<DataDir, StartError> {
@@ -151,13 +176,14 @@ fn run_id() -> io::Result<String> {
 }
 
 async fn serve(
-    shared: &Arc<Shared>,
+    observer: &Observer,
     mut signals: Signals,
     listeners: Vec<TcpListener>,
     dir: &DataDir,
     on_loading: impl Fn(&Loading),
     on_ready: impl FnOnce(),
 ) -> Result<(), StartError> {
+    let shared = observer.shared();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let keepalive = shared.config.tcp_keepalive_ms.map(Duration::from_millis);
@@ -184,6 +210,7 @@ async fn serve(
         _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
         _ = signals.stop.recv() => tracing::info!("SHUTDOWN: stopping"),
     }
+    observer.stopping();
     for task in accepting {
         task.abort();
     }

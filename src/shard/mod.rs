@@ -266,6 +266,11 @@ impl<R: SegmentSource> Shard<R> {
         self.pending.is_empty() && self.parked.is_empty() && !self.is_dirty()
     }
 
+    /// Commands that are taken and not answered: outcomes that wait for the disk, commands that wait for old records, claims.
+    pub fn waiting(&self) -> usize {
+        self.pending.len() + self.parked.len() + self.claims_running()
+    }
+
     /// Whether something is executed that is not durable.
     pub fn is_dirty(&self) -> bool {
         self.log.undurable_bytes() > 0

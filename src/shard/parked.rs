@@ -82,10 +82,15 @@ impl Meaning {
 }
 
 impl Parked {
+    /// Commands that wait.
+    pub(super) fn len(&self) -> usize {
+        let errands = self.recalls.len() + self.recalls_away + self.walks.len() + self.walks_away;
+        errands + self.behind_refund.values().map(Batch::len).sum::<usize>()
+    }
+
     /// Whether nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        let waiting = self.recalls.len() + self.recalls_away + self.walks.len() + self.walks_away;
-        waiting == 0 && self.behind_refund.is_empty()
+        self.len() == 0 && self.behind_refund.is_empty()
     }
 
     /// Whether a REFUND waits for an old record.

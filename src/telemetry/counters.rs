@@ -1,5 +1,8 @@
 //! What one core counts.
 
+use std::collections::BTreeMap;
+
+use super::durations::Durations;
 use super::latency::Latencies;
 
 /// One command's line in INFO commandstats.
@@ -17,12 +20,36 @@ pub struct CommandCounter {
     pub failed: u64,
 }
 
+/// The writes that are counted by themselves: the word of a scrape, and the command.
+pub const WRITES: [(&str, &str); 7] = [
+    ("grant", "credit.grant"),
+    ("debit", "credit.debit"),
+    ("reserve", "credit.reserve"),
+    ("capture", "credit.capture"),
+    ("release", "credit.release"),
+    ("refund", "credit.refund"),
+    ("claim", "lead.claim"),
+];
+
+/// Error replies of one command (`None`: of a request that was none) with one first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorCounter {
+    /// Its index in the command table.
+    pub command: Option<u16>,
+    /// The first word of the replies.
+    pub code: &'static str,
+    /// How many.
+    pub count: u64,
+}
+
 /// The counters of one core. Only the core's thread touches them; others get clones.
 #[derive(Clone, Debug)]
 pub struct CoreCounters {
     commands: Vec<CommandCounter>,
-    /// Error replies by their first word. Short: the words are a fixed set.
-    errors: Vec<(&'static str, u64)>,
+    /// By command, beside the counters that every command touches: each batch's time in equal parts.
+    durations: Vec<Durations>,
+    /// Short: commands and words are fixed sets, and a command has few errors.
+    errors: Vec<ErrorCounter>,
     /// (command, calls) since the last [`Self::batch_ended`], runs of one command together.
     in_batch: Vec<(u16, u32)>,
     /// How long commands take, by stage.
@@ -49,20 +76,28 @@ pub struct CoreCounters {
     pub recalls: u64,
     /// Commands that waited for a walk along a trail.
     pub walks: u64,
+    /// Writes that happened, by [`WRITES`]; replays apart.
+    pub written: [u64; WRITES.len()],
     /// Replays: commands whose id was already decided.
     pub replays: u64,
     /// Reads of accounts that exist.
     pub read_hits: u64,
     /// Reads of accounts that do not.
     pub read_misses: u64,
+    /// Accounts whose figures were checked in memory.
+    pub accounts_checked: u64,
+    /// Accounts that broke an invariant when they were checked.
+    pub invariant_violations: u64,
 }
 
 impl CoreCounters {
     /// Zeros. `names` are the commands in the order of the command table: a command's index there is its index here.
     pub fn new(names: impl IntoIterator<Item = &'static str>) -> Self {
         let zero = |name| CommandCounter { name, calls: 0, busy_ns: 0, rejected: 0, failed: 0 };
+        let commands: Vec<_> = names.into_iter().map(zero).collect();
         Self {
-            commands: names.into_iter().map(zero).collect(),
+            durations: vec![Durations::default(); commands.len()],
+            commands,
             errors: Vec::new(),
             in_batch: Vec::new(),
             latencies: Latencies::new(),
@@ -77,9 +112,12 @@ impl CoreCounters {
             hop_batches: 0,
             recalls: 0,
             walks: 0,
+            written: [0; WRITES.len()],
             replays: 0,
             read_hits: 0,
             read_misses: 0,
+            accounts_checked: 0,
+            invariant_violations: 0,
         }
     }
 
@@ -103,6 +141,7 @@ impl CoreCounters {
         }
         for (command, part) in self.in_batch.drain(..) {
             self.commands[usize::from(command)].busy_ns += busy_ns * u64::from(part) / calls;
+            self.durations[usize::from(command)].record(busy_ns / calls, u64::from(part));
         }
         calls
     }
@@ -110,21 +149,30 @@ impl CoreCounters {
     /// A command of the table was refused before it was executed.
     pub fn rejected(&mut self, command: usize, code: &'static str) {
         self.commands[command].rejected += 1;
-        self.error(code);
+        self.count_error(Some(command as u16), code, 1);
     }
 
     /// A command was executed and answered by an error.
     pub fn failed(&mut self, command: usize, code: &'static str) {
         self.commands[command].failed += 1;
-        self.error(code);
+        self.count_error(Some(command as u16), code, 1);
     }
 
     /// An error reply that belongs to no command of the table. `code` is its first word.
     pub fn error(&mut self, code: &'static str) {
-        match self.errors.iter_mut().find(|(known, _)| *known == code) {
-            Some((_, count)) => *count += 1,
-            None => self.errors.push((code, 1)),
+        self.count_error(None, code, 1);
+    }
+
+    fn count_error(&mut self, command: Option<u16>, code: &'static str, count: u64) {
+        match self.errors.iter_mut().find(|known| known.command == command && known.code == code) {
+            Some(known) => known.count += count,
+            None => self.errors.push(ErrorCounter { command, code, count }),
         }
+    }
+
+    /// How long the calls of a command took on the core that read them.
+    pub(super) fn durations(&self, command: usize) -> &Durations {
+        &self.durations[command]
     }
 
     /// By command, in the order of the table.
@@ -132,9 +180,16 @@ impl CoreCounters {
         &self.commands
     }
 
-    /// Error replies by first word, in no particular order.
-    pub fn errors(&self) -> &[(&'static str, u64)] {
+    /// Error replies by command and first word, in no particular order.
+    pub fn errors(&self) -> &[ErrorCounter] {
         &self.errors
+    }
+
+    /// Error replies by first word.
+    pub fn errors_by_code(&self) -> BTreeMap<&'static str, u64> {
+        let mut by_code = BTreeMap::new();
+        self.errors.iter().for_each(|error| *by_code.entry(error.code).or_default() += error.count);
+        by_code
     }
 
     /// Commands executed.
@@ -144,7 +199,7 @@ impl CoreCounters {
 
     /// Error replies.
     pub fn error_replies(&self) -> u64 {
-        self.errors.iter().map(|(_, count)| count).sum()
+        self.errors.iter().map(|error| error.count).sum()
     }
 
     /// Adds another core's figures.
@@ -157,11 +212,9 @@ impl CoreCounters {
             mine.rejected += theirs.rejected;
             mine.failed += theirs.failed;
         }
-        for (code, count) in &other.errors {
-            match self.errors.iter_mut().find(|(known, _)| known == code) {
-                Some((_, sum)) => *sum += count,
-                None => self.errors.push((code, *count)),
-            }
+        self.durations.iter_mut().zip(&other.durations).for_each(|(mine, theirs)| mine.merge(theirs));
+        for error in &other.errors {
+            self.count_error(error.command, error.code, error.count);
         }
         self.latencies.merge(&other.latencies);
         self.connections += other.connections;
@@ -175,9 +228,12 @@ impl CoreCounters {
         self.hop_batches += other.hop_batches;
         self.recalls += other.recalls;
         self.walks += other.walks;
+        self.written.iter_mut().zip(other.written).for_each(|(mine, theirs)| *mine += theirs);
         self.replays += other.replays;
         self.read_hits += other.read_hits;
         self.read_misses += other.read_misses;
+        self.accounts_checked += other.accounts_checked;
+        self.invariant_violations += other.invariant_violations;
     }
 }
 
@@ -215,8 +271,10 @@ mod tests {
         assert_eq!((a.calls(), a.error_replies(), a.bytes_in, a.hops, a.batches), (2, 5, 10, 3, 2));
         let debit = a.commands()[1];
         assert_eq!((debit.rejected, debit.failed), (2, 3));
-        let mut errors = a.errors().to_vec();
-        errors.sort_unstable();
-        assert_eq!(errors, [("ERR", 2), ("INSUFFICIENT", 2), ("NOACCOUNT", 1)]);
+        assert_eq!(
+            a.errors_by_code().into_iter().collect::<Vec<_>>(),
+            [("ERR", 2), ("INSUFFICIENT", 2), ("NOACCOUNT", 1)]
+        );
+        assert_eq!((a.durations(0).count(), a.durations(0).sum_ns(), a.durations(1).count()), (2, 20, 0));
     }
 }

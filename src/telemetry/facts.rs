@@ -124,6 +124,12 @@ pub struct ShardFacts {
     pub durable_lsn: u64,
     /// Where the log begins that is kept.
     pub oldest_lsn: u64,
+    /// Commands executed, or taken for later, that are not answered yet.
+    pub waiting: u64,
+    /// How long the oldest change has waited for the disk, milliseconds; 0 if none waits.
+    pub undurable_ms: u64,
+    /// By how much the oldest deadline is overdue, milliseconds; 0 if none is.
+    pub overdue_ms: u64,
     /// Records since the newest snapshot was begun.
     pub changes_since_save: u64,
     /// Bytes of the newest snapshot.
@@ -142,8 +148,17 @@ pub struct ShardFacts {
     pub records: u64,
     /// Bytes of them, padding included.
     pub commit_bytes: u64,
+    /// Time that writing and syncing them took, in nanoseconds.
+    pub sync_ns: u64,
     /// Blocks that this shard's core synced itself rather than hand over.
     pub inline_commits: u64,
+}
+
+impl ShardFacts {
+    /// Bytes of the log that wait for the disk.
+    pub(super) fn undurable_bytes(&self) -> u64 {
+        self.next_lsn.saturating_sub(self.durable_lsn)
+    }
 }
 
 /// Leads of a shard, and claims.

@@ -72,19 +72,20 @@ fn is_asked(section: &Section, names: &[&str]) -> bool {
 }
 
 /// The facts with their sums.
-struct View<'a> {
-    server: &'a ServerFacts,
-    shards: Vec<(usize, &'a ShardFacts)>,
+pub(super) struct View<'a> {
+    pub(super) server: &'a ServerFacts,
+    /// In order, with the cores that they live on.
+    pub(super) shards: Vec<(usize, &'a ShardFacts)>,
     /// `None` before the first core reports, while loading.
-    counters: Option<CoreCounters>,
-    clients: u64,
-    feed: FeedFacts,
+    pub(super) counters: Option<CoreCounters>,
+    pub(super) clients: u64,
+    pub(super) feed: FeedFacts,
     cores: usize,
-    totals: CreditTotals,
+    pub(super) totals: CreditTotals,
 }
 
 impl<'a> View<'a> {
-    fn new(server: &'a ServerFacts, cores: &'a [CoreFacts]) -> Self {
+    pub(super) fn new(server: &'a ServerFacts, cores: &'a [CoreFacts]) -> Self {
         let mut shards: Vec<_> = cores.iter().flat_map(|core| core.shards.iter().map(|s| (core.core, s))).collect();
         shards.sort_by_key(|(_, shard)| shard.shard);
         let mut totals = CreditTotals::default();
@@ -99,11 +100,11 @@ impl<'a> View<'a> {
         Self { server, shards, counters, clients, feed, cores: cores.len(), totals }
     }
 
-    fn shard_sum(&self, figure: impl Fn(&ShardFacts) -> u64) -> u64 {
+    pub(super) fn shard_sum(&self, figure: impl Fn(&ShardFacts) -> u64) -> u64 {
         self.shards.iter().map(|(_, shard)| figure(shard)).sum()
     }
 
-    fn count(&self, figure: impl Fn(&CoreCounters) -> u64) -> u64 {
+    pub(super) fn count(&self, figure: impl Fn(&CoreCounters) -> u64) -> u64 {
         self.counters.as_ref().map_or(0, figure)
     }
 }
@@ -206,7 +207,7 @@ fn persistence_section(view: &View<'_>, out: &mut Lines) {
     out.put("log_records", view.shard_sum(|shard| shard.records));
     out.put("log_bytes", view.shard_sum(|shard| shard.commit_bytes));
     out.put("log_bytes_kept", view.shard_sum(|shard| shard.next_lsn - shard.oldest_lsn));
-    out.put("log_undurable_bytes", view.shard_sum(undurable_bytes));
+    out.put("log_undurable_bytes", view.shard_sum(ShardFacts::undurable_bytes));
     out.put("log_records_per_commit", ratio(view.shard_sum(|shard| shard.records), commits));
     out.put("log_device_bytes", device_bytes);
     out.put("log_device_kib_per_commit", ratio(device_bytes / 1_024, commits));
@@ -279,9 +280,7 @@ fn commandstats_section(view: &View<'_>, out: &mut Lines) {
 }
 
 fn errorstats_section(view: &View<'_>, out: &mut Lines) {
-    let mut errors = view.counters.as_ref().map_or(Vec::new(), |counters| counters.errors().to_vec());
-    errors.sort_unstable();
-    for (code, count) in errors {
+    for (code, count) in view.counters.iter().flat_map(CoreCounters::errors_by_code) {
         out.put(format_args!("errorstat_{code}"), format_args!("count={count}"));
     }
 }
@@ -339,7 +338,7 @@ fn shards_section(view: &View<'_>, out: &mut Lines) {
                 shard.oldest_lsn,
                 shard.next_lsn,
                 shard.durable_lsn,
-                undurable_bytes(shard),
+                shard.undurable_bytes(),
                 shard.commits,
                 shard.inline_commits,
                 shard.records,
@@ -347,10 +346,6 @@ fn shards_section(view: &View<'_>, out: &mut Lines) {
             ),
         );
     }
-}
-
-fn undurable_bytes(shard: &ShardFacts) -> u64 {
-    shard.next_lsn.saturating_sub(shard.durable_lsn)
 }
 
 /// `part / whole` with two decimals; 0.00 of nothing.

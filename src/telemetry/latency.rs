@@ -6,6 +6,7 @@
 //!
 //! Recorded once a batch with the number of commands as weight: the stages of a batch are the stages of its commands.
 
+use super::durations::Durations;
 use hdrhistogram::Histogram;
 
 /// A part of a command's life.
@@ -52,6 +53,15 @@ impl Latencies {
         for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
             mine.add(theirs).expect("all histograms have the same bounds");
         }
+    }
+
+    /// The latencies of `stage` in the buckets of a scrape, to the histogram's 1 %.
+    pub(super) fn durations(&self, stage: Stage) -> Durations {
+        let mut durations = Durations::default();
+        for value in self.0[stage as usize].iter_recorded() {
+            durations.record(value.value_iterated_to(), value.count_since_last_iteration());
+        }
+        durations
     }
 
     /// Commands recorded for `stage`.

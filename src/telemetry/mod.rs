@@ -1,8 +1,8 @@
-//! Counters, latencies, and the text of INFO.
+//! Counters, latencies, the text of INFO and that of /metrics.
 //!
 //! ```text
 //! core 0: CoreCounters ──┐ clone, on request     ServerFacts ─┐
-//! core 1: CoreCounters ──┼──► [CoreFacts] ────────────────────┴──► info() ──► text
+//! core 1: CoreCounters ──┼──► [CoreFacts] ────────────────────┴──► info(), openmetrics() ──► text
 //! shards:  ShardFacts ───┘    merged here, by whoever asks
 //! ```
 //!
@@ -11,15 +11,23 @@
 //! themselves; the cores do. Absent on purpose: any use of the rest of the crate, clocks, a global registry.
 
 mod counters;
+mod durations;
 mod facts;
+mod growth;
 mod info;
 mod latency;
+mod metrics;
 mod process;
 mod rate;
+mod system;
 
-pub use counters::{CommandCounter, CoreCounters};
+pub use counters::{CommandCounter, CoreCounters, ErrorCounter, WRITES};
+pub use durations::Durations;
 pub use facts::{CoreFacts, CreditTotals, DiskState, FeedFacts, LeadFacts, Loading, ServerFacts, ShardFacts};
+pub use growth::Growth;
 pub use info::info;
 pub use latency::{Latencies, Stage};
+pub use metrics::{Scrape, catalog, openmetrics};
 pub use process::ProcessFigures;
 pub use rate::Rate;
+pub use system::SystemFigures;

@@ -37,17 +37,21 @@ impl ProcessFigures {
     }
 
     fn take_stat(&mut self, stat: &str, ticks_per_second: u64) {
-        // The process name, in parentheses, may hold spaces and parentheses.
-        let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let mut fields = behind_name.split_ascii_whitespace();
-        let mut next_us = |skip| {
-            let ticks: u64 = fields.nth(skip).and_then(|text| text.parse().ok()).unwrap_or(0);
-            ticks * 1_000_000 / ticks_per_second.max(1)
-        };
-        // proc(5): state is field 3, utime field 14, stime field 15.
-        self.cpu_user_us = next_us(11);
-        self.cpu_system_us = next_us(0);
+        [self.cpu_user_us, self.cpu_system_us] = cpu_us(stat, ticks_per_second);
     }
+}
+
+/// CPU time of a process or a thread, in user mode and in the kernel, in microseconds, from its `stat`.
+pub(super) fn cpu_us(stat: &str, ticks_per_second: u64) -> [u64; 2] {
+    // The name, in parentheses, may hold spaces and parentheses.
+    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let mut fields = behind_name.split_ascii_whitespace();
+    let mut next_us = |skip| {
+        let ticks: u64 = fields.nth(skip).and_then(|text| text.parse().ok()).unwrap_or(0);
+        ticks * 1_000_000 / ticks_per_second.max(1)
+    };
+    // proc(5): state is field 3, utime field 14, stime field 15.
+    [next_us(11), next_us(0)]
 }
 
 /// The number behind `name` at the start of a line, 0 if there is none.

@@ -10,7 +10,7 @@ use crate::server::{Server, Site};
 use crate::wire::{Wire, info, request};
 
 /// strace at work; it lets go when the value goes.
-struct Fault {
+pub struct Fault {
     strace: Child,
     /// Kept open, so that strace can go on talking.
     _log: BufReader<std::process::ChildStderr>,
@@ -18,7 +18,7 @@ struct Fault {
 
 impl Fault {
     /// From now on calls to `call` have this `fault`. `None`, and a word to whoever reads it, where that cannot be.
-    fn inject(server: &Server, call: &str, fault: &str) -> Option<Self> {
+    pub fn inject(server: &Server, call: &str, fault: &str) -> Option<Self> {
         let (trace, inject) = (format!("trace={call}"), format!("inject={call}:{fault}"));
         let (process, null) = (server.process_id().to_string(), "/dev/null");
         let mut command = Command::new("strace");

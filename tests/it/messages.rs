@@ -76,7 +76,10 @@ fn every_message_has_its_row_and_every_row_its_message() {
 fn every_runbook_is_reached_and_says_what_it_means_whether_money_is_safe_and_what_to_type() {
     let operate = root().join("docs/operate");
     let table = fs::read_to_string(operate.join("messages.md")).expect("the table");
-    let linked: BTreeSet<_> = rows(&table).into_iter().filter_map(|(_, link)| link).collect();
+    let alerts = fs::read_to_string(operate.join("alerts.yml")).expect("the alerts");
+    let of_alerts = alerts.split("runbook_url: docs/operate/").skip(1).filter_map(|rest| rest.lines().next());
+    let of_messages = rows(&table).into_iter().filter_map(|(_, link)| link);
+    let linked: BTreeSet<_> = of_messages.chain(of_alerts.map(str::to_owned)).collect();
     let files = fs::read_dir(operate.join("runbooks")).expect("runbooks");
     let files: BTreeSet<_> =
         files.map(|file| format!("runbooks/{}", file.expect("an entry").file_name().to_string_lossy())).collect();

@@ -74,9 +74,10 @@ impl Site {
         command.env("CREDITD_PORT", "0").env("CREDITD_SEGMENT_SIZE", "4MiB").env("CREDITD_DATA_DIR", self.data_dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         command.stderr(fs::File::options().create(true).append(true).open(&log).expect("a file for its log"));
+        let log_from = read(&log).len();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", program[0]));
         let output = lines(&mut child);
-        Starting(Server { child, port: 0, output, log })
+        Starting(Server { child, port: 0, output, log, log_from })
     }
 }
 
@@ -99,17 +100,12 @@ impl Starting {
 
     /// Where it listens, which it may do before it serves; `None`: not yet.
     pub fn listening_port(&self) -> Option<u16> {
-        let process = PathBuf::from(format!("/proc/{}", self.0.child.id()));
-        let links = fs::read_dir(process.join("fd")).ok()?.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-        let sockets: Vec<_> =
-            links.filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.to_owned())).collect();
-        let table = fs::read_to_string(process.join("net/tcp")).ok()?;
-        table.lines().find_map(|line| {
-            let fields: Vec<_> = line.split_whitespace().collect();
-            let (address, state, inode) = (fields.get(1)?, fields.get(3)?, fields.get(9)?);
-            let is_ours = *state == "0A" && sockets.contains(&format!("{inode}]"));
-            is_ours.then(|| u16::from_str_radix(address.rsplit(':').next()?, 16).ok())?
-        })
+        self.0.said_port(" addresses=[")
+    }
+
+    /// Where its admin port is; `None`: not yet.
+    pub fn admin_port(&self) -> Option<u16> {
+        self.0.said_port(" admin_addresses=[")
     }
 }
 
@@ -120,9 +116,23 @@ pub struct Server {
     pub port: u16,
     output: Receiver<String>,
     log: PathBuf,
+    /// Where its own lines begin: others have lived in the same place.
+    log_from: usize,
 }
 
 impl Server {
+    /// Where its admin port is on 127.0.0.1.
+    pub fn admin_port(&self) -> u16 {
+        self.said_port(" admin_addresses=[").expect("it says where it listens")
+    }
+
+    /// The first port behind `field` of the line that says where it listens.
+    fn said_port(&self, field: &str) -> Option<u16> {
+        let log = self.log();
+        let line = log.get(self.log_from..)?.lines().find(|line| line.contains(" listening "))?;
+        line.split_once(field)?.1.split([']', ',']).next()?.rsplit(':').next()?.parse().ok()
+    }
+
     /// A connection to it.
     pub fn connect(&self) -> Wire {
         Wire::connect(self.port)

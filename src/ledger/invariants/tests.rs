@@ -1,6 +1,7 @@
 //! A trail that is right passes; one change anywhere, and it does not.
 
 use super::super::id::{Lsn, NO_LSN};
+use super::super::{Limits, Seeds};
 use super::*;
 
 fn entry<'a>(tx: &'a [u8], seq: u64, time_ms: u64, figures: [u64; 3], change: Change<'a>) -> (Lsn, Event<'a>) {
@@ -173,4 +174,33 @@ fn a_story_is_small_however_much_is_refunded() {
         tell("f", seq + n, 1, debits + 1 + n, refund(b"d", lsn, 2, 0)).unwrap();
     }
     assert!(tell("f", seq + 4, 1, debits + 5, refund(b"d", 40, 1, 1)).unwrap_err().contains("refunded_total"));
+}
+
+#[test]
+fn a_walk_in_steps_sees_every_account_once_and_what_is_wrong_with_some() {
+    let limits = Limits {
+        holds_per_account_max: 1,
+        accounts_max: 10,
+        leads_max: 1,
+        lead_slots_max: 1,
+        tx_index_bytes_max: 1 << 20,
+        tx_retention_ms: u64::MAX,
+    };
+    let mut ledger = Ledger::new(limits, Seeds { index_key: [1, 2], map_seed: 3 });
+    for number in 0..10 {
+        ledger.accounts.open_unnamed(&[b'a' + number]);
+    }
+    ledger.check().unwrap();
+    ledger.accounts.get_mut(3).0.reserved = 5;
+    ledger.accounts.get_mut(9).0.next_deadline_ms = 7;
+    let (mut judged, mut wrong) = (0, Vec::new());
+    while judged < 10 {
+        let (some, violations) = ledger.check_some(judged, 4);
+        assert_eq!(some, 4.min(10 - judged));
+        wrong.extend(violations.into_iter().map(|violation| (violation.account[0], violation.fault.field())));
+        judged += some;
+    }
+    assert_eq!(wrong, [(b'd', "balance"), (b'j', "hold")]);
+    assert_eq!(ledger.check_some(10, 4), (0, Vec::new()));
+    assert_eq!(&*ledger.check().unwrap_err().account, b"d");
 }

@@ -17,12 +17,19 @@ use crate::journal::Lsn;
 use crate::ledger::codec::Record;
 use crate::ledger::event::EntryId;
 use crate::server::mailbox::Mailbox;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Notices that wait for the thread; beyond, cores keep theirs.
 pub(super) const NOTICES_MAX: usize = 4096;
+
+/// How often a log that grows is looked at for accounts alone: who waits for one waits for a person, and each look at
+/// each record costs CPU that the shards could use.
+const SOON: Duration = Duration::from_millis(5);
 
 /// Messages that go to a core together.
 const MESSAGES_MAX: usize = 512;
@@ -70,13 +77,32 @@ pub(super) fn serve(
 ) {
     let shards = (0..tails.len()).map(|_| Followed::default()).collect();
     let mut follower = Follower { shards, tails, interests, mailboxes };
-    while let Ok(notice) = notices.recv() {
-        follower.take(notice);
+    let mut next = Next::Sleep;
+    loop {
+        let news = match next {
+            Next::Sleep => notices.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Next::Soon => notices.recv_timeout(SOON),
+            Next::Now => Err(RecvTimeoutError::Timeout),
+        };
+        match news {
+            Ok(notice) => follower.take(notice),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
         while let Ok(notice) = notices.try_recv() {
             follower.take(notice);
         }
-        while (0..follower.tails.len()).fold(false, |grown, shard| follower.follow(shard) | grown) {}
+        next = (0..follower.tails.len()).map(|shard| follower.follow(shard)).max().unwrap_or(Next::Sleep);
     }
+}
+
+/// When a log is to be looked at again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    /// When a notice comes.
+    Sleep,
+    Soon,
+    Now,
 }
 
 struct Follower {
@@ -89,14 +115,12 @@ struct Follower {
 #[derive(Default)]
 struct Followed {
     blocks: Option<FileBlocks>,
-    /// Those who wait for events, by reading and ask.
-    readers: BTreeMap<(Waiter, usize), Query>,
+    /// Those who wait for events, by reading and ask, and what was looked at for them.
+    readers: BTreeMap<(Waiter, usize), (Query, Lsn)>,
     /// Those who wait for entries of an account.
-    accounts: BTreeMap<Box<[u8]>, BTreeSet<(Waiter, usize)>>,
+    accounts: HashMap<Box<[u8]>, BTreeSet<(Waiter, usize)>, RandomState>,
     /// Records before it were looked at for `accounts` and for listeners; `None`: there was neither.
     seen: Option<Lsn>,
-    /// Readers have looked at everything before it.
-    paged: Lsn,
 }
 
 impl Follower {
@@ -117,8 +141,7 @@ impl Follower {
         let followed = &mut self.shards[usize::from(shard)];
         match awaited {
             Awaited::Events(query) => {
-                followed.paged = 0; // all that is durable is news to this one
-                followed.readers.insert((by, index), query);
+                followed.readers.insert((by, index), (query, 0)); // all that is durable is news
             }
             Awaited::Account { account, from } => {
                 let seen = *followed.seen.get_or_insert(from);
@@ -138,8 +161,8 @@ impl Follower {
         found || followed.is_err() // whoever looks again hears of the fault
     }
 
-    /// Gives everybody what has become durable. Returns whether more has meanwhile.
-    fn follow(&mut self, shard: u16) -> bool {
+    /// Gives everybody what has become durable.
+    fn follow(&mut self, shard: u16) -> Next {
         let followed = &mut self.shards[usize::from(shard)];
         let durable = self.tails.durable(shard);
         let listened = self.interests.all(); // after `durable`: who listened before an event was durable hears it
@@ -147,23 +170,26 @@ impl Follower {
             followed.seen = None;
         }
         if followed.readers.is_empty() && followed.seen.is_none() {
-            return false;
+            return Next::Sleep;
         }
         self.serve_readers(shard, durable);
-        if let Some(seen) = self.shards[usize::from(shard)].seen.filter(|seen| *seen < durable) {
+        let seen = self.shards[usize::from(shard)].seen.filter(|seen| *seen < durable);
+        if let Some(seen) = seen {
             self.hear(shard, seen, durable);
         }
-        self.tails.has_grown(shard, durable)
+        let for_accounts = listened.is_empty() && self.shards[usize::from(shard)].readers.is_empty();
+        match () {
+            () if for_accounts && seen.is_some() => Next::Soon,
+            () if self.tails.has_grown(shard, durable) => Next::Now,
+            () => Next::Sleep,
+        }
     }
 
     fn serve_readers(&mut self, shard: u16, durable: Lsn) {
         let followed = &mut self.shards[usize::from(shard)];
-        if followed.readers.is_empty() || followed.paged >= durable {
-            return;
-        }
-        followed.paged = durable;
+        let readers: Vec<_> = followed.readers.extract_if(.., |_, (_, looked)| *looked < durable).collect();
         let mut made: Vec<(Query, Paged)> = Vec::new();
-        for ((by, index), query) in std::mem::take(&mut followed.readers) {
+        for ((by, index), (query, _)) in readers {
             let paged = match made.iter().find(|(asked, _)| *asked == query) {
                 Some((_, paged)) => paged.clone(),
                 None => {
@@ -173,7 +199,8 @@ impl Follower {
                 }
             };
             if paged.as_ref().is_ok_and(|page| page.entries == 0) {
-                followed.readers.insert((by, index), query); // what has grown was no event, or is not after its id
+                // What has grown was no event, or is not after its id.
+                followed.readers.insert((by, index), (query, durable));
             } else {
                 let pages = vec![(index, paged)];
                 self.mailboxes[usize::from(by.core)].fed(Fed::Pages { reading: by.reading, pages });
@@ -201,7 +228,7 @@ impl Follower {
         outboxes.flush();
         if let Err(error) = result {
             pages::refusal(shard, &error);
-            changed.extend(std::mem::take(accounts).into_values().flatten());
+            changed.extend(accounts.drain().flat_map(|(_, waiters)| waiters));
         }
         changed.into_iter().for_each(|(by, index)| self.changed(by, index));
     }

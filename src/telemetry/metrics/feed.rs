@@ -1,0 +1,26 @@
+//! Readers of streams, and subscribers.
+
+use super::{Family, family};
+use prometheus_client::metrics::MetricType::{Counter, Gauge};
+
+pub(super) const FAMILIES: &[Family] = &[
+    family("credit_feed_waiting", None, Gauge, "", "Connections that wait for an entry of a stream", |looked, out| {
+        out.gauge(&[], looked.view.feed.blocked)
+    }),
+    family(
+        "credit_feed_subscribers",
+        None,
+        Gauge,
+        "",
+        "Connections that are subscribed to something",
+        |looked, out| out.gauge(&[], looked.view.feed.subscribed),
+    ),
+    family(
+        "credit_feed_messages_lost",
+        None,
+        Counter,
+        "",
+        "Messages for subscribers for which there was no room between threads; streams have them",
+        |looked, out| out.counter(&[], looked.view.server.messages_lost),
+    ),
+];

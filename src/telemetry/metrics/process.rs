@@ -1,0 +1,82 @@
+//! The server as a process: version, recovery, connections, and what the system gives it.
+
+use super::{Family, family};
+use prometheus_client::metrics::MetricType::{Counter, Gauge, Info};
+use prometheus_client::registry::Unit;
+
+pub(super) const FAMILIES: &[Family] = &[
+    family("credit_build", None, Info, "version", "What runs here", |looked, out| {
+        out.info(&[("version", looked.view.server.version)])
+    }),
+    family("credit_serving", None, Gauge, "", "1 when commands are taken, 0 while the log is read", |looked, out| {
+        out.gauge(&[], u64::from(looked.view.server.loading.is_none()))
+    }),
+    family(
+        "credit_recovery_progress",
+        None,
+        Gauge,
+        "",
+        "The part of snapshots and log that a start has read, 0 to 1; 1 when it is over",
+        |looked, out| {
+            let progress =
+                looked.view.server.loading.map_or(1.0, |l| {
+                    if l.total_bytes == 0 { 0.0 } else { l.loaded_bytes as f64 / l.total_bytes as f64 }
+                });
+            out.gauge(&[], progress)
+        },
+    ),
+    family("credit_recovery_left", Some(Unit::Seconds), Gauge, "", "How long a start goes on at its pace so far", {
+        |looked, out| out.gauge(&[], looked.view.server.loading.map_or(0, |loading| loading.eta_seconds))
+    }),
+    family(
+        "credit_silent_cores",
+        None,
+        Gauge,
+        "",
+        "Cores that did not answer this scrape within a second; their figures are those of an earlier one",
+        |looked, out| out.gauge(&[], looked.scrape.silent_cores),
+    ),
+    family("credit_connections", None, Gauge, "", "Open connections of clients", |looked, out| {
+        out.gauge(&[], looked.view.clients)
+    }),
+    family("credit_connections_max", None, Gauge, "", "Connections allowed: maxclients", |looked, out| {
+        out.gauge(&[], looked.view.server.maxclients)
+    }),
+    family("credit_connections_accepted", None, Counter, "", "Connections accepted", |looked, out| {
+        out.counter(&[], looked.view.count(|core| core.connections))
+    }),
+    family(
+        "credit_connections_rejected",
+        None,
+        Counter,
+        "reason",
+        "Connections turned away (maxclients), or cut off for what they did not read: unread_replies, unread_messages",
+        |looked, out| {
+            out.counter(&[("reason", "maxclients")], looked.view.count(|core| core.connections_rejected))?;
+            out.counter(&[("reason", "unread_replies")], looked.view.count(|core| core.connections_overflowed))?;
+            out.counter(&[("reason", "unread_messages")], looked.view.count(|core| core.subscribers_overflowed))
+        },
+    ),
+    family("credit_network", Some(Unit::Bytes), Counter, "direction", "Bytes read from and written to clients", {
+        |looked, out| {
+            out.counter(&[("direction", "in")], looked.view.count(|core| core.bytes_in))?;
+            out.counter(&[("direction", "out")], looked.view.count(|core| core.bytes_out))
+        }
+    }),
+    family("process_cpu", Some(Unit::Seconds), Counter, "", "CPU time of the process", |looked, out| {
+        let process = &looked.view.server.process;
+        out.counter_of(&[], (process.cpu_user_us + process.cpu_system_us) as f64 / 1e6)
+    }),
+    family("process_resident_memory", Some(Unit::Bytes), Gauge, "", "Resident memory", |looked, out| {
+        out.gauge(&[], looked.view.server.process.rss_bytes)
+    }),
+    family("process_start_time", Some(Unit::Seconds), Gauge, "", "Unix time of the start", |looked, out| {
+        out.gauge(&[], looked.view.server.started_ms as f64 / 1e3)
+    }),
+    family("process_open_fds", None, Gauge, "", "Open file descriptors", |looked, out| {
+        out.gauge(&[], looked.scrape.system.open_fds)
+    }),
+    family("process_max_fds", None, Gauge, "", "File descriptors allowed", |looked, out| {
+        out.gauge(&[], looked.scrape.system.max_fds)
+    }),
+];
