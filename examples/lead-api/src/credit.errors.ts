@@ -18,7 +18,11 @@ const STATUS: Record<string, number> = {
 
 /** creditd said no: `INSUFFICIENT available=3 required=5` is `code` and `facts`. */
 export class Refused extends Error {
-  private constructor(readonly code: string, readonly facts: Record<string, string>, message: string) {
+  private constructor(
+    readonly code: string,
+    readonly facts: Record<string, string>,
+    message: string,
+  ) {
     super(message);
   }
 
@@ -43,7 +47,10 @@ export class CreditFilter implements ExceptionFilter {
   catch(error: Refused | Unsettled, host: ArgumentsHost): void {
     const response = host.switchToHttp().getResponse();
     if (error instanceof Unsettled) {
-      response.status(503).set("Retry-After", "1").json({ error: "UNSETTLED", hint: "ask again with the same Idempotency-Key" });
+      response
+        .status(503)
+        .set("Retry-After", "1")
+        .json({ error: "UNSETTLED", hint: "ask again with the same Idempotency-Key" });
     } else if (error.code in STATUS) {
       response.status(STATUS[error.code]).json({ error: error.code, ...error.facts });
     } else {

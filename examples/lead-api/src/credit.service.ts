@@ -4,26 +4,57 @@ import { Unsettled, Refused } from "./credit.errors.js";
 import { Metrics } from "./metrics.js";
 
 /** What every write answers. `replayed`: an earlier sending of the same id did it; the figures are of then. */
-export interface Outcome { status: string; balance: number; available: number; seq: number; replayed?: 1 }
-export interface Held extends Outcome { expires: number }
-export interface Captured extends Outcome { captured: number; returned: number }
-export interface Refunded extends Outcome { refundable: number }
-export interface Claimed extends Outcome { claim: number; remaining: number }
-export interface Balance { balance: number; reserved: number; available: number; seq: number; time: number }
-export interface Lead { lead: string; state: "open" | "full" | "closed" | "expired"; max: number; claims: number; remaining: number }
+export interface Outcome {
+  status: string;
+  balance: number;
+  available: number;
+  seq: number;
+  replayed?: 1;
+}
+export interface Held extends Outcome {
+  expires: number;
+}
+export interface Captured extends Outcome {
+  captured: number;
+  returned: number;
+}
+export interface Refunded extends Outcome {
+  refundable: number;
+}
+export interface Claimed extends Outcome {
+  claim: number;
+  remaining: number;
+}
+export interface Balance {
+  balance: number;
+  reserved: number;
+  available: number;
+  seq: number;
+  time: number;
+}
+export interface Lead {
+  lead: string;
+  state: "open" | "full" | "closed" | "expired";
+  max: number;
+  claims: number;
+  remaining: number;
+}
 
 /** Pauses before the same command is sent again. */
 const WAITS_MS = [50, 200, 1000, 2000];
 
 /**
- * The commands of creditd, typed. Every write names a transaction id that the caller chose and keeps: sent again with it,
- * a write answers what it answered first. So what was not answered is simply sent again.
+ * The commands of creditd, typed. Every write names a transaction id that the caller chose and keeps: sent again with
+ * it, a write answers what it answered first. So what was not answered is simply sent again.
  *
  * Throws `Refused` for a "no", `Unsettled` when there was no answer: the same call with the same id settles it.
  */
 @Injectable()
 export class CreditService {
-  constructor(private readonly redis: Redis, private readonly metrics: Metrics) {}
+  constructor(
+    private readonly redis: Redis,
+    private readonly metrics: Metrics,
+  ) {}
 
   grant(account: string, tx: string, amount: number, reason = ""): Promise<Outcome> {
     return this.send("CREDIT.GRANT", account, tx, amount, ...option("REASON", reason));

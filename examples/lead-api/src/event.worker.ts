@@ -16,7 +16,7 @@ type Event = Record<"event" | "account" | "lead" | "claim" | "max", string>;
 /**
  * Follows the events of all shards and turns each `lead.claimed` into one notification.
  *
- * Nothing is kept in memory: a read starts at the positions in the file, so a start, a reconnect and an error are the same.
+ * Nothing is kept in memory: a read starts at the positions in the file, so a start, a reconnect and an error are one.
  */
 @Injectable()
 export class EventWorker implements OnApplicationBootstrap, OnModuleDestroy {
@@ -59,6 +59,7 @@ export class EventWorker implements OnApplicationBootstrap, OnModuleDestroy {
   /** One stream a shard. */
   private async streams(): Promise<string[]> {
     const shards = Number(/^shards:(\d+)/m.exec(await this.redis.info("server"))?.[1]);
+    if (!shards) throw new Error("no creditd: INFO without shards");
     return Array.from({ length: shards }, (_, shard) => `credit:events:${shard}`);
   }
 
@@ -76,19 +77,27 @@ export class EventWorker implements OnApplicationBootstrap, OnModuleDestroy {
   private take(stream: string, from: string, entries: Entry[]): void {
     const events = entries.map(([id, fields]) => ({ id, ...record<Event>(fields) }));
     const claims = events.filter(({ event }) => event === "lead.claimed");
-    const notifications = claims.map(({ id, account, lead, claim, max }) => ({ id, account, text: `${lead} is yours: ${claim} of ${max}` }));
+    const notifications = claims.map(({ id, account, lead, claim, max }) => ({
+      id,
+      account,
+      text: `${lead} is yours: ${claim} of ${max}`,
+    }));
     this.notifications.take(stream, from, entries.at(-1)![0], notifications);
     for (const { event } of events) this.metrics.events.inc({ event });
     for (const { id } of claims) this.metrics.delay.observe(Math.max(0, Date.now() - parseInt(id)) / 1000);
   }
 
-  /** After a time away: were events trimmed that had not been read? What they said is in LEAD.CLAIMS and CREDIT.HISTORY. */
+  /** After a time away: were events trimmed that had not been read? What they said is in LEAD.CLAIMS now. */
   private async look(streams: string[], positions: string[]): Promise<void> {
     for (const [at, stream] of streams.entries()) {
-      const { "max-deleted-entry-id": gone } = record<{ "max-deleted-entry-id": string }>(await this.redis.xinfo("STREAM", stream));
+      const { "max-deleted-entry-id": gone } = record<{ "max-deleted-entry-id": string }>(
+        await this.redis.xinfo("STREAM", stream),
+      );
       if (!isBefore(positions[at]!, gone)) continue;
       this.metrics.gaps.inc();
-      console.error(`events: ${stream} was trimmed up to ${gone}, but is read up to ${positions[at]} only: compare with LEAD.CLAIMS`);
+      console.error(
+        `events: ${stream} was trimmed up to ${gone}, read up to ${positions[at]}: compare with LEAD.CLAIMS`,
+      );
     }
     this.isNewConnection = false;
   }

@@ -7,26 +7,20 @@ const SECONDS = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 @Injectable()
 export class Metrics {
   readonly registry = new Registry();
-  private readonly registers = [this.registry];
-  readonly claims = new Counter({
-    name: "leadapi_claims_total", help: "Claims asked for, by what became of them", labelNames: ["outcome"], registers: this.registers,
-  });
-  readonly commands = new Histogram({
-    name: "leadapi_command_seconds", help: "Time until a command was settled, retries included", labelNames: ["command"],
-    buckets: SECONDS, registers: this.registers,
-  });
-  readonly retries = new Counter({
-    name: "leadapi_retries_total", help: "Commands sent again with the same id", labelNames: ["command"], registers: this.registers,
-  });
-  readonly events = new Counter({
-    name: "leadapi_events_total", help: "Events followed", labelNames: ["event"], registers: this.registers,
-  });
-  readonly delay = new Histogram({
-    name: "leadapi_event_delay_seconds", help: "From the change to its notification", buckets: SECONDS, registers: this.registers,
-  });
-  readonly gaps = new Counter({
-    name: "leadapi_event_gaps_total", help: "Times that history was trimmed before the worker had read it", registers: this.registers,
-  });
+  readonly claims = this.counter("claims_total", "Claims asked for, by what became of them", "outcome");
+  readonly commands = this.histogram("command_seconds", "Until a command was settled, retries included", "command");
+  readonly retries = this.counter("retries_total", "Commands sent again with the same id", "command");
+  readonly events = this.counter("events_total", "Events followed", "event");
+  readonly delay = this.histogram("event_delay_seconds", "From a claim to its notification");
+  readonly gaps = this.counter("event_gaps_total", "Times that history was trimmed before it was read");
+
+  private counter(name: string, help: string, ...labelNames: string[]) {
+    return new Counter({ name: `leadapi_${name}`, help, labelNames, registers: [this.registry] });
+  }
+
+  private histogram(name: string, help: string, ...labelNames: string[]) {
+    return new Histogram({ name: `leadapi_${name}`, help, labelNames, buckets: SECONDS, registers: [this.registry] });
+  }
 }
 
 /** For Prometheus, on the service's own port: keep the path off the internet. */

@@ -20,10 +20,16 @@ function connect(options: object) {
   };
 }
 
-/** Answers requests; as many processes as you like. What has no answer after two seconds is CreditService's to send again. */
+/** Answers requests; as many processes as you like. What has no answer in two seconds CreditService sends again. */
 @Module({
   controllers: [LeadsController, CreditsController, MetricsController],
-  providers: [Config, Metrics, AuthGuard, CreditService, connect({ commandTimeout: 2000, autoResendUnfulfilledCommands: false })],
+  providers: [
+    Config,
+    Metrics,
+    AuthGuard,
+    CreditService,
+    connect({ commandTimeout: 2000, autoResendUnfulfilledCommands: false }),
+  ],
 })
 export class ApiModule {}
 

@@ -2,13 +2,17 @@ import { Injectable, type OnModuleDestroy } from "@nestjs/common";
 import { DatabaseSync } from "@photostructure/sqlite"; // what `node:sqlite` is from Node 22 on
 import { Config } from "./config.js";
 
-export interface Notification { id: string; account: string; text: string }
+export interface Notification {
+  id: string;
+  account: string;
+  text: string;
+}
 
 /**
  * What is to be told to the tradies, and how far each stream has been read: in one file, so that both change together.
  *
- * A row of `notification` is written exactly once. Whoever sends it out (mail, push) can still be killed between sending
- * and noting that: give the provider the stream and id as its idempotency key.
+ * A row of `notification` is written exactly once. Whoever sends it out (mail, push) can still be killed between
+ * sending and noting that: give the provider the stream and id as its idempotency key.
  */
 @Injectable()
 export class Notifications implements OnModuleDestroy {
@@ -31,7 +35,8 @@ export class Notifications implements OnModuleDestroy {
 
   /** The id of the last event taken from `stream`; `0-0` before the first. */
   position(stream: string): string {
-    const row = this.db.prepare("SELECT last_id FROM position WHERE stream = ?").get(stream) as { last_id: string } | undefined;
+    const row = this.db.prepare("SELECT last_id FROM position WHERE stream = ?").get(stream) as
+      { last_id: string } | undefined;
     return row?.last_id ?? "0-0";
   }
 

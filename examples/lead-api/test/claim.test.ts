@@ -21,7 +21,7 @@ async function balances(credits: CreditService, accounts: string[]): Promise<num
 
 /** The accounts that have claimed `lead`. */
 async function claimants(redis: Redis, lead: string): Promise<string[]> {
-  const claims = await redis.call("LEAD.CLAIMS", lead) as unknown[];
+  const claims = (await redis.call("LEAD.CLAIMS", lead)) as unknown[];
   return claims.map((claim) => record<{ account: string }>(claim).account);
 }
 
@@ -29,9 +29,20 @@ const sum = (figures: number[]) => figures.reduce((a, b) => a + b, 0);
 
 test("the commands of an account's day", async () => {
   const { credits } = direct((await startCreditd(directory())).port);
-  assert.deepEqual(await credits.grant("a", "g1", 20, "purchase"), { status: "granted", balance: 20, available: 20, seq: 1 });
+  assert.deepEqual(await credits.grant("a", "g1", 20, "purchase"), {
+    status: "granted",
+    balance: 20,
+    available: 20,
+    seq: 1,
+  });
   assert.deepEqual(await credits.debit("a", "d1", 6), { status: "debited", balance: 14, available: 14, seq: 2 });
-  assert.deepEqual(await credits.debit("a", "d1", 6), { status: "debited", balance: 14, available: 14, seq: 2, replayed: 1 });
+  assert.deepEqual(await credits.debit("a", "d1", 6), {
+    status: "debited",
+    balance: 14,
+    available: 14,
+    seq: 2,
+    replayed: 1,
+  });
   const { expires, ...held } = await credits.reserve("a", "r1", 10, 60_000);
   assert.deepEqual([held, expires > 60_000], [{ status: "active", balance: 14, available: 4, seq: 3 }, true]);
   await assert.rejects(credits.debit("a", "d2", 5), { code: "INSUFFICIENT", facts: { available: "4", required: "5" } });
@@ -54,7 +65,8 @@ test("what each answer is in HTTP", async () => {
   await credits.openLead("lead:42", 3);
   await credits.openLead("lead:43", 1);
 
-  const get = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${api.port}/api/credits/balance`, { headers });
+  const get = (headers: Record<string, string>) =>
+    fetch(`http://127.0.0.1:${api.port}/api/credits/balance`, { headers });
   assert.equal((await get({})).status, 401);
   assert.equal((await get({ Authorization: "Bearer tradie:7.forged" })).status, 401);
   const { status, body } = await ask(api, "tradie:7", "GET", "api/credits/balance");
@@ -67,10 +79,12 @@ test("what each answer is in HTTP", async () => {
   const again = { lead: "lead:42", slot: 1, charged: 0, replayed: true };
   assert.deepEqual(await claim(api, "tradie:7", "lead:42", "other-tab"), { status: 200, body: again });
   assert.deepEqual(await claim(api, "tradie:7", "lead:43", "k1"), {
-    status: 422, body: { error: "TXCONFLICT", field: "lead", have: "lead:42", given: "lead:43" },
+    status: 422,
+    body: { error: "TXCONFLICT", field: "lead", have: "lead:42", given: "lead:43" },
   });
   assert.deepEqual(await claim(api, "tradie:7", "lead:43", "k2"), {
-    status: 402, body: { error: "INSUFFICIENT", available: "3", required: "5" },
+    status: 402,
+    body: { error: "INSUFFICIENT", available: "3", required: "5" },
   });
   assert.equal((await claim(api, "nobody", "lead:43", "k1")).status, 402);
   assert.equal((await claim(api, "tradie:7", "no-lead", "k3")).status, 404);
@@ -104,7 +118,10 @@ test("1,000 tradies want 3 slots", async () => {
   const answers = await inParallel(tradies, 100, (tradie) => claim(api, tradie, "lead:42", "k1"));
   const winners = tradies.filter((_, n) => answers[n]!.status === 200);
   assert.equal(winners.length, 3);
-  assert.deepEqual([...new Set(answers.filter(({ status }) => status !== 200).map(({ body }) => body.error))], ["LEADFULL"]);
+  assert.deepEqual(
+    [...new Set(answers.filter(({ status }) => status !== 200).map(({ body }) => body.error))],
+    ["LEADFULL"],
+  );
   assert.deepEqual((await claimants(redis, "lead:42")).sort(), winners.sort());
   assert.deepEqual(await balances(credits, winners), [15, 15, 15]);
   assert.equal(sum(await balances(credits, tradies)), 1000 * 20 - 3 * 5);
@@ -135,7 +152,10 @@ test("creditd is killed in the middle: what was told is what is there", async ()
   assert.ok(restarted);
   await restarted;
 
-  const told = wanted.filter((_, n) => answers[n]!.status === 200).map(({ lead, tradie }) => `${lead} ${tradie}`).sort();
+  const told = wanted
+    .filter((_, n) => answers[n]!.status === 200)
+    .map(({ lead, tradie }) => `${lead} ${tradie}`)
+    .sort();
   const there: string[] = [];
   for (const lead of leads) there.push(...(await claimants(redis, lead)).map((account) => `${lead} ${account}`));
   assert.deepEqual(told, there.sort());

@@ -34,7 +34,10 @@ async function start(program: string, args: string[], env: Record<string, string
   };
   after(() => end("SIGKILL"));
   const lines = createInterface({ input: child.stdout });
-  const line = await Promise.race([once(lines, "line").then(([text]) => text), ended.then(([code, signal]) => `${code ?? signal}`)]);
+  const line = await Promise.race([
+    once(lines, "line").then(([text]) => text),
+    ended.then(([code, signal]) => `${code ?? signal}`),
+  ]);
   const port = Number(/listening on \S*:(\d+)/.exec(line)?.[1]);
   return { port, ended, stop: () => end("SIGTERM"), kill: () => end("SIGKILL") };
 }
@@ -49,12 +52,21 @@ export function startApi(creditd: { port: number }): Promise<Program> {
 
 /** `killAt`: dies before the so-manieth time that it writes to its file. */
 export function startWorker(creditd: { port: number }, file: string, killAt = 0): Promise<Program> {
-  const env = { PORT: "0", AUTH_SECRET: SECRET, CREDITD_PORT: `${creditd.port}`, NOTIFICATIONS_FILE: file, EVENTS_AT_ONCE: "7" };
+  const env = {
+    PORT: "0",
+    AUTH_SECRET: SECRET,
+    CREDITD_PORT: `${creditd.port}`,
+    NOTIFICATIONS_FILE: file,
+    EVENTS_AT_ONCE: "7",
+  };
   return start(process.execPath, ["--import", KILLED, MAIN, "worker"], { ...env, KILL_AT: `${killAt}` });
 }
 
 /** A way to creditd that executes the first `losses` claims, and cuts the connection in place of what they answer. */
-export async function startLossyWay(creditd: { port: number }, losses: number): Promise<{ port: number; lost: () => number }> {
+export async function startLossyWay(
+  creditd: { port: number },
+  losses: number,
+): Promise<{ port: number; lost: () => number }> {
   let lost = 0;
   const way = createServer((client) => {
     const server = connect(creditd.port, "127.0.0.1");
@@ -69,7 +81,10 @@ export async function startLossyWay(creditd: { port: number }, losses: number): 
       client.destroy();
       return server.destroy();
     });
-    for (const [end, other] of [[client, server], [server, client]] as const) {
+    for (const [end, other] of [
+      [client, server],
+      [server, client],
+    ] as const) {
       end.on("error", () => {});
       end.on("close", () => other.destroy());
     }
@@ -80,14 +95,23 @@ export async function startLossyWay(creditd: { port: number }, losses: number): 
   return { port: (way.address() as AddressInfo).port, lost: () => lost };
 }
 
-export interface Answer { status: number; body: Record<string, any> }
+export interface Answer {
+  status: number;
+  body: Record<string, any>;
+}
 
 /** A request in the name of `account`. */
-export async function ask(api: { port: number }, account: string, method: string, path: string, key?: string): Promise<Answer> {
+export async function ask(
+  api: { port: number },
+  account: string,
+  method: string,
+  path: string,
+  key?: string,
+): Promise<Answer> {
   const headers: Record<string, string> = { Authorization: `Bearer ${tokenOf(account, SECRET)}` };
   if (key) headers["Idempotency-Key"] = key;
   const response = await fetch(`http://127.0.0.1:${api.port}/${path}`, { method, headers });
-  return { status: response.status, body: await response.json() as Record<string, any> };
+  return { status: response.status, body: (await response.json()) as Record<string, any> };
 }
 
 /** Claims as a caller should: with one key until there is an answer. */

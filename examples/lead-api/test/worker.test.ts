@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
 import { join } from "node:path";
-import { test } from "node:test";
+import { after, test } from "node:test";
 import { DatabaseSync } from "@photostructure/sqlite";
 import { Redis } from "ioredis";
 import type { Config } from "../src/config.js";
@@ -16,7 +16,7 @@ const numbers = (end: number) => [...Array(end).keys()];
 /** The texts of all notifications, once there are `count` of them or half a minute is over. */
 async function notified(file: string, count: number): Promise<string[]> {
   const db = new DatabaseSync(file, { readOnly: true });
-  for (const deadline_ms = Date.now() + 30_000; ; ) {
+  for (const deadline_ms = Date.now() + 30_000; ;) {
     const rows = db.prepare("SELECT account, text FROM notification").all() as { account: string; text: string }[];
     if (rows.length >= count || Date.now() > deadline_ms) {
       db.close();
@@ -32,6 +32,7 @@ test("the worker and creditd are killed, and each claim is told once", { timeout
   let creditd = await startCreditd(dir);
   const redis = new Redis({ port: creditd.port });
   redis.on("error", () => {});
+  after(() => redis.disconnect());
   const told: string[] = [];
   /** Three tradies claim each of `leads`. */
   const claimAll = async (leads: number[]) => {
@@ -66,7 +67,6 @@ test("the worker and creditd are killed, and each claim is told once", { timeout
   assert.match(counted, /^leadapi_event_gaps_total 0$/m);
   assert.deepEqual(await worker.stop(), [null, "SIGTERM"]);
   assert.deepEqual(await notified(file, told.length), told.sort());
-  redis.disconnect();
 });
 
 test("history that was trimmed before it was read is noticed", async () => {
@@ -77,7 +77,8 @@ test("history that was trimmed before it was read is noticed", async () => {
   const pages = [[["credit:events:0", [["9000-900", claimed]]]]];
   const redis = Object.assign(new EventEmitter(), {
     info: async () => "shards:1\r\n",
-    xread: async () => pages.shift() ?? new Promise<never>((_, reject) => redis.once("gone", () => reject(new Error("gone")))),
+    xread: async () =>
+      pages.shift() ?? new Promise<never>((_, reject) => redis.once("gone", () => reject(new Error("gone")))),
     xinfo: async () => ["length", 9, "max-deleted-entry-id", "9000-899"],
     disconnect: () => redis.emit("gone"),
   });

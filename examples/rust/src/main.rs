@@ -62,8 +62,8 @@ impl Credits {
     }
 }
 
-/// Whether the lead is the account's now; else the code, why not. The attempt is stored before it is made, and counts up
-/// after INSUFFICIENT or LIMIT only.
+/// Whether the lead is the account's now; else the code, why not. The attempt is stored before it is made, and counts
+/// up after INSUFFICIENT or LIMIT only.
 fn claim(credits: &mut Credits, account: &str, lead: &str, cost: u64, attempt: u32) -> RedisResult<Result<(), String>> {
     let claim = credits.ask::<()>(cmd("LEAD.CLAIM").arg(account).arg(format!("{lead}:{attempt}")).arg(lead).arg(cost));
     match claim.as_ref().map_err(|error| error.code()) {
