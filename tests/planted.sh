@@ -39,7 +39,6 @@ sync tried again after EIO|$errors
 claims what is not synced|$journal
 newest block first|$sim
 torn block taken|$bits
-torn block taken|$journal
 torn block taken|fuzz commit_block
 chain ignored|$journal
 zeros mean the end|$journal
@@ -80,7 +79,7 @@ claims not resumed at a start|--lib claims::
 a claim that asks again is refused|$ledger
 an account gets two slots|$ledger
 events shown before they are durable|$sim
-first record of a page's first block not shown|$sim
+first record of the next block not shown|$sim
 a page goes on with the next block|$sim
 an event's id has its own time|$sim
 lead.full not told|$sim

@@ -48,10 +48,8 @@ impl Chronicle {
     /// The events of the records in a part of the log, if their ids are among `ids`.
     pub fn events(&self, part: Range<Lsn>, ids: RangeInclusive<EntryId>) -> impl DoubleEndedIterator<Item = Shown> {
         let id = |time_ms, seq| EntryId { time_ms, seq };
-        let may_be = {
-            let ids = ids.clone();
-            move |lsn, now_ms| id(now_ms, lsn) <= *ids.end() && *ids.start() <= id(now_ms, lsn + 1)
-        };
+        let (start, end) = (*ids.start(), *ids.end());
+        let may_be = move |lsn, now_ms| start <= id(now_ms, lsn + 1) && id(now_ms, lsn) <= end;
         let records = self.records.range(part).filter(move |(lsn, (now_ms, _))| may_be(**lsn, *now_ms));
         records.flat_map(|(lsn, (now_ms, bytes))| events(*now_ms, *lsn, bytes)).filter(move |(id, _)| ids.contains(id))
     }

@@ -4,13 +4,18 @@
 //!  chronicle, below what is durable ──▶ events, derived once more ──▶ the entries that a page must have
 //!                                       feed::page after the last id ──▶ the entries that it has     the same
 //! ```
-//! What the log lets go of before its consumer has come to it is missed, and no more than that.
+//! It also keeps a book: what each account has by the events alone. After starts that book is the state of the shard.
+//! What the log lets go of before its consumer has come to it is missed, and no more than that; then the book is closed.
 
 use super::events::{Shown, entries};
-use super::world::{Down, World};
+use super::judge::view;
+use super::world::{Down, Home, World};
 use creditd::feed::{FeedError, Page, Query, page};
 use creditd::journal::{Lsn, ReadError};
+use creditd::ledger::command::Op;
 use creditd::ledger::event::EntryId;
+use creditd::ledger::outcome::Outcome;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Who reads the stream of one shard.
@@ -20,6 +25,29 @@ pub struct Consumer {
     seen: Vec<Shown>,
     /// What was gone when it came there.
     missed: Vec<Range<Lsn>>,
+    /// Sequence, balance and reserved of each account.
+    book: BTreeMap<String, [u64; 3]>,
+}
+
+impl Consumer {
+    /// Enters an event of an account: it must follow from the one before it.
+    fn enter(&mut self, fields: &str) {
+        let word = |key| fields.split(' ').find_map(|field| field.strip_prefix(key)?.strip_prefix('='));
+        let number = |key| word(key).map_or(0, |word| word.parse().expect("a number"));
+        let Some(name) = word("event").and_then(|name| name.strip_prefix("credit.")) else { return };
+        let figures = self.book.entry(word("account").expect("it is an account's").to_owned()).or_default();
+        let ([seq, balance, reserved], amount) = (*figures, number("amount"));
+        let (balance, reserved) = match name {
+            "granted" | "refunded" => (balance + amount, reserved),
+            "debited" if word("via") == Some("debit") => (balance - amount, reserved),
+            "debited" => (balance - amount, reserved - amount - number("returned")),
+            "reserved" => (balance, reserved + amount),
+            "released" => (balance, reserved - amount),
+            _ => (balance, reserved),
+        };
+        *figures = [seq + 1, balance, reserved];
+        assert_eq!(*figures, [number("seq"), number("balance"), number("reserved")], "{fields}");
+    }
 }
 
 impl World {
@@ -36,12 +64,34 @@ impl World {
         assert_eq!(shown, expected[..shown.len()], "the feed of shard {shard} goes on from {start:?}");
         let is_full = shown.len() == expected.len() || bytes_max < usize::MAX && !shown.is_empty();
         assert!(is_full, "{} of {} that are durable are shown", shown.len(), expected.len());
+        let gone = self.chronicles[usize::from(shard)].events(start.seq..oldest.max(start.seq), start..=EntryId::MAX);
+        let is_late = gone.count() > 0;
         let consumer = &mut self.consumers[usize::from(shard)];
-        consumer.missed.extend((start.seq < oldest).then_some(start.seq..oldest));
+        consumer.missed.extend(is_late.then_some(start.seq..oldest));
+        if consumer.missed.is_empty() {
+            shown.iter().for_each(|(_, fields)| consumer.enter(fields));
+        }
         self.counts.shown += shown.len() as u64;
         self.trace.note(format_args!("shown {shard} {} after {last:?}", shown.len()));
         consumer.seen.extend(shown);
         Ok(page.entries as u64)
+    }
+
+    /// A consumer reads on to the end of a log. If all of it is durable, its book is what the shard has.
+    pub fn compare_book(&mut self, shard: u16) -> Result<(), Down> {
+        while self.consume(shard, 1_000)? > 0 {}
+        let Consumer { book, missed, .. } = &self.consumers[usize::from(shard)];
+        let Home { shard: running, .. } = &self.process.homes[usize::from(shard)];
+        if running.log().undurable_bytes() > 0 {
+            return Ok(());
+        }
+        for account in self.judge.accounts().into_iter().filter(|account| self.knobs.shard(account) == shard) {
+            let Outcome::Balance(has) = view(running.ledger(), &account, Op::Balance, 0) else { panic!("figures") };
+            let booked = book.get(&account.escape_ascii().to_string()).copied().unwrap_or_default();
+            let is_same = booked == [has.seq, has.balance, has.reserved];
+            assert!(is_same || !missed.is_empty(), "shard {shard}: {booked:?} by the events, {has:?} by the state");
+        }
+        Ok(())
     }
 
     /// Somebody looks at some part of a stream, newest first or oldest first.
@@ -62,8 +112,8 @@ impl World {
     /// At the end: every consumer reads on to the end, and has then been shown the whole log, once and in order.
     pub fn check_consumers(&mut self) -> Result<(), Down> {
         for shard in 0..self.knobs.shards {
-            while self.consume(shard, 1_000)? > 0 {}
-            let Consumer { seen, missed } = &self.consumers[usize::from(shard)];
+            self.compare_book(shard)?;
+            let Consumer { seen, missed, .. } = &self.consumers[usize::from(shard)];
             assert!(seen.is_sorted_by(|one, other| one.0 < other.0), "ids of shard {shard} grow");
             let is_missed = |lsn| missed.iter().any(|range| range.contains(&lsn));
             let whole = self.chronicles[usize::from(shard)].events(0..Lsn::MAX, EntryId::MIN..=EntryId::MAX);

@@ -111,7 +111,7 @@ impl Counts {
             self.survived,
             self.shown / 50,
         ];
-        let also = [self.asides, self.recalls, self.walks, self.refunds];
+        let also = [self.asides, self.recalls, self.walks, 2 * self.refunds];
         assert!(also.into_iter().all(|count| count >= seeds), "too little is looked for: {self:?}");
         assert!(seeds < 200 || self.missed > 0, "no consumer is too slow: {self:?}");
         assert!(often.into_iter().all(|count| count >= seeds), "too little happens: {self:?}");

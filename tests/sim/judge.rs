@@ -374,7 +374,7 @@ impl Case {
 }
 
 /// What a ledger shows of an account as it is, nothing settled before.
-fn view(ledger: &Ledger, account: &[u8], op: Op, now_ms: u64) -> Outcome {
+pub fn view(ledger: &Ledger, account: &[u8], op: Op, now_ms: u64) -> Outcome {
     let command = Command::new(account, b"", op);
     match ledger.decide(ledger.locate(account), &command, &Past::Unknown, &Past::Unknown, now_ms) {
         Decision::Answer(outcome) => outcome,

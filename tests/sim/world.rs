@@ -172,6 +172,11 @@ impl World {
 
     /// A process goes on where the last one was stopped, then serves.
     fn serve(&mut self, is_first: bool) -> Result<(), Down> {
+        for shard in 0..self.knobs.shards {
+            if self.chance.percent(self.knobs.consume_percent / 2) {
+                self.compare_book(shard)?;
+            }
+        }
         self.resume()?;
         if is_first {
             self.clients.lengthen(0, self.knobs.trail);
