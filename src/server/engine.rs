@@ -10,7 +10,7 @@ use super::mailbox::{Answer, Mailbox, Phase, Request};
 use super::readers::{Job, Readers};
 use super::saving::{Here, Saver, Saving};
 use super::shared::Shared;
-use super::streams::readings::{Readings, ShardCommand};
+use super::streams::readings::Readings;
 use super::streams::subscribers::Subscribers;
 use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
@@ -133,7 +133,8 @@ impl Engine {
         self.submit_to(shard, ticket, command);
     }
 
-    fn submit_to(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
+    /// The same, for a command that names no account: its shard.
+    pub(super) fn submit_to(&mut self, shard: u16, ticket: Ticket, command: &Command<'_>) {
         let core = self.shared.router.core(shard);
         let outbox = &mut self.outboxes[usize::from(core)];
         if outbox.batch.is_empty() {
@@ -242,27 +243,6 @@ impl Engine {
         // What is set aside comes back with its errand.
         let _ = home.shard.execute(self.now_ms, ticket, command, sought, &mut self.released);
         self.congested |= home.is_behind(self.shared.config.undurable_bytes_max);
-    }
-
-    /// Hands over what readings have to ask. Returns whether something found no room.
-    pub(super) fn send_readings(&mut self) -> bool {
-        let (asked, stuck) = self.readings.send();
-        for ShardCommand { shard, ticket, account, op } in asked {
-            self.submit_to(shard, ticket, &Command::new(&account, b"", op));
-        }
-        stuck
-    }
-
-    /// The connection at `place` listens to `word`, or no more.
-    pub(super) fn listen(&mut self, place: Ticket, word: &[u8], is_pattern: bool, listens: bool) {
-        let changed = if listens {
-            self.subscribers.add(place, word, is_pattern)
-        } else {
-            self.subscribers.remove(place, word, is_pattern)
-        };
-        if changed {
-            self.readings.listen(self.subscribers.names());
-        }
     }
 
     /// Takes back the commands for which old records were read, before any that came later.

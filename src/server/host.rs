@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::inquiry::{Listened, Question, Wanted};
 use super::mailbox::Phase;
 use super::shared::REDIS_VERSION;
+use super::streams::readings::ShardCommand;
 use super::ulid;
 use crate::commands::Defaults;
 use crate::commands::reply::{Encoder, Proto, error_code};
@@ -184,5 +185,26 @@ impl Engine {
         let inquiry = self.inquiries.open(ticket, wanted, usize::from(self.shared.router.cores()));
         self.ask_all(inquiry, question);
         None
+    }
+
+    /// Hands over what readings have to ask. Returns whether something found no room.
+    pub(super) fn send_readings(&mut self) -> bool {
+        let (asked, stuck) = self.readings.send();
+        for ShardCommand { shard, ticket, account, op } in asked {
+            self.submit_to(shard, ticket, &Command::new(&account, b"", op));
+        }
+        stuck
+    }
+
+    /// The connection at `place` listens to `word`, or no more.
+    pub(super) fn listen(&mut self, place: Ticket, word: &[u8], is_pattern: bool, listens: bool) {
+        let changed = if listens {
+            self.subscribers.add(place, word, is_pattern)
+        } else {
+            self.subscribers.remove(place, word, is_pattern)
+        };
+        if changed {
+            self.readings.listen(self.subscribers.names());
+        }
     }
 }
