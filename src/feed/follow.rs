@@ -56,7 +56,7 @@ pub(super) fn walk<R: SegmentSource>(
 }
 
 /// The events of a record, and their ids. `id`: of the first.
-pub(super) fn events(id: EntryId, record: &Record<'_>) -> impl DoubleEndedIterator<Item = (EntryId, Name)> {
+pub fn events(id: EntryId, record: &Record<'_>) -> impl DoubleEndedIterator<Item = (EntryId, Name)> {
     let (first, second) = names_of(record);
     let second = second.map(|name| (EntryId { seq: id.seq + 1, ..id }, name));
     [Some((id, first)), second].into_iter().flatten()

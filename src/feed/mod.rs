@@ -18,7 +18,7 @@ mod page;
 #[cfg(test)]
 mod tests;
 
-pub use follow::follow;
+pub use follow::{events, follow};
 pub use json::json;
 pub use name::{Name, Names, names_of};
 pub use page::{Page, Query, page};

@@ -270,9 +270,7 @@ struct Outboxes<'a> {
 impl Outboxes<'_> {
     /// Makes the messages of a record's events, for the cores that want them.
     fn tell(&mut self, shard: u16, id: EntryId, record: &Record<'_>) {
-        let (first, second) = feed::names_of(record);
-        let second = second.map(|name| (EntryId { seq: id.seq + 1, ..id }, name));
-        for (id, name) in [(id, first)].into_iter().chain(second) {
+        for (id, name) in feed::events(id, record) {
             let mut text = None;
             for core in 0..self.mailboxes.len() {
                 if !self.interests.of(core).has(name) {

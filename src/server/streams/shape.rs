@@ -5,6 +5,7 @@
 use super::asks::Ask;
 use super::pages::Paged;
 use crate::commands::reply::{Encoder, Proto};
+use crate::commands::streams::NO_SUCH_KEY;
 use crate::feed::Page;
 use crate::ledger::event::EntryId;
 use crate::ledger::outcome::Outcome;
@@ -92,7 +93,7 @@ impl Shape {
             (Self::Length, asks) => encoder.integer(asks[0].found.count()),
             (Self::Info, [count, first, last]) => {
                 if !count.is_of_stream() {
-                    return Answer::Error("ERR no such key".to_owned());
+                    return Answer::Error(NO_SUCH_KEY.to_owned());
                 }
                 let gone = first.found.last().and_then(|id| match kept_from(first, id) {
                     0 | 1 => None,
