@@ -19,7 +19,7 @@ use super::info::View;
 use super::system::SystemFigures;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, MetricEncoder, NoLabelSet};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 use std::fmt;
@@ -79,15 +79,7 @@ struct Samples<'a>(MetricEncoder<'a>);
 type Labels<'a, 'b> = &'a [(&'b str, &'b str)];
 
 impl Samples<'_> {
-    fn counter(&mut self, labels: Labels<'_, '_>, value: u64) -> fmt::Result {
-        match labels {
-            [] => self.0.encode_counter::<NoLabelSet, _, f64>(&value, None),
-            labels => self.0.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None),
-        }
-    }
-
-    /// A counter that is no whole number, or wider than 64 bits.
-    fn counter_of(&mut self, labels: Labels<'_, '_>, value: f64) -> fmt::Result {
+    fn counter(&mut self, labels: Labels<'_, '_>, value: impl EncodeCounterValue) -> fmt::Result {
         match labels {
             [] => self.0.encode_counter::<NoLabelSet, _, f64>(&value, None),
             labels => self.0.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&value, None),
@@ -102,17 +94,17 @@ impl Samples<'_> {
     }
 
     /// A gauge of every shard.
-    fn by_shard(&mut self, looked: &Looked<'_>, figure: impl Fn(&ShardFacts) -> u64) -> fmt::Result {
+    fn by_shard<V: EncodeGaugeValue>(&mut self, looked: &Looked<'_>, figure: impl Fn(&ShardFacts) -> V) -> fmt::Result {
         let mut shards = looked.view.shards.iter();
         shards.try_for_each(|(_, shard)| self.gauge(&[("shard", &shard.shard.to_string())], figure(shard)))
     }
 
-    fn seconds_by_shard(&mut self, looked: &Looked<'_>, ms: impl Fn(&ShardFacts) -> u64) -> fmt::Result {
-        let mut shards = looked.view.shards.iter();
-        shards.try_for_each(|(_, shard)| self.gauge(&[("shard", &shard.shard.to_string())], ms(shard) as f64 / 1e3))
-    }
-
-    fn count_by_shard(&mut self, looked: &Looked<'_>, figure: impl Fn(&ShardFacts) -> u64) -> fmt::Result {
+    /// A counter of every shard.
+    fn count_by_shard<V: EncodeCounterValue>(
+        &mut self,
+        looked: &Looked<'_>,
+        figure: impl Fn(&ShardFacts) -> V,
+    ) -> fmt::Result {
         let mut shards = looked.view.shards.iter();
         shards.try_for_each(|(_, shard)| self.counter(&[("shard", &shard.shard.to_string())], figure(shard)))
     }

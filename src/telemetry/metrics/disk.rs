@@ -26,11 +26,7 @@ pub(super) const FAMILIES: &[Family] = &[
         Counter,
         "shard",
         "Time that writing and syncing commit blocks took; by credit_commits_total it is that of a block",
-        |looked, out| {
-            looked.view.shards.iter().try_for_each(|(_, shard)| {
-                out.counter_of(&[("shard", &shard.shard.to_string())], shard.sync_ns as f64 / 1e9)
-            })
-        },
+        |looked, out| out.count_by_shard(looked, |shard| shard.sync_ns as f64 / 1e9),
     ),
     family("credit_inline_commits", None, Counter, "shard", "Commit blocks that the core itself has synced", {
         |looked, out| out.count_by_shard(looked, |shard| shard.inline_commits)
@@ -44,7 +40,7 @@ pub(super) const FAMILIES: &[Family] = &[
         Gauge,
         "shard",
         "How long the oldest change has waited for the disk; after 1 s no more are taken",
-        |looked, out| out.seconds_by_shard(looked, |shard| shard.undurable_ms),
+        |looked, out| out.by_shard(looked, |shard| shard.undurable_ms as f64 / 1e3),
     ),
     family("credit_log", Some(Unit::Bytes), Gauge, "shard", "Bytes of the log that are kept", |looked, out| {
         out.by_shard(looked, |shard| shard.next_lsn - shard.oldest_lsn)

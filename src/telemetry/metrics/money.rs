@@ -21,7 +21,7 @@ pub(super) const FAMILIES: &[Family] = &[
                 ("capture", totals.captured),
                 ("refund", totals.refunded),
             ];
-            by.iter().try_for_each(|(by, credits)| out.counter_of(&[("by", by)], *credits as f64))
+            by.iter().try_for_each(|(by, credits)| out.counter(&[("by", by)], *credits as f64))
         }
     }),
     family("credit_holds_open", None, Gauge, "", "Active reservations, those of claims included", |looked, out| {
@@ -41,7 +41,7 @@ pub(super) const FAMILIES: &[Family] = &[
         Gauge,
         "shard",
         "By how much the oldest deadline of a reservation is overdue; expiry is exact for who asks, whatever this says",
-        |looked, out| out.seconds_by_shard(looked, |shard| shard.overdue_ms),
+        |looked, out| out.by_shard(looked, |shard| shard.overdue_ms as f64 / 1e3),
     ),
     family("credit_transaction_ids", None, Gauge, "", "Transaction ids that are remembered", |looked, out| {
         out.gauge(&[], looked.view.shard_sum(|shard| shard.transactions))

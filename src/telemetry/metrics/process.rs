@@ -65,7 +65,7 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
     family("process_cpu", Some(Unit::Seconds), Counter, "", "CPU time of the process", |looked, out| {
         let process = &looked.view.server.process;
-        out.counter_of(&[], (process.cpu_user_us + process.cpu_system_us) as f64 / 1e6)
+        out.counter(&[], (process.cpu_user_us + process.cpu_system_us) as f64 / 1e6)
     }),
     family("process_resident_memory", Some(Unit::Bytes), Gauge, "", "Resident memory", |looked, out| {
         out.gauge(&[], looked.view.server.process.rss_bytes)

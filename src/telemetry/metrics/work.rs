@@ -70,7 +70,7 @@ pub(super) const FAMILIES: &[Family] = &[
     family("credit_busy", Some(Unit::Seconds), Counter, "core", "Time spent executing commands of shards", busy),
     family("credit_core_cpu", Some(Unit::Seconds), Counter, "core", "CPU time of the core's thread", |looked, out| {
         let mut cores = looked.scrape.system.core_cpu_us.iter();
-        cores.try_for_each(|(core, us)| out.counter_of(&[("core", &core.to_string())], *us as f64 / 1e6))
+        cores.try_for_each(|(core, us)| out.counter(&[("core", &core.to_string())], *us as f64 / 1e6))
     }),
     family(
         "actor_queue_size",
@@ -170,6 +170,6 @@ fn stages(looked: &Looked<'_>, out: &mut Samples<'_>) -> fmt::Result {
 fn busy(looked: &Looked<'_>, out: &mut Samples<'_>) -> fmt::Result {
     looked.scrape.cores.iter().try_for_each(|core| {
         let executing_ns = core.counters.latencies.durations(Stage::Execute).sum_ns();
-        out.counter_of(&[("core", &core.core.to_string())], seconds(executing_ns))
+        out.counter(&[("core", &core.core.to_string())], seconds(executing_ns))
     })
 }
