@@ -12,7 +12,7 @@ use super::{Defaults, Request, connection, credit, lead, pubsub, server, streams
 /// Every command, in the order in which COMMAND lists them.
 pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
 
-const COMMANDS: [&CommandSpec; 55] = [
+const COMMANDS: [&CommandSpec; 57] = [
     &credit::grant::SPEC,
     &credit::debit::SPEC,
     &credit::reserve::SPEC,
@@ -64,6 +64,8 @@ const COMMANDS: [&CommandSpec; 55] = [
     &server::lastsave::SPEC,
     &server::save::SAVE,
     &server::save::BGSAVE,
+    &server::slowlog::SPEC,
+    &server::latency::SPEC,
     &server::shutdown::SPEC,
     &server::cluster::CLUSTER,
     &server::cluster::READONLY,
