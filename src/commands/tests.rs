@@ -367,7 +367,7 @@ fn command_info_has_the_shape_of_redis_7() {
     let begin = "$4|type|$7|keyword|$4|spec|*4|$7|keyword|$7|STREAMS|$9|startfrom|:1";
     let behind_streams = keys_behind(begin, "$7|lastkey|:-1|$7|keystep|:1|$5|limit|:2|");
     assert!(
-        xread.contains("|:-4|*2|+readonly|+blocking|:0|:0|:0|*5|+@read|+@blocking|+@slow|+@stream|+@feed|"),
+        xread.contains("|:-4|*2|+readonly|+blocking|:0|:0|:0|*6|+@read|+@blocking|+@slow|+@reader|+@feed|+@stream|"),
         "{xread}"
     );
     assert!(xread.contains(&behind_streams), "{xread}");
