@@ -78,6 +78,7 @@ fn a_scrape_says_what_happened() {
         ("credit_connections", 1.0),
         ("credit_connections_max", 77.0),
         ("credit_serving", 1.0),
+        ("credit_feed_lag_bytes{shard=\"3\"}", 0.0),
         ("credit_recovery_progress", 1.0),
         ("credit_silent_cores", 0.0),
         (concat!("credit_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0),
