@@ -103,8 +103,10 @@ fn a_scrape_says_what_happened() {
     let fell = |(key, before): (&String, &f64)| key.contains("_total") && sample(&later, key) < *before;
     assert!(!samples.iter().any(fell), "no counter goes back");
     // The sweep takes a step a second while a client is connected.
-    let checked = || sample(&scrape(server.admin_port()), "credit_accounts_checked_total");
-    assert!((0..100_000).any(|_| checked() >= 2.0), "no account is checked");
+    for (what, count) in [("accounts", 2.0), ("leads", 1.0)] {
+        let checked = || sample(&scrape(server.admin_port()), &format!("credit_{what}_checked_total"));
+        assert!((0..100_000).any(|_| checked() >= count), "no {what} are checked");
+    }
     assert_eq!(sample(&scrape(server.admin_port()), "credit_invariant_violations_total"), 0.0);
 }
 
