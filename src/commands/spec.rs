@@ -18,6 +18,8 @@ pub struct CommandSpec {
     pub flags: Flags,
     /// How it uses its key; `None`: it has none.
     pub key: Option<KeyUse>,
+    /// Who may run it.
+    pub class: Class,
     /// ACL categories beside those that follow from the flags, without `@`.
     pub categories: &'static [&'static str],
     /// Command tips for cluster clients.
@@ -45,6 +47,7 @@ impl CommandSpec {
         arity: 1,
         flags: Flags::NONE,
         key: None,
+        class: Class::Admin,
         categories: &[],
         tips: &[],
         group: "server",
@@ -71,7 +74,7 @@ impl CommandSpec {
     pub fn key_position(&self) -> usize {
         match self.key {
             None | Some(KeyUse::Streams) => 0,
-            Some(KeyUse::Read | KeyUse::Update) => self.name.split('|').count(),
+            Some(KeyUse::Read | KeyUse::ReadAll | KeyUse::Update) => self.name.split('|').count(),
         }
     }
 
@@ -98,11 +101,24 @@ impl CommandSpec {
     }
 }
 
+/// Who may run a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// All.
+    Open,
+    /// Readers.
+    Reader,
+    /// Operators.
+    Admin,
+}
+
 /// How a command uses its key: an account, a lead, a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyUse {
     /// Shows it.
     Read,
+    /// Shows it and all words behind it.
+    ReadAll,
     /// Changes it.
     Update,
     /// Shows those of the first half of the words behind STREAMS.

@@ -144,6 +144,7 @@ fn get_keys<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusa
         KeyUse::Streams => {
             read::keys(whole.skip(1)).ok_or(Refusal::fixed("ERR Invalid arguments specified for command"))?
         }
+        KeyUse::ReadAll => whole.skip(spec.key_position()),
         KeyUse::Read | KeyUse::Update => whole.skip(spec.key_position()).first(1),
     };
     Ok(Request::Catalog(CatalogRequest::Keys(keys)))

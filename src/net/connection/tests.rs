@@ -81,6 +81,9 @@ impl Host for Desk {
     fn is_password(&self, given: &[u8]) -> bool {
         self.password == Some(given)
     }
+    fn shards(&self) -> u16 {
+        2
+    }
     fn redis_version(&self) -> &'static str {
         "7.2.4"
     }
