@@ -211,7 +211,7 @@ impl Name {
     }
 
     const fn slot(self) -> usize {
-        let mixed = (self.first | CASE) ^ (self.last | CASE).rotate_left(20);
+        let mixed = (self.first | CASE) ^ (self.last | CASE).rotate_left(25);
         (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - INDEX_BITS)) as usize
     }
 
@@ -297,7 +297,7 @@ mod tests {
     #[test]
     fn probes_are_short() {
         let runs = INDEX.split(|&entry| entry == EMPTY).map(<[u8]>::len);
-        assert!(runs.max() <= Some(4), "choose another factor in slot");
+        assert!(runs.max() <= Some(4), "choose another rotation in slot");
     }
 
     #[test]

@@ -46,7 +46,9 @@ impl Engine {
             let ledger = self.homes[self.shared.router.place(cursor.shard)].shard.ledger();
             let below = u64::from(cursor.below).min(ledger.account_count()) as u32;
             let last = below.saturating_sub(left);
-            names.extend((last..below).rev().map(|number| ledger.account_name(number)).filter(|name| options.wants(name)));
+            names.extend(
+                (last..below).rev().map(|number| ledger.account_name(number)).filter(|name| options.wants(name)),
+            );
             left -= below - last;
             next = if last > 0 { Some(Cursor { below: last, ..cursor }) } else { self.shard_behind(cursor.shard) };
         }

@@ -3,8 +3,8 @@
 
 use super::{KEY, Key, KeyRequest, KeyView, show};
 use crate::commands::args::{Args, whole};
-use crate::commands::refusal::Refusal;
 use crate::commands::keys::options::ScanOptions;
+use crate::commands::refusal::Refusal;
 use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
 use crate::commands::{Defaults, Request};
 
@@ -101,8 +101,7 @@ impl Fields {
     }
 }
 
-const BASE: CommandSpec =
-    CommandSpec { group: "hash", categories: &["hash"], since: "2.0.0", ..super::BASE };
+const BASE: CommandSpec = CommandSpec { group: "hash", categories: &["hash"], since: "2.0.0", ..super::BASE };
 
 const FIELD: ArgSpec = ArgSpec::new("field", ArgKind::String);
 const OF_ALL: CommandSpec = CommandSpec { flags: Flags::READONLY, ..BASE };

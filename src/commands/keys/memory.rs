@@ -64,8 +64,7 @@ const HELP: &[&str] = &[
 fn usage<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
     let key = Key::of(args.word()?);
     while args.option(&["SAMPLES"])?.is_some() {
-        whole(args.word()?, 0, i64::MAX as u64)
-            .ok_or(Refusal::fixed("ERR value is not an integer or out of range"))?;
+        whole(args.word()?, 0, i64::MAX as u64).ok_or(Refusal::fixed("ERR value is not an integer or out of range"))?;
     }
     let name_len = if let Key::Account(name) = key { name.len() as u8 } else { 0 };
     Ok(Request::Keys(KeyRequest::Show(key, KeyView::Memory { name_len })))

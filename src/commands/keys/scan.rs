@@ -5,10 +5,10 @@
 //! exactly once, one that opens meanwhile not at all, and no scan runs for ever. A restart may number accounts anew.
 
 use crate::commands::args::{Args, whole};
-use crate::commands::refusal::Refusal;
 use crate::commands::keys::options::ScanOptions;
+use crate::commands::refusal::Refusal;
 use crate::commands::server::ServerRequest;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
 use crate::commands::{Defaults, Request};
 
 /// The table entry.
@@ -17,6 +17,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -2,
     flags: Flags::READONLY,
     key: None,
+    class: Class::Admin,
     since: "2.8.0",
     tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
     summary: "Tells the names of accounts, some at a time",

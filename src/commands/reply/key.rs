@@ -120,7 +120,9 @@ fn figure(figures: &Figures, field: Field) -> u64 {
     match field {
         Field::Balance => figures.balance,
         Field::Reserved => figures.reserved,
-        Field::Available => figures.balance.checked_sub(figures.reserved).expect("reserved is part of the balance (I1)"),
+        Field::Available => {
+            figures.balance.checked_sub(figures.reserved).expect("reserved is part of the balance (I1)")
+        }
         Field::Seq => figures.seq,
         Field::Time => figures.time_ms,
     }
