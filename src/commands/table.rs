@@ -96,6 +96,8 @@ const COMMANDS: &[&CommandSpec] = &[
     &server::lastsave::SPEC,
     &server::save::SAVE,
     &server::save::BGSAVE,
+    &server::slowlog::SPEC,
+    &server::latency::SPEC,
     &server::shutdown::SPEC,
     &server::cluster::CLUSTER,
     &server::cluster::READONLY,

@@ -334,6 +334,11 @@ impl Connection {
         self.session.id
     }
 
+    /// Its client's address, and the name that it gave itself.
+    pub fn who(&self) -> (String, Vec<u8>) {
+        self.session.who()
+    }
+
     /// Its line of CLIENT LIST, without the line's end.
     pub fn describe(&self, now_ms: u64) -> String {
         let idle_s = now_ms.saturating_sub(self.last_input_ms) / 1000;

@@ -4,11 +4,13 @@ use super::engine::Engine;
 use super::inquiry::{Listened, Question, Wanted};
 use super::mailbox::Phase;
 use super::shared::REDIS_VERSION;
+use super::slow;
 use super::streams::readings::ShardCommand;
 use super::ulid;
 use crate::commands::Defaults;
 use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::commands::server::ServerRequest;
+use crate::commands::server::latency::LatencyRequest;
 use crate::commands::spec::CommandSpec;
 use crate::commands::streams::StreamRequest;
 use crate::commands::table;
@@ -92,6 +94,20 @@ impl Host for Engine {
             ServerRequest::PubSubNumSub(channels) => self
                 .inquire(ticket, Wanted::Listened(Listened::Counts(channels.iter().map(Box::from).collect()), proto)),
             ServerRequest::PubSubNumPat => self.inquire(ticket, Wanted::Listened(Listened::Patterns, proto)),
+            ServerRequest::SlowLogGet(count) => {
+                let entries = self.shared.slow.log().newest(*count);
+                encoded(&|e| slow::encode_log(&entries, e))
+            }
+            ServerRequest::SlowLogLen => Some(Answer::Integer(self.shared.slow.log().len() as u64)),
+            ServerRequest::SlowLogReset => {
+                self.shared.slow.log().reset();
+                encoded(&|e| e.ok())
+            }
+            ServerRequest::Latency(LatencyRequest::Histogram(names)) => {
+                let names = names.iter().map(Box::from).collect();
+                self.inquire(ticket, Wanted::Histogram { names, proto })
+            }
+            ServerRequest::Latency(request) => Some(slow::answer_latency(&self.shared.slow, request, proto)),
             ServerRequest::Shutdown => {
                 self.shared.request_stop();
                 None // the connection closes without a reply, as in Redis

@@ -7,12 +7,13 @@ use super::engine::Engine;
 use super::keys::ScanStep;
 use super::mailbox::Phase;
 use super::shared::Shared;
+use super::slow;
 use super::sockets::Sockets;
 use crate::commands::reply::{Encoder, Proto};
 use crate::net::connection::Connection;
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
-use crate::telemetry::{self, CoreFacts, FeedFacts};
+use crate::telemetry::{self, CoreFacts, FeedFacts, Latencies};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -84,6 +85,11 @@ pub(super) enum Wanted {
         message: Arc<[u8]>,
     },
     Listened(Listened, Proto),
+    /// LATENCY HISTOGRAM; no names: all.
+    Histogram {
+        names: Vec<Box<[u8]>>,
+        proto: Proto,
+    },
 }
 
 /// Questions of this core's connections that are under way. Bounded by their reply slots.
@@ -124,7 +130,7 @@ impl Inquiries {
 impl Wanted {
     pub(super) fn question(&self) -> Question {
         match self {
-            Wanted::Info { .. } => Question::Facts,
+            Wanted::Info { .. } | Wanted::Histogram { .. } => Question::Facts,
             Wanted::Clients { .. } => Question::Clients,
             Wanted::DbSize => Question::Accounts,
             Wanted::Scan(step) => Question::Scan(step.clone()),
@@ -178,6 +184,15 @@ impl Wanted {
                 Answer::Integer(parts.iter().map(|part| if let Part::Heard(n) = part { *n } else { 0 }).sum())
             }
             Wanted::Listened(listened, proto) => listened.answer(parts, proto),
+            Wanted::Histogram { names, proto } => {
+                let mut latencies = Latencies::new();
+                for part in &parts {
+                    if let Part::Facts(facts) = part {
+                        latencies.merge(&facts.counters.latencies);
+                    }
+                }
+                slow::histogram(&latencies, &names, proto)
+            }
         }
     }
 }

@@ -38,6 +38,7 @@ mod room;
 mod router;
 mod saving;
 mod shared;
+mod slow;
 mod sockets;
 mod start;
 mod streams;

@@ -42,6 +42,7 @@ mod rush;
 mod scrape;
 mod server;
 mod session;
+mod slow;
 mod snapshots;
 mod steady;
 mod storm;

@@ -7,8 +7,10 @@ pub mod config;
 pub mod dbsize;
 pub mod info;
 pub mod lastsave;
+pub mod latency;
 pub mod save;
 pub mod shutdown;
+pub mod slowlog;
 pub mod time;
 
 use super::arguments::Arguments;
@@ -52,6 +54,14 @@ pub enum ServerRequest<'a> {
     PubSubNumSub(Arguments<'a>),
     /// PUBSUB NUMPAT: number of different patterns that somebody has subscribed to.
     PubSubNumPat,
+    /// SLOWLOG GET: the newest entries, at most so many.
+    SlowLogGet(usize),
+    /// SLOWLOG LEN: how many there are.
+    SlowLogLen,
+    /// SLOWLOG RESET: OK.
+    SlowLogReset,
+    /// LATENCY.
+    Latency(latency::LatencyRequest<'a>),
     /// SHUTDOWN: drain, stop; no reply. SAVE, NOSAVE, NOW and FORCE make no difference to a log.
     Shutdown,
 }
