@@ -80,7 +80,7 @@ impl CommandSpec {
     pub fn key_position(&self) -> usize {
         match self.key {
             None | Some(KeyUse::Streams) => 0,
-            Some(KeyUse::Read | KeyUse::Update) => self.name.split('|').count(),
+            Some(KeyUse::Read | KeyUse::ReadAll | KeyUse::Update) => self.name.split('|').count(),
         }
     }
 
@@ -89,6 +89,7 @@ impl CommandSpec {
         match self.key {
             None => Some(rest.first(0)),
             Some(KeyUse::Read | KeyUse::Update) => Some(rest.first(1)),
+            Some(KeyUse::ReadAll) => Some(rest),
             Some(KeyUse::Streams) => read::keys(rest),
         }
     }
@@ -156,6 +157,8 @@ pub enum Names {
 pub enum KeyUse {
     /// Shows it.
     Read,
+    /// Shows it, and all words behind it.
+    ReadAll,
     /// Changes it.
     Update,
     /// Shows those of the first half of the words behind STREAMS.

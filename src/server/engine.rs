@@ -20,6 +20,7 @@ use crate::ledger::command::Command;
 use crate::shard::batch::{Batch, Reply, Ticket};
 use crate::telemetry::{CoreCounters, Stage};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -399,9 +400,9 @@ impl Engine {
         }
     }
 
-    /// Puts a question to every core, this one included.
-    pub(super) fn ask_all(&mut self, inquiry: u64, question: Question) {
-        for outbox in &mut self.outboxes {
+    /// Puts a question to these cores, which may be this one.
+    pub(super) fn ask(&mut self, cores: Range<usize>, inquiry: u64, question: Question) {
+        for outbox in &mut self.outboxes[cores] {
             outbox.requests.push_back(Request::Ask { from: self.id, inquiry, question: question.clone() });
         }
     }

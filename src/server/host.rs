@@ -19,6 +19,7 @@ use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
 use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -42,6 +43,7 @@ impl Host for Engine {
                 self.inquire(ticket, Wanted::Clients { ids: filter.ids(), listening: filter.listening() })
             }
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
+            ServerRequest::Scan(scan) => self.begin_scan(ticket, proto, scan),
             ServerRequest::ConfigGet(patterns) => {
                 let pairs =
                     self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
@@ -72,7 +74,7 @@ impl Host for Engine {
                 } else if !self.shared.saves.ask_if_idle() {
                     return Some(Answer::Error("ERR Background save already in progress".to_owned()));
                 }
-                self.ask_all(0, Question::Save { wait: false });
+                self.ask(self.all_cores(), 0, Question::Save { wait: false });
                 encoded(&|e| {
                     e.simple(if *schedule { "Background saving scheduled" } else { "Background saving started" })
                 })
@@ -162,6 +164,10 @@ impl Host for Engine {
         self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
     }
 
+    fn shards(&self) -> u16 {
+        self.shared.router.shards()
+    }
+
     fn redis_version(&self) -> &'static str {
         REDIS_VERSION
     }
@@ -196,10 +202,19 @@ impl Host for Engine {
 }
 
 impl Engine {
+    fn all_cores(&self) -> Range<usize> {
+        0..usize::from(self.shared.router.cores())
+    }
+
     fn inquire(&mut self, ticket: Ticket, wanted: Wanted) -> Option<Answer> {
+        self.inquire_of(self.all_cores(), ticket, wanted)
+    }
+
+    /// Puts a question to these cores; the answer to `ticket` is made when all have told their part.
+    pub(super) fn inquire_of(&mut self, cores: Range<usize>, ticket: Ticket, wanted: Wanted) -> Option<Answer> {
         let question = wanted.question();
-        let inquiry = self.inquiries.open(ticket, wanted, usize::from(self.shared.router.cores()));
-        self.ask_all(inquiry, question);
+        let inquiry = self.inquiries.open(ticket, wanted, cores.len());
+        self.ask(cores, inquiry, question);
         None
     }
 

@@ -4,6 +4,7 @@
 //! copies its figures out between two batches; the last copy to arrive completes the reply. Nothing is shared.
 
 use super::engine::Engine;
+use super::keys::ScanStep;
 use super::mailbox::Phase;
 use super::shared::Shared;
 use super::slow;
@@ -25,6 +26,8 @@ pub(super) enum Question {
     Clients,
     /// How many accounts its shards have.
     Accounts,
+    /// For the names of some accounts.
+    Scan(ScanStep),
     /// To save its shards.
     Save {
         /// Whether to answer, when it is done.
@@ -52,6 +55,8 @@ pub(super) enum Part {
     /// By connection its id, whether it listens to channels, and its line of CLIENT LIST.
     Clients(Vec<(u64, bool, String)>),
     Accounts(u64),
+    /// A whole reply.
+    Reply(Vec<u8>),
     Saved(Result<(), String>),
     /// How many heard a message.
     Heard(u64),
@@ -72,6 +77,8 @@ pub(super) enum Wanted {
         listening: Option<bool>,
     },
     DbSize,
+    /// What the one core that is asked says.
+    Scan(ScanStep),
     Save,
     Publish {
         channel: Arc<[u8]>,
@@ -126,6 +133,7 @@ impl Wanted {
             Wanted::Info { .. } | Wanted::Histogram { .. } => Question::Facts,
             Wanted::Clients { .. } => Question::Clients,
             Wanted::DbSize => Question::Accounts,
+            Wanted::Scan(step) => Question::Scan(step.clone()),
             Wanted::Save => Question::Save { wait: true },
             Wanted::Publish { channel, message } => {
                 Question::Publish { channel: channel.clone(), message: message.clone() }
@@ -160,6 +168,10 @@ impl Wanted {
                 let accounts: u64 = parts.iter().map(|part| if let Part::Accounts(n) = part { *n } else { 0 }).sum();
                 Answer::Integer(accounts)
             }
+            Wanted::Scan(_) => match parts.into_iter().next() {
+                Some(Part::Reply(bytes)) => Answer::Encoded(bytes),
+                _ => unreachable!("one core answers a step with a reply"),
+            },
             Wanted::Save => {
                 let failure =
                     parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
@@ -229,6 +241,7 @@ pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, s
             Part::Clients(sockets.iter().map(told).collect())
         }
         Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.ledger().account_count()).sum()),
+        Question::Scan(step) => Part::Reply(engine.scan(&step)),
         Question::Save { wait: true } if engine.phase > Phase::Serving => {
             Part::Saved(Err("the server stops".to_owned()))
         }

@@ -27,6 +27,7 @@ mod home;
 mod host;
 mod inquiry;
 mod journal_thread;
+mod keys;
 mod loading;
 mod mailbox;
 mod observe;

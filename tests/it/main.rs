@@ -22,6 +22,7 @@ mod full;
 mod hasty;
 mod hostile;
 mod interrupted;
+mod keys;
 mod kill;
 mod leads;
 mod lifecycle;

@@ -15,6 +15,7 @@ pub mod time;
 
 use super::arguments::Arguments;
 use super::connection::client::ClientFilter;
+use super::keys::scan::Scan;
 
 /// What only the server as a whole can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum ServerRequest<'a> {
     ClientList(ClientFilter<'a>),
     /// DBSIZE: number of accounts.
     DbSize,
+    /// SCAN: an array of the next cursor and an array of names.
+    Scan(Scan<'a>),
     /// TIME: array of two bulk strings, unix seconds and the microseconds of that second.
     Time,
     /// LASTSAVE: unix seconds.
