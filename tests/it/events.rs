@@ -237,7 +237,9 @@ fn trimmed_history_is_told_of() {
     let (ms, seq) = gone.split_once('-').expect("an id");
     assert_eq!(ms.parse(), Ok(first.1.0));
     assert!((1..first.1.1).contains(&seq.parse().expect("a number")), "{gone} before {:?}", first.1);
-    assert_eq!(range(&wire.ask("XRANGE credit:events:0 - + COUNT 1"))[0], first);
+    // How much is kept depends on how many ids were forgotten until then.
+    let kept = range(&wire.ask("XRANGE credit:events:0 - + COUNT 1000"));
+    assert_eq!(kept[0], first);
     let back = range(&wire.ask("XREVRANGE credit:events:0 + - COUNT 1000"));
-    assert!(back.len() == 1000 && back.windows(2).all(|pair| pair[0].1 > pair[1].1));
+    assert!(back.len() == kept.len() && back.windows(2).all(|pair| pair[0].1 > pair[1].1));
 }
