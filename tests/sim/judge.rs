@@ -332,10 +332,9 @@ impl Judge {
         self.cases.keys().filter_map(lead).collect()
     }
 
-    /// An account's entries are kept from sequence `first` on; `None`: none of them is.
-    pub fn cut(&mut self, account: &[u8], first: Option<u64>) {
-        let name = Name::Account(account.to_vec());
-        let first = first.unwrap_or_else(|| self.cases[&name].now.seq(&name) + 1);
+    /// An account's entries are kept from sequence `first` on. Which may be ahead of the model: after a start that has not
+    /// seen yet which holds have expired.
+    pub fn cut(&mut self, account: &[u8], first: u64) {
         if first > 1 {
             self.cuts.insert(account.to_vec(), first);
         }
