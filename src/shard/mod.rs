@@ -46,7 +46,7 @@ use pending::Pending;
 use recall::Recalled;
 use std::sync::Arc;
 
-/// Index entries looked at for forgetting, at most, each time a block is closed.
+/// Index entries looked at for forgetting, at most, each time a block is durable.
 const FORGET_BUDGET: usize = 4096;
 
 /// The single writer of its accounts.
@@ -245,14 +245,15 @@ impl<R: SegmentSource> Shard<R> {
     pub fn take_block(&mut self) -> Option<Arc<Block>> {
         let block = self.log.take()?;
         self.ledger.mark_block(block.end_lsn(), block.now_ms());
-        self.ledger.forget(self.now_ms, FORGET_BUDGET);
         Some(block)
     }
 
-    /// The block in flight is durable, up to `durable`: releases what waited for it.
+    /// The block in flight is durable, up to `durable`: releases what waited for it. Ids are forgotten by its time, not by
+    /// the clock: no start may know what a life before it had forgotten, for the log may have let go of that.
     pub fn committed(&mut self, durable: Lsn, released: &mut Vec<Reply>) {
-        self.log.committed(durable);
+        let now_ms = self.log.committed(durable);
         self.pending.release(durable, released);
+        self.ledger.forget(now_ms, FORGET_BUDGET);
     }
 
     /// Appends a block that only says something: FENCE at start, CLEAN_STOP at the end.
