@@ -464,6 +464,7 @@ impl Connection {
             Request::PubSub(request) => self.listen(request, host),
             Request::Catalog(request) => self.reply(|e| catalog::answer(request, e)),
             Request::Accepted => self.reply(|e| e.ok()),
+            Request::Number(number) => self.reply(|e| e.integer(number)),
             Request::Text(text) => self.reply(|e| e.verbatim(text)),
             Request::Nothing => self.reply(|e| e.array(0)),
             Request::Help(lines) => self.reply(|e| e.help(lines)),

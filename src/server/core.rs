@@ -19,6 +19,7 @@ use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
 use super::streams::Fed;
 use crate::ledger::outcome::{Outcome, Status};
+use crate::net::connection::Limits;
 use crate::net::replies;
 use crate::shard::batch::Ticket;
 use crate::telemetry::WRITES;
@@ -337,7 +338,9 @@ impl Core {
         let now_ms = self.engine.now_ms();
         if now_ms.saturating_sub(self.swept_at_ms) >= SWEEP_EVERY_MS {
             self.swept_at_ms = now_ms;
-            self.sockets.sweep(now_ms, &self.engine.shared.connection_limits);
+            let shared = &self.engine.shared;
+            let limits = Limits { idle_timeout_ms: shared.tuning.timeout_ms(), ..shared.connection_limits };
+            self.sockets.sweep(now_ms, &limits);
             self.engine.review_saves();
             self.patrol.step(&self.engine.homes, &mut self.engine.counters);
         }

@@ -10,6 +10,7 @@ use super::ulid;
 use crate::commands::Defaults;
 use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::commands::server::ServerRequest;
+use crate::commands::server::flush::Flush;
 use crate::commands::server::latency::LatencyRequest;
 use crate::commands::spec::CommandSpec;
 use crate::commands::streams::StreamRequest;
@@ -21,7 +22,6 @@ use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl Host for Engine {
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
@@ -45,8 +45,7 @@ impl Host for Engine {
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
             ServerRequest::Scan(scan) => self.begin_scan(ticket, proto, scan),
             ServerRequest::ConfigGet(patterns) => {
-                let pairs =
-                    self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
+                let pairs = self.shared.parameters(|name| patterns.want(name));
                 encoded(&|e| {
                     e.map(pairs.len());
                     for (name, value) in &pairs {
@@ -55,6 +54,18 @@ impl Host for Engine {
                     }
                 })
             }
+            ServerRequest::ConfigSet(assignments) => match self.shared.set_parameters(assignments) {
+                Ok(()) => encoded(&|e| e.ok()),
+                Err(why) => Some(Answer::Error(why)),
+            },
+            ServerRequest::ResetStat => self.inquire(ticket, Wanted::ResetStat),
+            ServerRequest::Flush(_) if !self.shared.config.enable_test_commands => Some(Answer::Error(
+                "ERR accounts are never deleted: this is for tests of servers started with --enable-test-commands yes"
+                    .to_owned(),
+            )),
+            ServerRequest::Flush(Flush::Functions) => encoded(&|e| e.ok()),
+            ServerRequest::Flush(Flush::Accounts) => self.inquire(ticket, Wanted::Flush),
+            ServerRequest::Role => self.inquire(ticket, Wanted::Role(proto)),
             ServerRequest::Time => {
                 let now_ms = self.shared.clock.wall_ms();
                 encoded(&|e| {

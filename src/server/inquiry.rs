@@ -1,4 +1,4 @@
-//! Questions that need every core: INFO, CLIENT LIST, DBSIZE, SAVE, PUBLISH, PUBSUB.
+//! Questions that need every core: INFO, CLIENT LIST, DBSIZE, SAVE, PUBLISH, PUBSUB and their like; or, as SCAN, another.
 //!
 //! The core of the asking connection sends the question to all cores, itself included, through their mailboxes; each
 //! copies its figures out between two batches; the last copy to arrive completes the reply. Nothing is shared.
@@ -10,10 +10,11 @@ use super::shared::Shared;
 use super::slow;
 use super::sockets::Sockets;
 use crate::commands::reply::{Encoder, Proto};
+use crate::commands::table::TABLE;
 use crate::net::connection::Connection;
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
-use crate::telemetry::{self, CoreFacts, FeedFacts, Latencies};
+use crate::telemetry::{self, CoreCounters, CoreFacts, FeedFacts, Latencies, ShardFacts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -28,6 +29,8 @@ pub(super) enum Question {
     Accounts,
     /// For the names of some accounts.
     Scan(ScanStep),
+    /// To begin its counts anew.
+    ResetStat,
     /// To save its shards.
     Save {
         /// Whether to answer, when it is done.
@@ -57,6 +60,7 @@ pub(super) enum Part {
     Accounts(u64),
     /// A whole reply.
     Reply(Vec<u8>),
+    /// Whether what was asked for is done.
     Saved(Result<(), String>),
     /// How many heard a message.
     Heard(u64),
@@ -77,6 +81,10 @@ pub(super) enum Wanted {
         listening: Option<bool>,
     },
     DbSize,
+    ResetStat,
+    /// OK if there is nothing.
+    Flush,
+    Role(Proto),
     /// What the one core that is asked says.
     Scan(ScanStep),
     Save,
@@ -132,7 +140,9 @@ impl Wanted {
         match self {
             Wanted::Info { .. } | Wanted::Histogram { .. } => Question::Facts,
             Wanted::Clients { .. } => Question::Clients,
+            Wanted::Flush | Wanted::Role(_) => Question::Facts,
             Wanted::DbSize => Question::Accounts,
+            Wanted::ResetStat => Question::ResetStat,
             Wanted::Scan(step) => Question::Scan(step.clone()),
             Wanted::Save => Question::Save { wait: true },
             Wanted::Publish { channel, message } => {
@@ -172,7 +182,20 @@ impl Wanted {
                 Some(Part::Reply(bytes)) => Answer::Encoded(bytes),
                 _ => unreachable!("one core answers a step with a reply"),
             },
-            Wanted::Save => {
+            Wanted::Flush => {
+                let is_empty = sum(&parts, |shard| shard.totals.accounts + shard.leads.leads) == 0;
+                if is_empty { Answer::Encoded(b"+OK\r\n".to_vec()) } else { Answer::Error(NOT_EMPTY.to_owned()) }
+            }
+            Wanted::Role(proto) => {
+                let mut bytes = Vec::new();
+                let mut encoder = Encoder::new(&mut bytes, proto);
+                encoder.array(3);
+                encoder.text("master");
+                encoder.integer(sum(&parts, |shard| shard.durable_lsn));
+                encoder.array(0);
+                Answer::Encoded(bytes)
+            }
+            Wanted::Save | Wanted::ResetStat => {
                 let failure =
                     parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
                 match failure {
@@ -195,6 +218,15 @@ impl Wanted {
             }
         }
     }
+}
+
+const NOT_EMPTY: &str =
+    "ERR accounts are never deleted; for an empty server stop this one and start it with a fresh --data-dir";
+
+/// A figure of all shards.
+fn sum(parts: &[Part], figure: impl Fn(&ShardFacts) -> u64) -> u64 {
+    let shards = parts.iter().flat_map(|part| if let Part::Facts(facts) = part { &facts.shards[..] } else { &[] });
+    shards.map(figure).sum()
 }
 
 impl Listened {
@@ -242,6 +274,10 @@ pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, s
         }
         Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.ledger().account_count()).sum()),
         Question::Scan(step) => Part::Reply(engine.scan(&step)),
+        Question::ResetStat => {
+            engine.counters = CoreCounters::new(TABLE.iter().map(|spec| spec.name));
+            Part::Saved(Ok(()))
+        }
         Question::Save { wait: true } if engine.phase > Phase::Serving => {
             Part::Saved(Err("the server stops".to_owned()))
         }

@@ -42,6 +42,7 @@ mod slow;
 mod sockets;
 mod start;
 mod streams;
+mod tuning;
 mod ulid;
 mod watch;
 

@@ -49,6 +49,7 @@ mod storm;
 mod tools;
 mod trail;
 mod wire;
+mod words;
 
 /// The judge of the kill tests speaks in the ledger's words.
 use creditd::ledger;

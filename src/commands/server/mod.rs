@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod dbsize;
+pub mod flush;
 pub mod info;
 pub mod lastsave;
 pub mod latency;
@@ -12,6 +13,7 @@ pub mod save;
 pub mod shutdown;
 pub mod slowlog;
 pub mod time;
+pub mod words;
 
 use super::arguments::Arguments;
 use super::connection::client::ClientFilter;
@@ -24,6 +26,14 @@ pub enum ServerRequest<'a> {
     Info(info::Sections<'a>),
     /// CONFIG GET: map of the parameters that match.
     ConfigGet(config::Patterns<'a>),
+    /// CONFIG SET: OK, or why nothing was set.
+    ConfigSet(config::Assignments<'a>),
+    /// CONFIG RESETSTAT: OK.
+    ResetStat,
+    /// FLUSHALL and its like: OK if there is nothing to lose and the server is there for tests.
+    Flush(flush::Flush),
+    /// ROLE: array of `master`, the bytes of all logs that are durable, and an empty array.
+    Role,
     /// CLIENT LIST: a line per connection.
     ClientList(ClientFilter<'a>),
     /// DBSIZE: number of accounts.
