@@ -300,7 +300,10 @@ pub(super) fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
         counters.connections_rejected = engine.shared.connections_rejected(); // the server's, counted once
     }
     let now_ms = engine.now_ms();
-    let describe = |(place, home)| engine.saving.described(home, place, now_ms);
+    let describe = |(place, home)| {
+        let facts = engine.saving.described(home, place, now_ms);
+        ShardFacts { feed_lag_bytes: engine.shared.streams.tails.lag_bytes(facts.shard), ..facts }
+    };
     let shards = engine.homes.iter().enumerate().map(describe).collect();
     let (channels, patterns) = engine.subscribers.words();
     let feed = FeedFacts {
