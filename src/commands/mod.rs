@@ -77,7 +77,7 @@ pub enum Request<'a> {
     /// Answered by this text.
     Text(&'static str),
     /// Answered by this number.
-    Number(u64),
+    Number(i64),
     /// Answered by an empty array: there is nothing to show.
     Nothing,
     /// Answered by these lines: [`reply::Encoder::help`].

@@ -83,6 +83,7 @@ const COMMANDS: &[&CommandSpec] = &[
     &connection::hello::SPEC,
     &connection::auth::SPEC,
     &connection::client::SPEC,
+    &connection::control::MONITOR,
     &connection::transaction::MULTI,
     &connection::transaction::EXEC,
     &connection::transaction::DISCARD,

@@ -1,5 +1,6 @@
 //! The grammar at its border: what each command takes and what it says to anything else.
 
+mod control;
 mod docs;
 mod feed;
 mod keys;
@@ -195,7 +196,7 @@ fn unknown_names_and_wrong_numbers_of_words() {
     refused("PING a b", "ERR wrong number of arguments for 'ping' command");
     refused("CLIENT", "ERR wrong number of arguments for 'client' command");
     refused("CLIENT ID 1", "ERR wrong number of arguments for 'client|id' command");
-    refused("client KILL x", "ERR unknown subcommand 'KILL'. Try CLIENT HELP.");
+    refused("client STOP x", "ERR unknown subcommand 'STOP'. Try CLIENT HELP.");
     refused("COMMAND x\ry", "ERR unknown subcommand 'x y'. Try COMMAND HELP.");
     refused("CONFIG SET a b c", "ERR wrong number of arguments for 'config|set' command");
     refused("CONFIG REWRITE", "ERR Rewriting config file: Operation not permitted");
@@ -214,6 +215,8 @@ fn minimal(spec: &'static CommandSpec) -> Vec<&'static str> {
         "xread" => vec!["STREAMS", "k", "0"],
         "xadd" => vec!["k", "*", "field", "value"],
         "scan" => vec!["0"],
+        "client|pause" | "client|unblock" => vec!["1"],
+        "client|reply" | "client|tracking" => vec!["OFF"],
         "config|set" => vec!["a", "b"],
         "hscan" => vec!["k", "0"],
         "xinfo|stream" | "xinfo|groups" => vec!["credit:events:0"],

@@ -134,10 +134,12 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     let may_leave_ns = core.engine.shared.clock.boot_ns();
     core.engine.review_slow(may_leave_ns);
     let replies = core.deliver();
+    core.engine.send_monitored();
     let stuck = core.answer_readings() | core.engine.flush();
     core.sockets.write();
     core.engine.replied(may_leave_ns, replies);
-    if core.engine.review_congestion() {
+    let is_paused = core.engine.shared.overseers.paused_until_ms(core.engine.now_ms()).is_some();
+    if core.engine.review_congestion() | core.engine.monitors.pause_ended(is_paused) {
         core.sockets.wake_all();
     }
     let holding = core.engine.is_congested();
@@ -355,7 +357,8 @@ impl Core {
         let save_at_ms = self.engine.saving.waits().then_some(now_ms + SAVE_RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
         let reading_at_ms = self.engine.readings.next_deadline_ms();
-        let due = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms, reading_at_ms];
+        let paused_until_ms = self.engine.shared.overseers.paused_until_ms(now_ms);
+        let due = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms, reading_at_ms, paused_until_ms];
         let Some(at_ms) = due.into_iter().flatten().min() else {
             return;
         };

@@ -42,6 +42,20 @@ impl Host for Engine {
             ServerRequest::ClientList(filter) => {
                 self.inquire(ticket, Wanted::Clients { ids: filter.ids(), listening: filter.listening() })
             }
+            ServerRequest::ClientKill(request) => match request.matching() {
+                Ok((meant, is_old_form)) => {
+                    self.inquire(ticket, Wanted::Kill { meant: Arc::new(meant), asker: ticket, is_old_form })
+                }
+                Err(refusal) => Some(Answer::Error(refusal.text().to_owned())),
+            },
+            ServerRequest::Unblock { id, by_error } => {
+                self.inquire(ticket, Wanted::Unblock { id: *id, by_error: *by_error })
+            }
+            ServerRequest::Pause { ms, writes_only } => {
+                let until_ms = if *ms == 0 { 0 } else { Engine::now_ms(self) + ms };
+                self.shared.overseers.pause(until_ms, *writes_only);
+                self.inquire(ticket, Wanted::Pause)
+            }
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
             ServerRequest::Scan(scan) => self.begin_scan(ticket, proto, scan),
             ServerRequest::ConfigGet(patterns) => {
@@ -175,6 +189,22 @@ impl Host for Engine {
         self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
     }
 
+    fn monitor(&mut self, place: Ticket, begins: bool) {
+        self.set_monitor(place, begins);
+    }
+
+    fn is_monitored(&self) -> bool {
+        self.shared.overseers.is_monitored()
+    }
+
+    fn tell_monitors(&mut self, line: &[u8]) {
+        self.monitors.push(line);
+    }
+
+    fn pauses(&self, is_write: bool) -> bool {
+        self.shared.overseers.pauses(is_write, Engine::now_ms(self))
+    }
+
     fn shards(&self) -> u16 {
         self.shared.router.shards()
     }
@@ -213,7 +243,7 @@ impl Host for Engine {
 }
 
 impl Engine {
-    fn all_cores(&self) -> Range<usize> {
+    pub(super) fn all_cores(&self) -> Range<usize> {
         0..usize::from(self.shared.router.cores())
     }
 

@@ -30,6 +30,7 @@ mod journal_thread;
 mod keys;
 mod loading;
 mod mailbox;
+mod monitor;
 mod observe;
 mod patrol;
 mod quota;

@@ -1,6 +1,7 @@
 //! What all threads of the server see: fixed after the start, or atomic and off the way of commands.
 
 use super::mailbox::Mailbox;
+use super::monitor::Overseers;
 use super::router::Router;
 use super::saving::Saves;
 use super::slow::Slow;
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub(super) slow: Slow,
     pub(super) port: AtomicU16,
     pub(super) tuning: Tuning,
+    pub(super) overseers: Overseers,
     shard_clock: OnceLock<ShardClock>,
     fallback_clock: ShardClock,
     loading: LoadingFigures,
@@ -93,6 +95,7 @@ impl Shared {
             shard_clock: OnceLock::new(),
             port: AtomicU16::new(config.port),
             tuning: Tuning::new(&config),
+            overseers: Overseers::default(),
             loading: LoadingFigures { started_ns: AtomicU64::new(clock.boot_ns()), ..LoadingFigures::default() },
             clients: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             next_client: AtomicU64::new(0),

@@ -13,6 +13,7 @@ mod backup;
 mod bench;
 mod chance;
 mod clients;
+mod control;
 mod disk;
 mod events;
 mod feed;

@@ -17,6 +17,7 @@ pub mod words;
 
 use super::arguments::Arguments;
 use super::connection::client::ClientFilter;
+use super::connection::control::KillRequest;
 use super::keys::scan::Scan;
 
 /// What only the server as a whole can answer.
@@ -36,6 +37,22 @@ pub enum ServerRequest<'a> {
     Role,
     /// CLIENT LIST: a line per connection.
     ClientList(ClientFilter<'a>),
+    /// CLIENT KILL: how many were ended; in its old form OK.
+    ClientKill(KillRequest<'a>),
+    /// CLIENT PAUSE, CLIENT UNPAUSE: OK.
+    Pause {
+        /// How long from now.
+        ms: u64,
+        /// Whether reads go on.
+        writes_only: bool,
+    },
+    /// CLIENT UNBLOCK: 1, or 0 if there is no such wait.
+    Unblock {
+        /// Of the connection.
+        id: u64,
+        /// Whether it hears an error rather than nothing.
+        by_error: bool,
+    },
     /// DBSIZE: number of accounts.
     DbSize,
     /// SCAN: an array of the next cursor and an array of names.
