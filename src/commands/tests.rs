@@ -423,7 +423,7 @@ fn command_docs_has_the_shape_of_redis_7() {
         )
     );
     let client = catalog_reply("COMMAND DOCS client", Proto::Resp2);
-    assert!(client.contains("$11|subcommands|*20|$9|client|id|*8|$7|summary|"), "{client}");
+    assert!(client.contains("$11|subcommands|*38|$9|client|id|*8|$7|summary|"), "{client}");
     assert!(catalog_reply("COMMAND DOCS", Proto::Resp2).starts_with(&format!("*{}|", TABLE.len() * 2)));
     assert_eq!(catalog_reply("COMMAND DOCS nope", Proto::Resp3), "%0|");
 }

@@ -22,6 +22,7 @@ mod frozen;
 mod full;
 mod hasty;
 mod hostile;
+mod inspection;
 mod interrupted;
 mod keys;
 mod kill;
