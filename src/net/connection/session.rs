@@ -1,6 +1,6 @@
 //! Who the client is and what it said about itself; the commands that ask and change that.
 
-use super::{Connection, Host, Mode, State};
+use super::{CloseReason, Connection, Host, Mode};
 use crate::commands::connection::{ConnectionRequest, Credentials, LibraryInfo};
 use crate::commands::reply::{HelloFacts, Proto};
 use crate::net::resp;
@@ -132,7 +132,7 @@ impl Connection {
             }
             ConnectionRequest::Quit => {
                 self.reply(|e| e.ok());
-                self.state = State::Ending;
+                self.end(CloseReason::Quit);
             }
             ConnectionRequest::Reset => self.reset(host),
             ConnectionRequest::Hello { proto, auth, name } => self.hello(proto, auth, name, host),
@@ -220,7 +220,7 @@ impl Connection {
         }
         self.session.auth_failures += 1;
         if self.session.auth_failures >= AUTH_FAILURES_MAX {
-            self.state = State::Ending;
+            self.end(CloseReason::AuthFailures);
         }
         host.refused(None, WRONG_PASSWORD);
         Err(WRONG_PASSWORD)
