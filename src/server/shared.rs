@@ -4,6 +4,7 @@ use super::closes::Closes;
 use super::mailbox::Mailbox;
 use super::router::Router;
 use super::saving::Saves;
+use super::slow::Slow;
 use super::streams::Streams;
 use crate::clock::{Clock, ShardClock};
 use crate::commands::Defaults;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub(super) started_ms: u64,
     pub(super) saves: Saves,
     pub(super) streams: Arc<Streams>,
+    pub(super) slow: Slow,
     pub(super) port: AtomicU16,
     shard_clock: OnceLock<ShardClock>,
     fallback_clock: ShardClock,
@@ -85,6 +87,7 @@ impl Shared {
             },
             defaults: Defaults { reserve_ttl_ms: config.reserve_ttl_ms, allow_auto_tx: config.allow_auto_tx },
             streams: Arc::new(Streams::start(router.shards(), &mailboxes)?),
+            slow: Slow::new(&config),
             mailboxes,
             started_ms: clock.wall_ms(),
             saves: Saves::new(router.shards()),
