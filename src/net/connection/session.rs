@@ -1,7 +1,7 @@
 //! Who the client is and what it said about itself; the commands that ask and change that.
 
 use super::control::Silence;
-use super::{Connection, Host, Mode, State};
+use super::{CloseReason, Connection, Host, Mode};
 use crate::commands::connection::{ConnectionRequest, Credentials, LibraryInfo};
 use crate::commands::reply::{HelloFacts, Proto};
 use crate::net::resp;
@@ -150,7 +150,7 @@ impl Connection {
             }
             ConnectionRequest::Quit => {
                 self.reply(|e| e.ok());
-                self.state = State::Ending;
+                self.end(CloseReason::Quit);
             }
             ConnectionRequest::Reset => self.reset(host),
             ConnectionRequest::Hello { proto, auth, name } => self.hello(proto, auth, name, host),
@@ -244,7 +244,7 @@ impl Connection {
         }
         self.session.auth_failures += 1;
         if self.session.auth_failures >= AUTH_FAILURES_MAX {
-            self.state = State::Ending;
+            self.end(CloseReason::AuthFailures);
         }
         host.refused(None, WRONG_PASSWORD);
         Err(WRONG_PASSWORD)
