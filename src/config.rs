@@ -129,6 +129,8 @@ pub struct Config {
     pub tcp_keepalive_ms: Option<u64>,
     /// Idle time after which a connection is closed; `None` = never.
     pub timeout_ms: Option<u64>,
+    /// Whether a crash may leave a core dump.
+    pub core_dumps: bool,
     /// Start although the wall clock is far ahead of the log (journal.md 9).
     pub accept_clock_jump: bool,
     /// Commands that take at least this long are in SLOWLOG, microseconds; `None` = none.
@@ -207,6 +209,7 @@ impl Config {
             frame_timeout_ms: s.count("frame-timeout") / US_PER_MS,
             tcp_keepalive_ms: some_if_positive(s.count("tcp-keepalive") / US_PER_MS),
             timeout_ms: some_if_positive(s.count("timeout") / US_PER_MS),
+            core_dumps: s.switch("core-dumps"),
             accept_clock_jump: s.switch("accept-clock-jump"),
             slowlog_slower_than_us: s.duration_us("slowlog-log-slower-than"),
             slowlog_len_max: s.count("slowlog-max-len") as usize,

@@ -297,6 +297,12 @@ pub const KNOBS: &[Knob] = &[
         help: "idle time after which a connection is closed; 0 = never; a number without unit is seconds, as in Redis",
     },
     Knob {
+        name: "core-dumps",
+        kind: Kind::Switch,
+        default: "no",
+        help: "whether a crash may write the memory, passwords in it, where the system puts core dumps",
+    },
+    Knob {
         name: "accept-clock-jump",
         kind: Kind::Switch,
         default: "no",

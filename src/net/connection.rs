@@ -195,6 +195,8 @@ pub struct Connection {
     parser: Parser,
     /// Bytes that make no complete request yet, or that wait for room.
     input: BytesMut,
+    /// When the request at the start of `input` began to come, as far as that was the client's time.
+    frame_since_ms: u64,
     /// Whether `input` may hold a complete request.
     input_ready: bool,
     ring: ReplyRing,
@@ -222,6 +224,7 @@ impl Connection {
             place,
             parser: Parser::default(),
             input: BytesMut::new(),
+            frame_since_ms: now_ms,
             input_ready: false,
             ring: ReplyRing::default(),
             output: Vec::new(),
@@ -254,13 +257,19 @@ impl Connection {
         if self.input.is_empty() {
             let consumed = self.take_requests(bytes, host);
             self.input.extend_from_slice(&bytes[consumed..]);
+            self.frame_since_ms = self.now_ms;
             return;
         }
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
         let consumed = self.take_requests(&input, host);
-        input.advance(consumed);
-        self.input = input;
+        if consumed > 0 || bytes.is_empty() {
+            self.frame_since_ms = self.now_ms;
+        }
+        if consumed < input.len() {
+            input.advance(consumed);
+            self.input = input;
+        }
     }
 
     /// The client will send no more.

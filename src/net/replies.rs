@@ -227,6 +227,13 @@ impl ReplyRing {
         *place = Some(answer);
     }
 
+    /// Gives back the memory of a ring that is empty.
+    pub fn rest(&mut self) {
+        if self.slots.is_empty() {
+            (self.slots, self.early) = (VecDeque::new(), VecDeque::new());
+        }
+    }
+
     /// The number of the request that waits.
     pub fn waiting(&self) -> Option<u32> {
         self.waiting.as_ref().map(|waiting| waiting.number)

@@ -98,7 +98,7 @@ impl Parser {
             let Some(&first) = input.first() else { return Ok(None) };
             self.spans.clear();
             self.is_inline = first != b'*';
-            if self.is_inline && !first.is_ascii_graphic() && !b" \t\r\n".contains(&first) {
+            if self.is_inline && !first.is_ascii_alphabetic() && !b"\"' \t\r\n".contains(&first) {
                 return Err(ProtocolError::Attack);
             }
             (self.stage, self.at) = if self.is_inline { (Stage::Line, 0) } else { (Stage::Count, 1) };
@@ -108,6 +108,13 @@ impl Parser {
             self.stage = Stage::Start;
         }
         Ok(consumed)
+    }
+
+    /// Gives back the memory of the request before.
+    pub fn rest(&mut self) {
+        if self.stage == Stage::Start {
+            (self.spans, self.unquoted) = (Vec::new(), Vec::new());
+        }
     }
 
     /// The words of the request that [`Self::parse`] just found in `input`.
@@ -211,8 +218,10 @@ impl Parser {
         let end = self.at + offset;
         self.unquoted.clear();
         inline::split(&input[..end], limits, &mut self.unquoted, &mut self.spans)?;
-        let first = self.arguments_of_line().get(0).unwrap_or_default();
-        if first.eq_ignore_ascii_case(b"post") || first.eq_ignore_ascii_case(b"host:") {
+        let words = self.arguments_of_line();
+        let first = words.get(0).unwrap_or_default();
+        let is_http = words.iter().last().is_some_and(|last| last.starts_with(b"HTTP/"));
+        if is_http || first.eq_ignore_ascii_case(b"post") || first.eq_ignore_ascii_case(b"host:") {
             return Err(ProtocolError::Attack);
         }
         Ok(Some(end + 1))

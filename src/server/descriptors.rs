@@ -1,4 +1,4 @@
-//! File descriptors: as many as connections are allowed, if the system lets us.
+//! What the system lets the process have: file descriptors for as many connections as are allowed, and no core dump.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -19,6 +19,20 @@ pub(super) fn provide(maxclients: usize) {
             connections,
             "fewer file descriptors than maxclients needs: raise the limit (ulimit -n)"
         );
+    }
+}
+
+/// A core limit of one byte: no file is that small, and the kernel starts no program of `core_pattern` for it, which a
+/// limit of zero does not keep it from.
+const NO_CORE_BYTES: u64 = 1;
+
+/// Keeps the kernel from writing the memory to disk when the process crashes: passwords are in it.
+pub(super) fn forbid_core_dumps() {
+    let maximum = getrlimit(Resource::Core).maximum;
+    if let Err(error) =
+        setrlimit(Resource::Core, Rlimit { current: Some(NO_CORE_BYTES.min(maximum.unwrap_or(1))), maximum })
+    {
+        tracing::warn!(%error, "core dumps could not be turned off");
     }
 }
 

@@ -97,6 +97,9 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 /// [`StartError`]. A failed sync while serving ends the process instead (journal.md 1.2).
 pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(&Ready)) -> Result<(), StartError> {
     descriptors::provide(config.maxclients);
+    if !config.core_dumps {
+        descriptors::forbid_core_dumps();
+    }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
     let cores = config.cores.unwrap_or_else(|| quota::default_cores(cpus.len()));

@@ -77,15 +77,29 @@ fn http_and_tls_are_cut_off_without_a_word() {
         &b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\nCREDIT.GRANT a g 5\r\n"[..],
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"\0\0\0\0",
+        b"$4\r\nPING\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nCREDIT.GRANT a g 5\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ] {
         assert_eq!(last_words(&server, bytes), "", "{bytes:?}");
     }
-    // A browser's GET is an unknown command; its second line is the end, at once: even that reply may be lost.
-    let words = last_words(&server, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\nCREDIT.GRANT a g 5\r\n");
-    assert!(words.is_empty() || words.starts_with("-ERR unknown command 'GET'"), "{words}");
-    assert!(words.matches("\r\n").count() <= 1, "{words}");
     assert_eq!(server.connect().ask("CREDIT.BALANCE a").number("seq"), 0, "no page can forge a command");
     assert!(server.log().contains("SECURITY ATTACK"));
+    assert!(info(&mut server.connect(), "stats", "connections_closed").starts_with("attack=6,"));
+}
+
+#[test]
+fn a_crash_leaves_no_dump_unless_it_is_asked_for() {
+    let (site, other) = (Site::new(), Site::new());
+    let limit = |flags: &[&str], site: &Site| {
+        let server = site.start(flags);
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.process_id())).expect("it runs");
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).expect("a line");
+        line.split_whitespace().next().expect("a soft limit").to_owned()
+    };
+    assert!(["0", "1"].contains(&limit(&[], &site).as_str()), "no file is that small");
+    let own = std::fs::read_to_string("/proc/self/limits").expect("this process runs");
+    assert!(own.contains(&limit(&["--core-dumps", "yes"], &other)), "as it was");
 }
 
 #[test]

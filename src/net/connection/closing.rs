@@ -7,12 +7,16 @@
 //! The first reason stays. Each has a word, which metrics, INFO and the log show; docs/operate/limits.md lists them.
 
 use super::{Connection, Limits, Need, State};
+use std::collections::VecDeque;
 
 /// How long the last replies of a connection that was ended may stay unread.
 pub(super) const END_MS_MAX: u64 = 30_000;
 
 /// How long a connection may linger whose last reply has left.
 pub(super) const DRAIN_MS_MAX: u64 = 2_000;
+
+/// Silence after which a connection gives back the memory that its busy time has left it.
+const REST_MS: u64 = 1_000;
 
 /// Why a connection was closed, or not even taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +31,7 @@ pub enum CloseReason {
     Protocol,
     /// Its bytes are HTTP, TLS or another protocol.
     Attack,
-    /// A request stayed incomplete for longer than `frame-timeout`.
+    /// A request was incomplete for longer than `frame-timeout`, from its first byte on.
     FrameTimeout,
     /// Silence for longer than `timeout`.
     Idle,
@@ -110,11 +114,16 @@ impl Connection {
     pub fn sweep(&mut self, now_ms: u64, limits: &Limits) -> bool {
         self.now_ms = now_ms;
         let silent_ms = now_ms.saturating_sub(self.last_input_ms);
-        let incomplete = !self.input.is_empty() && !self.input_ready && self.need() == Need::Input;
+        if self.input.is_empty() || self.input_ready || self.need() != Need::Input {
+            self.frame_since_ms = now_ms; // nothing is incomplete, or it is not the client that is waited for
+        }
+        if silent_ms >= REST_MS {
+            self.rest();
+        }
         match self.state {
             State::Draining { until_ms, .. } if now_ms >= until_ms => self.cut(CloseReason::Peer),
             State::Ending { until_ms } if now_ms >= until_ms && self.ring.is_empty() => self.cut(CloseReason::Peer),
-            State::Open | State::HalfClosed if incomplete && silent_ms > limits.frame_timeout_ms => {
+            State::Open | State::HalfClosed if now_ms - self.frame_since_ms > limits.frame_timeout_ms => {
                 self.cut(CloseReason::FrameTimeout);
             }
             State::Open | State::HalfClosed
@@ -125,6 +134,18 @@ impl Connection {
             _ => {}
         }
         self.state == State::Over
+    }
+
+    /// Gives back memory that nothing is in.
+    fn rest(&mut self) {
+        self.parser.rest();
+        self.ring.rest();
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+        if self.exec.is_empty() {
+            self.exec = VecDeque::new();
+        }
     }
 
     /// Whether silence says that nobody is there: nothing is owed to the client, and it does not listen.

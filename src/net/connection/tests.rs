@@ -335,3 +335,40 @@ fn a_pause_of_writes_holds_what_stands_behind_them() {
     connection.receive(b"", &mut desk);
     assert_eq!((desk.submitted.len(), connection.need()), (1, Need::Input));
 }
+
+#[test]
+fn a_request_that_drips_has_no_more_time_than_one_that_stops() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"PING\r\n*2\r\n$4\r\n", &mut desk);
+    for byte in b"ECH" {
+        desk.now_ms += 300;
+        connection.receive(&[*byte], &mut desk);
+        assert!(!connection.sweep(desk.now_ms, &desk.limits));
+    }
+    assert!(connection.sweep(2001, &desk.limits), "from its first byte on");
+    assert_eq!(connection.closed_for(), CloseReason::FrameTimeout);
+    // Whole requests may come as slowly as they like, and what waits for us is not the client's time.
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    for _ in 0..20 {
+        desk.now_ms += 300;
+        connection.receive(b"NG\r\nPI", &mut desk);
+        assert!(!connection.sweep(desk.now_ms, &desk.limits));
+    }
+}
+
+#[test]
+fn a_connection_at_rest_keeps_no_buffers() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(&b"CREDIT.BALANCE a\r\n".repeat(4), &mut desk);
+    connection.receive(&b"ECHO x\r\n".repeat(1000)[..6999], &mut desk);
+    for at in (0..4).rev() {
+        connection.fill(desk.submitted[at].0.slot, balance(1), |_| {});
+    }
+    connection.receive(b"", &mut desk);
+    connection.receive(b"\n", &mut desk);
+    told(&mut connection);
+    assert!(connection.output.capacity() > 1000);
+    assert!(!connection.sweep(1999, &desk.limits) && connection.output.capacity() > 0, "it may go on at once");
+    assert!(!connection.sweep(2000, &desk.limits));
+    assert_eq!((connection.output.capacity(), connection.input.capacity(), connection.exec.capacity()), (0, 0, 0));
+}
