@@ -18,7 +18,7 @@ use crate::net::connection::{Host, Limits};
 use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 impl Host for Engine {
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
@@ -41,8 +41,9 @@ impl Host for Engine {
             }
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
             ServerRequest::ConfigGet(patterns) => {
-                let pairs =
-                    self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
+                let port = |port: &AtomicU16| port.load(Ordering::Relaxed);
+                let (plain, tls) = (port(&self.shared.port), port(&self.shared.tls_port));
+                let pairs = self.shared.config.parameters(plain, tls, |name| patterns.want(name));
                 encoded(&|e| {
                     e.map(pairs.len());
                     for (name, value) in &pairs {
