@@ -128,6 +128,9 @@ impl Host for Desk {
     fn is_password(&self, _: &[u8]) -> bool {
         false
     }
+    fn shards(&self) -> u16 {
+        1
+    }
     fn redis_version(&self) -> &'static str {
         "7.2.4"
     }

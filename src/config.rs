@@ -136,6 +136,12 @@ pub struct Config {
     pub timeout_ms: Option<u64>,
     /// Start although the wall clock is far ahead of the log (journal.md 9).
     pub accept_clock_jump: bool,
+    /// Commands that take at least this long are in SLOWLOG, microseconds; `None` = none.
+    pub slowlog_slower_than_us: Option<u64>,
+    /// Entries that SLOWLOG keeps.
+    pub slowlog_len_max: usize,
+    /// Stages of commands that take at least this long are spikes of LATENCY, microseconds; `None` = none.
+    pub latency_spike_us: Option<u64>,
     /// Least severe level that is logged.
     pub log_level: &'static str,
     /// How log lines look.
@@ -212,6 +218,9 @@ impl Config {
             tcp_keepalive_ms: some_if_positive(s.count("tcp-keepalive") / US_PER_MS),
             timeout_ms: some_if_positive(s.count("timeout") / US_PER_MS),
             accept_clock_jump: s.switch("accept-clock-jump"),
+            slowlog_slower_than_us: s.duration_us("slowlog-log-slower-than"),
+            slowlog_len_max: s.count("slowlog-max-len") as usize,
+            latency_spike_us: some_if_positive(s.count("latency-monitor-threshold")),
             log_level: s.choice("log-level"),
             log_format: if s.choice("log-format") == "json" { LogFormat::Json } else { LogFormat::Text },
             settings,

@@ -95,8 +95,9 @@ fn info(spec: &CommandSpec, out: &mut Encoder<'_>) {
     out.signed(i64::from(spec.arity));
     out.set(spec.flags.names().count());
     spec.flags.names().for_each(|name| out.simple(name));
-    let position = spec.key_position() as u64;
-    [position, position, position.min(1)].into_iter().for_each(|number| out.integer(number));
+    let position = spec.key_position() as i64;
+    let last = if spec.key == Some(KeyUse::ReadAll) { -1 } else { position };
+    [position, last, position.min(1)].into_iter().for_each(|number| out.signed(number));
     out.set(spec.all_categories().count());
     spec.all_categories().for_each(|name| out.simple(&format!("@{name}")));
     out.set(spec.tips.len());
@@ -112,7 +113,7 @@ fn info(spec: &CommandSpec, out: &mut Encoder<'_>) {
 /// "One key, at `position`", or "half of the words behind STREAMS", as Redis writes it.
 fn key_spec(key: KeyUse, position: u64, out: &mut Encoder<'_>) {
     let flags: &[&str] = match key {
-        KeyUse::Read | KeyUse::Streams => &["RO", "access"],
+        KeyUse::Read | KeyUse::ReadAll | KeyUse::Streams => &["RO", "access"],
         KeyUse::Update => &["RW", "access", "update"],
     };
     out.map(3);
@@ -133,7 +134,7 @@ fn key_spec(key: KeyUse, position: u64, out: &mut Encoder<'_>) {
         out.text("spec");
         out.map(1);
         out.number("index", position);
-        (0, 0)
+        (if key == KeyUse::ReadAll { -1 } else { 0 }, 0)
     };
     out.text("find_keys");
     out.map(2);

@@ -1,8 +1,7 @@
 //! Patterns as in Redis: `*`, `?`, `[a-z]`, `[^a]` and `\` escapes. Names of parameters and commands match in any case,
-//! channels in their own only.
+//! channels and keys in their own only.
 //!
 //! Iterative; pattern length times name length steps at most (Redis' recursion was exponential: CVE-2022-36021).
-//! Never used on keys.
 
 /// Whether all of `name` matches `pattern`, ASCII case ignored.
 pub fn matches(pattern: &[u8], name: &[u8]) -> bool {

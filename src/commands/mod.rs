@@ -19,6 +19,7 @@ pub mod catalog;
 pub mod connection;
 pub mod credit;
 pub mod glob;
+pub mod keys;
 pub mod lead;
 pub mod pubsub;
 pub mod refusal;
@@ -34,6 +35,7 @@ use crate::ledger::command::Command;
 use arguments::Arguments;
 use catalog::CatalogRequest;
 use connection::ConnectionRequest;
+use keys::KeyRequest;
 use pubsub::PubSubRequest;
 use refusal::Refusal;
 use server::ServerRequest;
@@ -58,6 +60,8 @@ pub enum Request<'a> {
         /// The caller asked for an id (`*`): put one into `command.tx` before the shard sees it, show it in the reply.
         made_tx: bool,
     },
+    /// For the shards of these keys.
+    Keys(KeyRequest<'a>),
     /// For the connection that it came from.
     Connection(ConnectionRequest<'a>),
     /// About what the connection listens to.
@@ -70,6 +74,8 @@ pub enum Request<'a> {
     Catalog(CatalogRequest<'a>),
     /// Answered by `+OK`: nothing to do.
     Accepted,
+    /// Answered by this text.
+    Text(&'static str),
     /// Answered by an empty array: there is nothing to show.
     Nothing,
     /// Answered by these lines: [`reply::Encoder::help`].

@@ -5,6 +5,7 @@
 //! No reply nests deeper than seven. Nothing is formatted on the way of a command: templates and `itoa`.
 
 mod hello;
+mod key;
 mod lead;
 mod outcome;
 mod rejection;
@@ -48,6 +49,7 @@ const ERROR_CODES: &[&str] = &[
     "NOPROTO",
     "EXECABORT",
     "NOGROUP",
+    "WRONGTYPE",
 ];
 
 /// The first word of an error's text, as one of the known ones.

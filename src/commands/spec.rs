@@ -1,7 +1,9 @@
 //! What the table says of a command; shaped by what COMMAND, COMMAND INFO and COMMAND DOCS of Redis 7 show.
 
 use super::args::Args;
+use super::arguments::Arguments;
 use super::refusal::Refusal;
+use super::streams::read;
 use super::{Defaults, Request};
 
 /// How a command's arguments become a [`Request`].
@@ -18,7 +20,11 @@ pub struct CommandSpec {
     pub flags: Flags,
     /// How it uses its key; `None`: it has none.
     pub key: Option<KeyUse>,
-    /// ACL categories beside those that follow from the flags, without `@`.
+    /// What that key names.
+    pub names: Names,
+    /// Who may run it.
+    pub class: Class,
+    /// ACL categories beside those that follow from the flags and the class, without `@`.
     pub categories: &'static [&'static str],
     /// Command tips for cluster clients.
     pub tips: &'static [&'static str],
@@ -39,12 +45,15 @@ pub struct CommandSpec {
 }
 
 impl CommandSpec {
-    /// Starting point of an entry: every field that most commands leave empty.
+    /// Starting point of an entry: every field that most commands leave empty. An entry that says nothing of who may run
+    /// it is for the fewest.
     pub(super) const BASE: Self = Self {
         name: "",
         arity: 1,
         flags: Flags::NONE,
         key: None,
+        names: Names::Account,
+        class: Class::Admin,
         categories: &[],
         tips: &[],
         group: "server",
@@ -71,31 +80,76 @@ impl CommandSpec {
     pub fn key_position(&self) -> usize {
         match self.key {
             None | Some(KeyUse::Streams) => 0,
-            Some(KeyUse::Read | KeyUse::Update) => self.name.split('|').count(),
+            Some(KeyUse::Read | KeyUse::ReadAll | KeyUse::Update) => self.name.split('|').count(),
         }
     }
 
-    /// Whether it belongs to ACL category `category` (no `@`), given or following from the flags as in Redis.
+    /// The keys among the words behind its name; `None`: where they should be are none.
+    pub fn keys<'a>(&self, rest: Arguments<'a>) -> Option<Arguments<'a>> {
+        match self.key {
+            None => Some(rest.first(0)),
+            Some(KeyUse::Read | KeyUse::Update) => Some(rest.first(1)),
+            Some(KeyUse::ReadAll) => Some(rest),
+            Some(KeyUse::Streams) => read::keys(rest),
+        }
+    }
+
+    /// Whether it belongs to ACL category `category` (no `@`), given or following from its class, or from the flags as in
+    /// Redis.
     pub fn is_in_category(&self, category: &str) -> bool {
         self.all_categories().any(|name| name == category)
     }
 
     /// All ACL categories, without `@`.
     pub fn all_categories(&self) -> impl Iterator<Item = &'static str> + use<> {
-        let flags = self.flags;
+        let (flags, class) = (self.flags, self.class);
         let implied = [
             (flags.has(Flags::WRITE), "write"),
             (flags.has(Flags::READONLY), "read"),
-            (flags.has(Flags::ADMIN), "admin"),
             (flags.has(Flags::ADMIN), "dangerous"),
             (flags.has(Flags::PUBSUB), "pubsub"),
             (flags.has(Flags::BLOCKING), "blocking"),
             (flags.has(Flags::FAST), "fast"),
             (!flags.has(Flags::FAST), "slow"),
+            (class == Class::Reader || class == Class::Stream, "reader"),
+            (class == Class::Spender, "spender"),
+            (class == Class::Granter, "granter"),
+            (class == Class::Feed || class == Class::Stream, "feed"),
+            (class == Class::Admin, "admin"),
         ];
         let given = self.categories.iter().copied();
         implied.into_iter().filter_map(|(has, name)| has.then_some(name)).chain(given)
     }
+}
+
+/// Who may run a command: a named set of commands that a user may have (commands.md C.1, security.md 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Every user: it shows and changes no account.
+    Open,
+    /// Shows accounts and leads.
+    Reader,
+    /// Spends credits that are there.
+    Spender,
+    /// Makes credits, and leads.
+    Granter,
+    /// Shows streams: readers may see the logs of accounts, those who have the feed the events too.
+    Stream,
+    /// Hears of all accounts.
+    Feed,
+    /// For operators.
+    Admin,
+}
+
+/// What a command's key names, and so what the prefix of a user means to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// An account: it has to be within the prefix.
+    Account,
+    /// A lead: prefixes are of accounts.
+    Lead,
+    /// A stream: the account whose log it is has to be within the prefix.
+    Stream,
 }
 
 /// How a command uses its key: an account, a lead, a stream.
@@ -103,6 +157,8 @@ impl CommandSpec {
 pub enum KeyUse {
     /// Shows it.
     Read,
+    /// Shows it, and all words behind it.
+    ReadAll,
     /// Changes it.
     Update,
     /// Shows those of the first half of the words behind STREAMS.

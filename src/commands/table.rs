@@ -7,12 +7,12 @@ use super::args::Args;
 use super::arguments::Arguments;
 use super::refusal::Refusal;
 use super::spec::CommandSpec;
-use super::{Defaults, Request, connection, credit, lead, pubsub, server, streams};
+use super::{Defaults, Request, connection, credit, keys, lead, pubsub, server, streams};
 
 /// Every command, in the order in which COMMAND lists them.
-pub static TABLE: [&CommandSpec; COMMANDS.len()] = COMMANDS;
+pub static TABLE: &[&CommandSpec] = COMMANDS;
 
-const COMMANDS: [&CommandSpec; 55] = [
+const COMMANDS: &[&CommandSpec] = &[
     &credit::grant::SPEC,
     &credit::debit::SPEC,
     &credit::reserve::SPEC,
@@ -29,6 +29,38 @@ const COMMANDS: [&CommandSpec; 55] = [
     &lead::get::SPEC,
     &lead::claims::SPEC,
     &lead::close::SPEC,
+    &keys::scan::SPEC,
+    &keys::generic::EXISTS,
+    &keys::generic::TYPE,
+    &keys::generic::TTL,
+    &keys::generic::PTTL,
+    &keys::generic::EXPIRETIME,
+    &keys::generic::PEXPIRETIME,
+    &keys::object::SPEC,
+    &keys::memory::SPEC,
+    &keys::hash::HGETALL,
+    &keys::hash::HGET,
+    &keys::hash::HMGET,
+    &keys::hash::HLEN,
+    &keys::hash::HKEYS,
+    &keys::hash::HVALS,
+    &keys::hash::HEXISTS,
+    &keys::hash::HSTRLEN,
+    &keys::hash::HSCAN,
+    &keys::hash::GET,
+    &keys::hash::STRLEN,
+    &keys::refused::SET,
+    &keys::refused::INCR,
+    &keys::refused::INCRBY,
+    &keys::refused::DECRBY,
+    &keys::refused::HSET,
+    &keys::refused::HDEL,
+    &keys::refused::HINCRBY,
+    &keys::refused::DEL,
+    &keys::refused::UNLINK,
+    &keys::refused::EXPIRE,
+    &keys::refused::RENAME,
+    &keys::refused::KEYS,
     &streams::read::SPEC,
     &streams::range::XRANGE,
     &streams::range::XREVRANGE,
@@ -64,6 +96,8 @@ const COMMANDS: [&CommandSpec; 55] = [
     &server::lastsave::SPEC,
     &server::save::SAVE,
     &server::save::BGSAVE,
+    &server::slowlog::SPEC,
+    &server::latency::SPEC,
     &server::shutdown::SPEC,
     &server::cluster::CLUSTER,
     &server::cluster::READONLY,
@@ -149,7 +183,7 @@ fn place(name: &[u8]) -> Option<usize> {
     }
 }
 
-/// A name to be compared: its first and its last eight bytes, which may overlap; four of each if it is shorter.
+/// A name to be compared: its first and its last eight bytes, which may overlap; four or two of each if it is shorter.
 #[derive(Clone, Copy)]
 struct Name {
     first: u64,
@@ -171,12 +205,16 @@ impl Name {
             let (first, last) = (u32::from_le_bytes(*first) as u64, u32::from_le_bytes(*last) as u64);
             return Some(Self { first, last, len });
         }
+        if let (Some(first), Some(last)) = (name.first_chunk(), name.last_chunk()) {
+            let (first, last) = (u16::from_le_bytes(*first) as u64, u16::from_le_bytes(*last) as u64);
+            return Some(Self { first, last, len });
+        }
         None
     }
 
     const fn slot(self) -> usize {
-        let mixed = (self.first | CASE) ^ (self.last | CASE).rotate_left(20);
-        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+        let mixed = (self.first | CASE) ^ (self.last | CASE).rotate_left(25);
+        (mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - INDEX_BITS)) as usize
     }
 
     /// Whether `other` is this name of the table, case ignored. Letters have bit 0x40, and a dot has not: the case
@@ -191,7 +229,8 @@ impl Name {
 static NAMES: [Name; COMMANDS.len()] = build_names();
 
 /// Open addressing over the positions in `COMMANDS`; `EMPTY` ends a probe.
-static INDEX: [u8; 256] = build_index();
+static INDEX: [u8; 1 << INDEX_BITS] = build_index();
+const INDEX_BITS: u32 = 9;
 const EMPTY: u8 = u8::MAX;
 
 const fn build_names() -> [Name; COMMANDS.len()] {
@@ -200,14 +239,14 @@ const fn build_names() -> [Name; COMMANDS.len()] {
     while command < COMMANDS.len() {
         let name = COMMANDS[command].name.as_bytes();
         assert!(name.len() <= 16, "two times eight bytes have to be the whole name");
-        names[command] = Name::of(name).expect("no name is shorter than four bytes");
+        names[command] = Name::of(name).expect("no name is shorter than two bytes");
         command += 1;
     }
     names
 }
 
-const fn build_index() -> [u8; 256] {
-    let (mut index, names) = ([EMPTY; 256], build_names());
+const fn build_index() -> [u8; 1 << INDEX_BITS] {
+    let (mut index, names) = ([EMPTY; 1 << INDEX_BITS], build_names());
     let mut command = 0;
     while command < names.len() {
         let mut slot = names[command].slot();
@@ -239,7 +278,8 @@ mod tests {
         }
         for name in [
             "",
-            "get",
+            "g",
+            "gets",
             "credit.",
             "credit.debi",
             "credit.debits",
@@ -259,7 +299,7 @@ mod tests {
     #[test]
     fn probes_are_short() {
         let runs = INDEX.split(|&entry| entry == EMPTY).map(<[u8]>::len);
-        assert!(runs.max() <= Some(4), "choose another factor in slot");
+        assert!(runs.max() <= Some(4), "choose another rotation in slot");
     }
 
     #[test]

@@ -346,6 +346,24 @@ pub const KNOBS: &[Knob] = &[
         help: "start although the clock is over 30 days ahead of the log: every id is forgotten, every hold expires",
     },
     Knob {
+        name: "slowlog-log-slower-than",
+        kind: Kind::Duration { min_us: 0, max_us: DAY, bare_us: 1, forever: true },
+        default: "10ms",
+        help: "commands that take this long are kept for SLOWLOG; forever = none; a number without unit is microseconds",
+    },
+    Knob {
+        name: "slowlog-max-len",
+        kind: Kind::Count { min: 0, max: 10_000 },
+        default: "128",
+        help: "slow commands that are kept",
+    },
+    Knob {
+        name: "latency-monitor-threshold",
+        kind: Kind::Duration { min_us: 0, max_us: DAY, bare_us: MS, forever: false },
+        default: "100ms",
+        help: "stages of commands that take this long are spikes of LATENCY; 0 = none; a number without unit is milliseconds",
+    },
+    Knob {
         name: "log-level",
         kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
         default: "info",

@@ -29,6 +29,11 @@ impl<const N: usize> KeptId<N> {
         KeptId::Inline { len: id.len() as u8, bytes }
     }
 
+    /// Memory that an id of `len` bytes takes beside the value itself.
+    pub(crate) const fn boxed_bytes(len: usize) -> usize {
+        if len > N { len } else { 0 }
+    }
+
     /// The bytes of the id.
     pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {

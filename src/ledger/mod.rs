@@ -43,6 +43,7 @@ mod tx_view;
 #[cfg(test)]
 mod tests;
 
+pub use account::memory_bytes;
 pub use claim::{Ending, RunningClaim};
 pub use reservation::HoldSlot;
 pub use rules::{Decision, Past, Recorded, outcome_again, outcome_of};
@@ -320,6 +321,11 @@ impl Ledger {
     /// How many accounts there are.
     pub fn account_count(&self) -> u64 {
         u64::from(self.accounts.len())
+    }
+
+    /// The name of the account of this number, below [`Ledger::account_count`]. It keeps its number.
+    pub fn account_name(&self, number: u32) -> &[u8] {
+        self.accounts.get(number).id()
     }
 
     /// Sums over the shard. Looks at every table for its memory: for reports, not for every command.

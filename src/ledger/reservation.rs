@@ -49,7 +49,7 @@ pub(crate) struct Hold {
     pub(crate) account: u32,
     prev: u32,
     next: u32,
-    tx: KeptId<38>,
+    tx: TxId,
     /// Credits held.
     pub(crate) amount: u64,
     /// Time of the RESERVE, unix milliseconds.
@@ -62,6 +62,13 @@ pub(crate) struct Hold {
     pub(crate) balance: u64,
     /// After the RESERVE.
     pub(crate) reserved: u64,
+}
+
+type TxId = KeptId<38>;
+
+/// Memory of a hold whose id has `tx_len` bytes.
+pub(super) fn memory_bytes(tx_len: usize) -> u64 {
+    (size_of::<Hold>() + TxId::boxed_bytes(tx_len)) as u64
 }
 
 impl Hold {

@@ -17,6 +17,7 @@
 //!
 //! While an XREAD waits nothing is executed behind it, and input is taken for nothing but to see the client go.
 
+mod keys;
 mod listening;
 mod multi;
 mod session;
@@ -24,7 +25,7 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use super::replies::{Answer, Failure, MadeTx, ReplyRing};
+use super::replies::{Answer, Failure, MadeTx, ReplyRing, Shape};
 use super::resp::{Parser, ProtocolError};
 use crate::commands::arguments::{Arguments, OwnedArguments};
 use crate::commands::refusal::Refusal;
@@ -117,6 +118,9 @@ pub trait Host {
 
     /// Whether `given` is the password, compared in constant time.
     fn is_password(&self, given: &[u8]) -> bool;
+
+    /// How many shards there are, numbered from 0.
+    fn shards(&self) -> u16;
 
     /// Version of Redis that HELLO tells.
     fn redis_version(&self) -> &'static str;
@@ -330,6 +334,11 @@ impl Connection {
         self.session.id
     }
 
+    /// Its client's address, and the name that it gave itself.
+    pub fn who(&self) -> (String, Vec<u8>) {
+        self.session.who()
+    }
+
     /// Its line of CLIENT LIST, without the line's end.
     pub fn describe(&self, now_ms: u64) -> String {
         let idle_s = now_ms.saturating_sub(self.last_input_ms) / 1000;
@@ -440,7 +449,7 @@ impl Connection {
             }
             Request::Ledger { command, made_tx: true } => {
                 let tx = host.make_tx();
-                let ticket = self.ticket(position, Some(tx), 0);
+                let ticket = self.ticket(position, Some(Shape::MadeTx(tx)), 0);
                 host.submit(ticket, &Command { tx: &tx, ..command });
             }
             Request::Server(request) => {
@@ -450,17 +459,19 @@ impl Connection {
                 }
             }
             Request::Stream(ref request) => self.read_stream(position, request, may_block, host),
+            Request::Keys(request) => self.ask_keys(position, request, host),
             Request::Connection(request) => self.converse(request, host),
             Request::PubSub(request) => self.listen(request, host),
             Request::Catalog(request) => self.reply(|e| catalog::answer(request, e)),
             Request::Accepted => self.reply(|e| e.ok()),
+            Request::Text(text) => self.reply(|e| e.verbatim(text)),
             Request::Nothing => self.reply(|e| e.array(0)),
             Request::Help(lines) => self.reply(|e| e.help(lines)),
         }
     }
 
-    fn ticket(&mut self, command: u16, made_tx: Option<MadeTx>, weight: u16) -> Ticket {
-        Ticket { slot: self.ring.push(self.session.proto, command, made_tx, weight), ..self.place }
+    fn ticket(&mut self, command: u16, shape: Option<Shape>, weight: u16) -> Ticket {
+        Ticket { slot: self.ring.push(self.session.proto, command, shape, weight), ..self.place }
     }
 
     fn reply(&mut self, encode: impl FnOnce(&mut Encoder<'_>)) {

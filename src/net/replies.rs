@@ -11,8 +11,10 @@
 //! Most answers come in order: they go from the caller's hand into the output and touch 16 bytes of the ring.
 //! A slot remembers the protocol that was spoken when its request came: a HELLO further back changes nothing for it.
 
+use crate::commands::keys::KeyView;
 use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::ledger::outcome::Outcome;
+use crate::ledger::rejection::Rejection;
 use std::collections::VecDeque;
 
 /// A transaction id made by the server: a ULID.
@@ -33,6 +35,31 @@ pub enum Answer {
     Error(String),
 }
 
+/// What becomes of a shard's answer.
+#[derive(Debug)]
+pub enum Shape {
+    /// The server made the transaction id: the reply shows it.
+    MadeTx(MadeTx),
+    /// This of a key is shown, which may be a stream.
+    Key(KeyView, bool),
+    /// So many accounts answer whether they are there; the reply is how many are.
+    Count {
+        /// Answers to come.
+        missing: usize,
+        /// Accounts that are there.
+        found: u64,
+        /// An account that could not be looked at.
+        refusal: Option<Rejection>,
+    },
+}
+
+impl Shape {
+    /// The number of those that are there, of `accounts`.
+    pub fn count(accounts: usize) -> Self {
+        Self::Count { missing: accounts, found: 0, refusal: None }
+    }
+}
+
 /// The replies that a connection is owed.
 #[derive(Debug, Default)]
 pub struct ReplyRing {
@@ -49,10 +76,25 @@ pub struct ReplyRing {
 #[derive(Debug)]
 struct Slot {
     proto: Proto,
-    made_tx: Option<Box<MadeTx>>,
+    shape: Option<Box<Shape>>,
     /// Position of the command in the table.
     command: u16,
     weight: u16,
+}
+
+impl Slot {
+    /// The answer, when all parts of it are there.
+    fn gathered(&mut self, answer: Answer) -> Option<Answer> {
+        let Some(Shape::Count { missing, found, refusal }) = self.shape.as_deref_mut() else { return Some(answer) };
+        *missing -= 1;
+        match answer {
+            Answer::Outcome(Outcome::Balance(figures)) => *found += u64::from(figures.seq > 0),
+            Answer::Outcome(Outcome::Rejected(rejection)) => *refusal = Some(rejection),
+            other => panic!("an account does not answer {other:?} to a look at its balance"),
+        }
+        let refused = refusal.take_if(|_| *missing == 0).map(|rejection| Answer::Outcome(Outcome::Rejected(rejection)));
+        (*missing == 0).then(|| refused.unwrap_or(Answer::Integer(*found)))
+    }
 }
 
 #[derive(Debug)]
@@ -71,11 +113,11 @@ pub struct Failure {
 }
 
 impl ReplyRing {
-    /// Takes the next slot. `made_tx` is shown in the reply if the server made the id; `weight` counts in
+    /// Takes the next slot. `shape`: what becomes of the answer, if not the reply as it is; `weight` counts in
     /// [`Self::weight`] until the reply has left.
-    pub fn push(&mut self, proto: Proto, command: u16, made_tx: Option<MadeTx>, weight: u16) -> u32 {
+    pub fn push(&mut self, proto: Proto, command: u16, shape: Option<Shape>, weight: u16) -> u32 {
         let number = self.head.wrapping_add(self.slots.len() as u32);
-        self.slots.push_back(Slot { proto, made_tx: made_tx.map(Box::new), command, weight });
+        self.slots.push_back(Slot { proto, shape: shape.map(Box::new), command, weight });
         self.weight += u32::from(weight);
         number
     }
@@ -84,7 +126,7 @@ impl ReplyRing {
     pub fn push_waiting(&mut self, proto: Proto, command: u16, weight: u16) -> u32 {
         assert!(self.waiting.is_none(), "nothing is executed behind a request that waits");
         let number = self.head.wrapping_sub(1);
-        self.waiting = Some(Waiting { number, slot: Slot { proto, made_tx: None, command, weight } });
+        self.waiting = Some(Waiting { number, slot: Slot { proto, shape: None, command, weight } });
         self.weight += u32::from(weight);
         number
     }
@@ -110,7 +152,7 @@ impl ReplyRing {
     }
 
     fn push_encoded(&mut self, proto: Proto, weight: u16, bytes: Vec<u8>) {
-        self.slots.push_back(Slot { proto, made_tx: None, command: 0, weight });
+        self.slots.push_back(Slot { proto, shape: None, command: 0, weight });
         self.weight += u32::from(weight);
         self.keep(self.slots.len() - 1, Answer::Encoded(bytes));
     }
@@ -122,6 +164,7 @@ impl ReplyRing {
             let number = self.end_wait(number);
             return self.fill(number, answer, out, failed);
         }
+        let Some(answer) = self.slots[index].gathered(answer) else { return };
         if index > 0 && !planted!("replies leave as answers come") {
             return self.keep(index, answer);
         }
@@ -131,13 +174,17 @@ impl ReplyRing {
             let start = out.len();
             let mut encoder = Encoder::new(out, slot.proto);
             match &answer {
-                Answer::Outcome(outcome) => encoder.outcome(outcome, slot.made_tx.as_ref().map(|tx| tx.as_slice())),
+                Answer::Outcome(outcome) => match slot.shape.as_deref() {
+                    Some(Shape::Key(view, is_stream)) => encoder.key(view, *is_stream, outcome),
+                    Some(Shape::MadeTx(tx)) => encoder.outcome(outcome, Some(tx)),
+                    Some(Shape::Count { .. }) | None => encoder.outcome(outcome, None),
+                },
                 Answer::Text(text) => encoder.verbatim(text),
                 Answer::Integer(number) => encoder.integer(*number),
                 Answer::Encoded(bytes) => out.extend_from_slice(bytes),
                 Answer::Error(text) => encoder.error(text),
             }
-            if let Answer::Outcome(Outcome::Rejected(_)) | Answer::Error(_) = answer {
+            if out.get(start) == Some(&b'-') {
                 failed(Failure { command: slot.command, code: error_code(&out[start + 1..]) });
             }
             self.weight -= u32::from(slot.weight);
@@ -190,7 +237,6 @@ impl ReplyRing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::rejection::Rejection;
 
     #[test]
     fn replies_leave_in_request_order() {

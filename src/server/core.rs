@@ -131,6 +131,7 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     let more_claims = core.engine.run_claims();
     core.engine.send_errands();
     let may_leave_ns = core.engine.shared.clock.boot_ns();
+    core.engine.review_slow(may_leave_ns);
     let replies = core.deliver();
     let stuck = core.answer_readings() | core.engine.flush();
     core.sockets.write();
@@ -159,6 +160,7 @@ impl Core {
         while let Some(answer) = self.engine.mailbox().next_answer() {
             match answer {
                 Answer::Replies(mut replies) => self.engine.released.append(&mut replies),
+                Answer::Slow((ticket, entry)) => self.engine.note_slow(entry, self.sockets.find(ticket)),
                 Answer::Part { inquiry, part } => {
                     if let Some((ticket, answer)) = self.engine.inquiries.part(inquiry, part, &self.engine.shared) {
                         self.fill(ticket, answer);

@@ -7,9 +7,10 @@ use super::home::{Done, Home};
 use super::inquiry::{Inquiries, Part, Question};
 use super::journal_thread::JournalThread;
 use super::mailbox::{Answer, Mailbox, Phase, Request};
-use super::readers::{Job, Readers};
+use super::readers::Readers;
 use super::saving::{Here, Saver, Saving};
 use super::shared::Shared;
+use super::slow::Seen;
 use super::streams::readings::Readings;
 use super::streams::subscribers::Subscribers;
 use crate::commands::table::TABLE;
@@ -19,6 +20,7 @@ use crate::ledger::command::Command;
 use crate::shard::batch::{Batch, Reply, Ticket};
 use crate::telemetry::{CoreCounters, Stage};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -42,7 +44,7 @@ pub(crate) struct Engine {
     pub(super) phase: Phase,
     pub(super) homes: Vec<Home>,
     journal: JournalThread,
-    readers: Readers,
+    pub(super) readers: Readers,
     outboxes: Vec<Outbox>,
     /// Outcomes that may leave, of any core's connections.
     pub(super) released: Vec<Reply>,
@@ -53,7 +55,9 @@ pub(crate) struct Engine {
     pub(super) counters: CoreCounters,
     /// Duration and outcomes of the commits of this turn.
     syncs: Vec<(u64, u64)>,
-    boot_ns: u64,
+    /// What was slow in this turn.
+    pub(super) slow: Vec<Seen>,
+    pub(super) boot_ns: u64,
     /// Time spent since the last turn on requests that were read.
     busy_ns: u64,
     now_ms: u64,
@@ -92,6 +96,7 @@ impl Engine {
             subscribers: Subscribers::default(),
             counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
             syncs: Vec::new(),
+            slow: Vec::new(),
             busy_ns: 0,
             boot_ns: shared.clock.boot_ns(),
             now_ms: shared.now_ms(),
@@ -173,7 +178,7 @@ impl Engine {
         self.begin();
         let commands_len = batch.len() as u64;
         let queue_ns = self.boot_ns.saturating_sub(batch.opened_at_ns);
-        self.counters.latencies.record(Stage::Queue, queue_ns, commands_len);
+        self.spent(Stage::Queue, queue_ns, commands_len);
         let (mut ahead, mut commands) = (batch.iter(), batch.iter());
         let mut together = [None; PREPARE_COMMANDS];
         while commands.len() > 0 {
@@ -190,14 +195,16 @@ impl Engine {
             for (place, sought) in together.iter().flatten() {
                 self.homes[*place].shard.ledger().reach(sought);
             }
-            for ((place, sought), (_, ticket, command)) in
+            for ((place, sought), (shard, ticket, command)) in
                 together.iter_mut().map_while(Option::take).zip(&mut commands)
             {
+                self.homes[place].watch.see((batch.opened_at_ns, self.boot_ns), shard, ticket, &command);
                 self.execute(place, ticket, &command, sought);
             }
         }
         let run_ns = self.since_begin_ns();
-        self.counters.latencies.record(Stage::Execute, run_ns / commands_len, commands_len);
+        self.homes.iter_mut().for_each(|home| home.watch.ran(self.boot_ns + run_ns));
+        self.spent(Stage::Execute, run_ns / commands_len, commands_len);
     }
 
     /// Goes on with the claims of this core's shards: gives them the answers to their steps, sends the next ones, and runs
@@ -245,41 +252,11 @@ impl Engine {
         self.congested |= home.is_behind(self.shared.config.undurable_bytes_max);
     }
 
-    /// Takes back the commands for which old records were read, before any that came later.
-    pub(super) fn take_errands(&mut self) {
-        while let Some(returned) = self.mailbox().next_errands() {
-            for errand in returned.errands {
-                let again = self.homes[returned.place].shard.returned(errand, &mut self.released);
-                if let Some(mut batch) = again {
-                    batch.opened_at_ns = self.boot_ns;
-                    self.run(&batch);
-                }
-            }
-        }
-    }
-
-    /// Has old records read for the commands that wait for them.
-    pub(super) fn send_errands(&mut self) {
-        for (place, home) in self.homes.iter_mut().enumerate() {
-            let mailbox = &self.shared.mailboxes[usize::from(self.id)];
-            let job = |errands, reader| Job { place, errands, reader, mailbox: mailbox.clone() };
-            let recalls = home.shard.take_recalls();
-            if !recalls.is_empty() {
-                self.counters.recalls += recalls.len() as u64;
-                self.readers.recall(job(recalls, home.shard.reader().clone()));
-            }
-            while let Some(walk) = home.shard.take_walk() {
-                self.counters.walks += 1;
-                self.readers.walk(job(vec![walk], home.shard.reader().clone()));
-            }
-        }
-    }
-
     /// Counts replies that were written, `since_ns` (a reading of the boot clock) after they might leave.
     pub(super) fn replied(&mut self, since_ns: u64, replies: u64) {
         if replies > 0 {
             let reply_ns = self.shared.clock.boot_ns().saturating_sub(since_ns);
-            self.counters.latencies.record(Stage::Reply, reply_ns, replies);
+            self.spent(Stage::Reply, reply_ns, replies);
         }
     }
 
@@ -329,8 +306,8 @@ impl Engine {
                 home.commit(place, journal, inline_ns_max, done)
             });
         }
-        for (sync_ns, outcomes) in self.syncs.drain(..) {
-            self.counters.latencies.record(Stage::Sync, sync_ns, outcomes);
+        while let Some((sync_ns, outcomes)) = self.syncs.pop() {
+            self.spent(Stage::Sync, sync_ns, outcomes);
         }
         self.homes.iter().any(Home::has_waiting_block)
     }
@@ -342,6 +319,7 @@ impl Engine {
             now_ms: self.now_ms,
             released: &mut self.released,
             syncs: &mut self.syncs,
+            slow: (&self.shared.slow, &mut self.slow),
         };
         act(&mut self.homes[place], &self.journal, self.shared.config.inline_sync_ns_max, &mut done);
     }
@@ -422,9 +400,9 @@ impl Engine {
         }
     }
 
-    /// Puts a question to every core, this one included.
-    pub(super) fn ask_all(&mut self, inquiry: u64, question: Question) {
-        for outbox in &mut self.outboxes {
+    /// Puts a question to these cores, which may be this one.
+    pub(super) fn ask(&mut self, cores: Range<usize>, inquiry: u64, question: Question) {
+        for outbox in &mut self.outboxes[cores] {
             outbox.requests.push_back(Request::Ask { from: self.id, inquiry, question: question.clone() });
         }
     }

@@ -7,6 +7,7 @@
 use super::fatal;
 use super::journal_thread::{Committed, Held, Job, JournalThread, Lent, Output, Task};
 use super::room::{Room, Supply};
+use super::slow::{Seen, Slow, Watch};
 use super::streams::Streams;
 use super::watch::Post;
 use crate::clock::Clock;
@@ -45,6 +46,7 @@ pub(super) struct Home {
     /// What a lent committer came back with.
     lent: Option<Lent>,
     stats: CommitStats,
+    pub(super) watch: Watch,
 }
 
 /// Figures of a shard's commits.
@@ -72,6 +74,7 @@ impl Home {
             post,
             lent: None,
             stats: CommitStats::default(),
+            watch: Watch::default(),
         }
     }
 
@@ -91,7 +94,8 @@ impl Home {
             return;
         }
         let held = self.held.take().map(|held| held.block);
-        let Some(block) = held.or_else(|| self.shard.take_block()) else { return };
+        let fresh = || self.shard.take_block().inspect(|_| self.watch.sent());
+        let Some(block) = held.or_else(fresh) else { return };
         self.undurable_since_ms.get_or_insert(self.now_ms);
         let job = self.job(place, Task::Commit(block));
         if self.sync_ns_mean < inline_ns_max {
@@ -140,7 +144,10 @@ impl Home {
         drop(block); // the log recycles the buffer of a block that nobody else holds
         let before = done.released.len();
         self.shard.committed(durable, done.released);
-        done.syncs.push((sync_ns, (done.released.len() - before) as u64));
+        let released = (done.released.len() - before) as u64;
+        done.syncs.push((sync_ns, released));
+        let (slow, seen) = &mut done.slow;
+        seen.extend(self.watch.durable(done.clock.boot_ns(), released, slow));
         // What was executed meanwhile is not older than this commit.
         self.undurable_since_ms = self.shard.is_dirty().then_some(self.sent_at_ms);
     }
@@ -303,4 +310,6 @@ pub(super) struct Done<'a> {
     pub(super) released: &'a mut Vec<Reply>,
     /// Duration and number of released outcomes of each commit, for the histograms.
     pub(super) syncs: &'a mut Vec<(u64, u64)>,
+    /// What is slow, and those that were.
+    pub(super) slow: (&'a Slow, &'a mut Vec<Seen>),
 }

@@ -4,11 +4,13 @@ use super::engine::Engine;
 use super::inquiry::{Listened, Question, Wanted};
 use super::mailbox::Phase;
 use super::shared::REDIS_VERSION;
+use super::slow;
 use super::streams::readings::ShardCommand;
 use super::ulid;
 use crate::commands::Defaults;
 use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::commands::server::ServerRequest;
+use crate::commands::server::latency::LatencyRequest;
 use crate::commands::spec::CommandSpec;
 use crate::commands::streams::StreamRequest;
 use crate::commands::table;
@@ -17,6 +19,7 @@ use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
 use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -40,6 +43,7 @@ impl Host for Engine {
                 self.inquire(ticket, Wanted::Clients { ids: filter.ids(), listening: filter.listening() })
             }
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
+            ServerRequest::Scan(scan) => self.begin_scan(ticket, proto, scan),
             ServerRequest::ConfigGet(patterns) => {
                 let port = |port: &AtomicU16| port.load(Ordering::Relaxed);
                 let (plain, tls) = (port(&self.shared.port), port(&self.shared.tls_port));
@@ -71,7 +75,7 @@ impl Host for Engine {
                 } else if !self.shared.saves.ask_if_idle() {
                     return Some(Answer::Error("ERR Background save already in progress".to_owned()));
                 }
-                self.ask_all(0, Question::Save { wait: false });
+                self.ask(self.all_cores(), 0, Question::Save { wait: false });
                 encoded(&|e| {
                     e.simple(if *schedule { "Background saving scheduled" } else { "Background saving started" })
                 })
@@ -91,6 +95,20 @@ impl Host for Engine {
             ServerRequest::PubSubNumSub(channels) => self
                 .inquire(ticket, Wanted::Listened(Listened::Counts(channels.iter().map(Box::from).collect()), proto)),
             ServerRequest::PubSubNumPat => self.inquire(ticket, Wanted::Listened(Listened::Patterns, proto)),
+            ServerRequest::SlowLogGet(count) => {
+                let entries = self.shared.slow.log().newest(*count);
+                encoded(&|e| slow::encode_log(&entries, e))
+            }
+            ServerRequest::SlowLogLen => Some(Answer::Integer(self.shared.slow.log().len() as u64)),
+            ServerRequest::SlowLogReset => {
+                self.shared.slow.log().reset();
+                encoded(&|e| e.ok())
+            }
+            ServerRequest::Latency(LatencyRequest::Histogram(names)) => {
+                let names = names.iter().map(Box::from).collect();
+                self.inquire(ticket, Wanted::Histogram { names, proto })
+            }
+            ServerRequest::Latency(request) => Some(slow::answer_latency(&self.shared.slow, request, proto)),
             ServerRequest::Shutdown => {
                 self.shared.request_stop();
                 None // the connection closes without a reply, as in Redis
@@ -147,6 +165,10 @@ impl Host for Engine {
         self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
     }
 
+    fn shards(&self) -> u16 {
+        self.shared.router.shards()
+    }
+
     fn redis_version(&self) -> &'static str {
         REDIS_VERSION
     }
@@ -181,10 +203,19 @@ impl Host for Engine {
 }
 
 impl Engine {
+    fn all_cores(&self) -> Range<usize> {
+        0..usize::from(self.shared.router.cores())
+    }
+
     fn inquire(&mut self, ticket: Ticket, wanted: Wanted) -> Option<Answer> {
+        self.inquire_of(self.all_cores(), ticket, wanted)
+    }
+
+    /// Puts a question to these cores; the answer to `ticket` is made when all have told their part.
+    pub(super) fn inquire_of(&mut self, cores: Range<usize>, ticket: Ticket, wanted: Wanted) -> Option<Answer> {
         let question = wanted.question();
-        let inquiry = self.inquiries.open(ticket, wanted, usize::from(self.shared.router.cores()));
-        self.ask_all(inquiry, question);
+        let inquiry = self.inquiries.open(ticket, wanted, cores.len());
+        self.ask(cores, inquiry, question);
         None
     }
 

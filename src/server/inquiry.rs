@@ -4,14 +4,16 @@
 //! copies its figures out between two batches; the last copy to arrive completes the reply. Nothing is shared.
 
 use super::engine::Engine;
+use super::keys::ScanStep;
 use super::mailbox::Phase;
 use super::shared::Shared;
+use super::slow;
 use super::sockets::Sockets;
 use crate::commands::reply::{Encoder, Proto};
 use crate::net::connection::Connection;
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
-use crate::telemetry::{self, CoreFacts, FeedFacts};
+use crate::telemetry::{self, CoreFacts, FeedFacts, Latencies, ShardFacts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -24,6 +26,8 @@ pub(super) enum Question {
     Clients,
     /// How many accounts its shards have.
     Accounts,
+    /// For the names of some accounts.
+    Scan(ScanStep),
     /// To save its shards.
     Save {
         /// Whether to answer, when it is done.
@@ -51,6 +55,8 @@ pub(super) enum Part {
     /// By connection its id, whether it listens to channels, and its line of CLIENT LIST.
     Clients(Vec<(u64, bool, String)>),
     Accounts(u64),
+    /// A whole reply.
+    Reply(Vec<u8>),
     Saved(Result<(), String>),
     /// How many heard a message.
     Heard(u64),
@@ -71,12 +77,19 @@ pub(super) enum Wanted {
         listening: Option<bool>,
     },
     DbSize,
+    /// What the one core that is asked says.
+    Scan(ScanStep),
     Save,
     Publish {
         channel: Arc<[u8]>,
         message: Arc<[u8]>,
     },
     Listened(Listened, Proto),
+    /// LATENCY HISTOGRAM; no names: all.
+    Histogram {
+        names: Vec<Box<[u8]>>,
+        proto: Proto,
+    },
 }
 
 /// Questions of this core's connections that are under way. Bounded by their reply slots.
@@ -117,9 +130,10 @@ impl Inquiries {
 impl Wanted {
     pub(super) fn question(&self) -> Question {
         match self {
-            Wanted::Info { .. } => Question::Facts,
+            Wanted::Info { .. } | Wanted::Histogram { .. } => Question::Facts,
             Wanted::Clients { .. } => Question::Clients,
             Wanted::DbSize => Question::Accounts,
+            Wanted::Scan(step) => Question::Scan(step.clone()),
             Wanted::Save => Question::Save { wait: true },
             Wanted::Publish { channel, message } => {
                 Question::Publish { channel: channel.clone(), message: message.clone() }
@@ -154,6 +168,10 @@ impl Wanted {
                 let accounts: u64 = parts.iter().map(|part| if let Part::Accounts(n) = part { *n } else { 0 }).sum();
                 Answer::Integer(accounts)
             }
+            Wanted::Scan(_) => match parts.into_iter().next() {
+                Some(Part::Reply(bytes)) => Answer::Encoded(bytes),
+                _ => unreachable!("one core answers a step with a reply"),
+            },
             Wanted::Save => {
                 let failure =
                     parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
@@ -166,6 +184,15 @@ impl Wanted {
                 Answer::Integer(parts.iter().map(|part| if let Part::Heard(n) = part { *n } else { 0 }).sum())
             }
             Wanted::Listened(listened, proto) => listened.answer(parts, proto),
+            Wanted::Histogram { names, proto } => {
+                let mut latencies = Latencies::new();
+                for part in &parts {
+                    if let Part::Facts(facts) = part {
+                        latencies.merge(&facts.counters.latencies);
+                    }
+                }
+                slow::histogram(&latencies, &names, proto)
+            }
         }
     }
 }
@@ -214,6 +241,7 @@ pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, s
             Part::Clients(sockets.iter().map(told).collect())
         }
         Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.ledger().account_count()).sum()),
+        Question::Scan(step) => Part::Reply(engine.scan(&step)),
         Question::Save { wait: true } if engine.phase > Phase::Serving => {
             Part::Saved(Err("the server stops".to_owned()))
         }
@@ -236,7 +264,10 @@ pub(super) fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
         counters.connections_rejected = engine.shared.connections_rejected(); // the server's, counted once
     }
     let now_ms = engine.now_ms();
-    let describe = |(place, home)| engine.saving.described(home, place, now_ms);
+    let describe = |(place, home)| {
+        let facts = engine.saving.described(home, place, now_ms);
+        ShardFacts { feed_lag_bytes: engine.shared.streams.tails.lag_bytes(facts.shard), ..facts }
+    };
     let shards = engine.homes.iter().enumerate().map(describe).collect();
     let (channels, patterns) = engine.subscribers.words();
     let feed = FeedFacts {

@@ -11,6 +11,7 @@ use super::inquiry::{Part, Question};
 use super::journal_thread::Committed;
 use super::readers::{self, Returned};
 use super::saving::{Newest, SAVED_MAX, Saved};
+use super::slow::Seen;
 use super::streams::{FED_MAX, Fed};
 use crate::net::tls::Fresh;
 use crate::shard::batch::{Batch, Reply};
@@ -68,7 +69,12 @@ pub(super) enum Phase {
 /// What comes back to a core that has asked.
 pub(super) enum Answer {
     Replies(Vec<Reply>),
-    Part { inquiry: u64, part: Part },
+    Part {
+        inquiry: u64,
+        part: Part,
+    },
+    /// A command of this core's was slow.
+    Slow(Seen),
 }
 
 /// One core's mailbox, shared with everybody who sends to it.

@@ -8,6 +8,7 @@
 //! Two lanes, so that an AUDIT of a million entries never stands before a client's retry. Both are bounded by what a
 //! shard gives out at a time. The threads end with the last core.
 
+use super::engine::Engine;
 use super::mailbox::Mailbox;
 use crate::journal::{FileStorage, Reader, Storage};
 use crate::shard::WALKS_AWAY_MAX;
@@ -62,6 +63,40 @@ impl Readers {
 
     pub(super) fn walk(&self, job: Job) {
         self.walks.try_send(job).expect("a shard gives out so many walks and no more");
+    }
+}
+
+impl Engine {
+    /// Takes back the commands for which old records were read, before any that came later.
+    pub(super) fn take_errands(&mut self) {
+        while let Some(returned) = self.mailbox().next_errands() {
+            for errand in returned.errands {
+                let (ticket, command) = errand.command();
+                self.was_away(self.now_ms().saturating_sub(errand.since_ms()), ticket, &command);
+                let again = self.homes[returned.place].shard.returned(errand, &mut self.released);
+                if let Some(mut batch) = again {
+                    batch.opened_at_ns = self.boot_ns;
+                    self.run(&batch);
+                }
+            }
+        }
+    }
+
+    /// Has old records read for the commands that wait for them.
+    pub(super) fn send_errands(&mut self) {
+        let mailbox = self.shared.mailboxes[usize::from(self.id())].clone();
+        for (place, home) in self.homes.iter_mut().enumerate() {
+            let job = |errands, reader| Job { place, errands, reader, mailbox: mailbox.clone() };
+            let recalls = home.shard.take_recalls();
+            if !recalls.is_empty() {
+                self.counters.recalls += recalls.len() as u64;
+                self.readers.recall(job(recalls, home.shard.reader().clone()));
+            }
+            while let Some(walk) = home.shard.take_walk() {
+                self.counters.walks += 1;
+                self.readers.walk(job(vec![walk], home.shard.reader().clone()));
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::mailbox::Mailbox;
 use super::router::Router;
 use super::saving::Saves;
+use super::slow::Slow;
 use super::streams::Streams;
 use super::tls;
 use crate::clock::{Clock, ShardClock};
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub(super) started_ms: u64,
     pub(super) saves: Saves,
     pub(super) streams: Arc<Streams>,
+    pub(super) slow: Slow,
     pub(super) port: AtomicU16,
     pub(super) tls_port: AtomicU16,
     pub(super) tls: tls::Figures,
@@ -84,6 +86,7 @@ impl Shared {
             },
             defaults: Defaults { reserve_ttl_ms: config.reserve_ttl_ms, allow_auto_tx: config.allow_auto_tx },
             streams: Arc::new(Streams::start(router.shards(), &mailboxes)?),
+            slow: Slow::new(&config),
             mailboxes,
             started_ms: clock.wall_ms(),
             saves: Saves::new(router.shards()),

@@ -107,6 +107,12 @@ impl Sockets {
         Some(&mut socket.connection)
     }
 
+    /// The same, to be looked at.
+    pub(super) fn find(&self, ticket: Ticket) -> Option<&Connection> {
+        let socket = self.slab.get(ticket.connection as usize)?;
+        (socket.generation == ticket.generation).then_some(&socket.connection)
+    }
+
     /// Writes what is ready, one write a socket.
     pub(super) fn write(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);

@@ -75,8 +75,13 @@ impl Errand {
         matches!(self.task, Task::RecallOf(_))
     }
 
+    /// Shard time at which its command was executed, unix milliseconds.
+    pub fn since_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// The command and where its outcome goes.
-    pub(super) fn command(&self) -> (Ticket, Command<'_>) {
+    pub fn command(&self) -> (Ticket, Command<'_>) {
         let (_, ticket, command) = self.command.iter().next().expect("an errand has a command");
         (ticket, command)
     }

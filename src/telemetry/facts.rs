@@ -139,6 +139,8 @@ pub struct ShardFacts {
     pub durable_lsn: u64,
     /// Where the log begins that is kept.
     pub oldest_lsn: u64,
+    /// Bytes that are durable and not yet shown to those who wait for events or listen.
+    pub feed_lag_bytes: u64,
     /// Commands executed, or taken for later, that are not answered yet.
     pub waiting: u64,
     /// How long the oldest change has waited for the disk, milliseconds; 0 if none waits.

@@ -64,6 +64,24 @@ impl Latencies {
         durations
     }
 
+    /// By stage that was recorded: name, commands, and how many took at most so many microseconds, by powers of two.
+    pub fn by_microsecond(&self) -> impl Iterator<Item = (&'static str, u64, Vec<(u64, u64)>)> {
+        let recorded = STAGES.iter().filter(|(stage, _)| self.count(*stage) > 0);
+        recorded.map(|(stage, name)| {
+            let mut counts: Vec<(u64, u64)> = Vec::new();
+            let mut sum = 0;
+            for value in self.0[*stage as usize].iter_recorded() {
+                let us = value.value_iterated_to().div_ceil(1000).next_power_of_two();
+                sum += value.count_since_last_iteration();
+                match counts.last_mut() {
+                    Some((bound_us, count)) if *bound_us == us => *count = sum,
+                    _ => counts.push((us, sum)),
+                }
+            }
+            (*name, sum, counts)
+        })
+    }
+
     /// Commands recorded for `stage`.
     pub fn count(&self, stage: Stage) -> u64 {
         self.0[stage as usize].len()
@@ -100,6 +118,16 @@ mod tests {
         assert!(near(latencies.quantile_ns(Stage::Sync, 0.99), 100_000));
         assert!(near(latencies.quantile_ns(Stage::Sync, 0.999), 5_000_000));
         assert_eq!(latencies.quantile_ns(Stage::Reply, 0.99), 0, "nothing recorded");
+    }
+
+    #[test]
+    fn a_histogram_counts_up_by_powers_of_two() {
+        let mut latencies = Latencies::new();
+        for (ns, commands) in [(900, 5), (1_500, 1), (100_000, 10)] {
+            latencies.record(Stage::Execute, ns, commands);
+        }
+        let seen: Vec<_> = latencies.by_microsecond().collect();
+        assert_eq!(seen, [("execute", 16, vec![(1, 5), (2, 6), (128, 16)])]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod latency;
 mod metrics;
 mod process;
 mod rate;
+mod slow;
 mod system;
 
 pub use counters::{CommandCounter, CoreCounters, ErrorCounter, WRITES};
@@ -30,4 +31,5 @@ pub use latency::{Latencies, Stage};
 pub use metrics::{Scrape, catalog, openmetrics};
 pub use process::ProcessFigures;
 pub use rate::Rate;
+pub use slow::{SlowEntry, SlowLog, Spikes};
 pub use system::SystemFigures;

@@ -78,6 +78,7 @@ fn a_scrape_says_what_happened() {
         ("credit_connections", 1.0),
         ("credit_connections_max", 77.0),
         ("credit_serving", 1.0),
+        ("credit_feed_lag_bytes{shard=\"3\"}", 0.0),
         ("credit_recovery_progress", 1.0),
         ("credit_silent_cores", 0.0),
         (concat!("credit_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}"), 1.0),
@@ -102,8 +103,10 @@ fn a_scrape_says_what_happened() {
     let fell = |(key, before): (&String, &f64)| key.contains("_total") && sample(&later, key) < *before;
     assert!(!samples.iter().any(fell), "no counter goes back");
     // The sweep takes a step a second while a client is connected.
-    let checked = || sample(&scrape(server.admin_port()), "credit_accounts_checked_total");
-    assert!((0..100_000).any(|_| checked() >= 2.0), "no account is checked");
+    for (what, count) in [("accounts", 2.0), ("leads", 1.0)] {
+        let checked = || sample(&scrape(server.admin_port()), &format!("credit_{what}_checked_total"));
+        assert!((0..100_000).any(|_| checked() >= count), "no {what} are checked");
+    }
     assert_eq!(sample(&scrape(server.admin_port()), "credit_invariant_violations_total"), 0.0);
 }
 

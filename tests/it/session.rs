@@ -68,7 +68,7 @@ fn the_connection_s_commands_answer_as_redis_does() {
         ("DBSIZE", ":0"),
         ("UNWATCH", "+OK"),
         ("WATCH a", "-ERR WATCH is not supported: every command is atomic, and its tx makes a retry safe"),
-        ("GET a", "-ERR unknown command 'GET', with args beginning with: 'a' "),
+        ("LPOP a", "-ERR unknown command 'LPOP', with args beginning with: 'a' "),
         ("EXEC", "-ERR EXEC without MULTI"),
         ("DISCARD", "-ERR DISCARD without MULTI"),
         ("COMMAND GETKEYS CREDIT.DEBIT tradie:7 t 1", "*1 $8 tradie:7"),

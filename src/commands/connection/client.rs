@@ -5,7 +5,7 @@ use crate::commands::args::{Args, whole};
 use crate::commands::arguments::Arguments;
 use crate::commands::refusal::{Refusal, printable};
 use crate::commands::server::ServerRequest;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
 use crate::commands::{Defaults, Request};
 
 /// The connections that CLIENT LIST is to show.
@@ -72,6 +72,7 @@ pub static SPEC: CommandSpec = CommandSpec {
             name: "client|list",
             arity: -2,
             flags: Flags::ANYTIME.and(Flags::NOSCRIPT).and(Flags::ADMIN),
+            class: Class::Admin,
             summary: "Tells about all connections, a line each",
             since: "2.4.0",
             complexity: "O(N) where N is the number of connections",
@@ -117,6 +118,7 @@ pub static SPEC: CommandSpec = CommandSpec {
             name: "client|no-evict",
             arity: 3,
             flags: Flags::ANYTIME.and(Flags::NOSCRIPT).and(Flags::ADMIN),
+            class: Class::Admin,
             summary: "Accepted for clients that send it; connections are not evicted",
             since: "7.0.0",
             args: ON_OR_OFF,

@@ -14,7 +14,7 @@ use std::fmt;
 
 use super::refusal::Refusal;
 use super::reply::Proto;
-use super::spec::{CommandSpec, Flags};
+use super::spec::{Class, CommandSpec, Flags};
 
 /// What a connection answers by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +96,7 @@ pub const NAME_LEN_MAX: usize = 256;
 
 const BASE: CommandSpec = CommandSpec {
     group: "connection",
+    class: Class::Open,
     categories: &["connection"],
     flags: Flags::ANYTIME.and(Flags::FAST),
     ..CommandSpec::BASE

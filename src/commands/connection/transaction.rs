@@ -4,10 +4,11 @@
 use super::ConnectionRequest;
 use crate::commands::Request;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
 
 const BASE: CommandSpec = CommandSpec {
     group: "transactions",
+    class: Class::Open,
     categories: &["transaction"],
     flags: Flags::ANYTIME.and(Flags::FAST).and(Flags::NOSCRIPT),
     ..CommandSpec::BASE

@@ -12,7 +12,6 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: 2,
     flags: Flags::READONLY,
     key: Some(KeyUse::Read),
-    categories: &["admin"],
     summary: "Recomputes an account from all its entries and compares; an error names the first entry that does not fit",
     complexity: "O(N) where N is the number of entries of the account",
     args: &[ArgSpec::ACCOUNT],

@@ -2,7 +2,7 @@
 
 use crate::commands::args::{Args, whole};
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -2,
     flags: Flags::READONLY.and(Flags::FAST),
     key: Some(KeyUse::Read),
-    categories: &["reader"],
+    class: Class::Reader,
     summary: "Shows what an account has, holds and can spend, now or at a past moment",
     complexity: "O(1); with AT O(N/256) where N is the number of newer entries",
     args: &[ArgSpec::ACCOUNT, ArgSpec::option("AT", "unix-milliseconds", ArgKind::Integer)],

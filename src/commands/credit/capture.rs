@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -3,
     flags: Flags::WRITE.and(Flags::FAST),
     key: Some(KeyUse::Update),
-    categories: &["spender"],
+    class: Class::Spender,
     summary: "Debits a reservation, or a part of it, and returns the rest to the account",
     args: &[
         ArgSpec::ACCOUNT,

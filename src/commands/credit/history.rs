@@ -13,7 +13,7 @@
 
 use crate::commands::args::{Args, entry_id};
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, HISTORY_COUNT_MAX, HistoryQuery, Op};
 use crate::ledger::event::{EntryId, EntryType, EntryTypes};
@@ -29,7 +29,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -2,
     flags: Flags::READONLY,
     key: Some(KeyUse::Read),
-    categories: &["reader"],
+    class: Class::Reader,
     summary: "Shows entries of an account's trail: what changed its figures, when, and what they were afterwards",
     complexity: "O(N) where N is the number of entries shown, and of those that TYPE leaves out between them",
     args: &[

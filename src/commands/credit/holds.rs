@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgSpec, Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: 2,
     flags: Flags::READONLY,
     key: Some(KeyUse::Read),
-    categories: &["reader"],
+    class: Class::Reader,
     summary: "Shows what an account has and its active reservations by deadline",
     complexity: "O(N) where N is the number of active reservations",
     args: &[ArgSpec::ACCOUNT],

@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -4,
     flags: super::GROWING_WRITE,
     key: Some(KeyUse::Update),
-    categories: &["spender"],
+    class: Class::Spender,
     summary: "Holds credits of an account until they are captured, released or the TTL is over",
     args: &[
         ArgSpec::ACCOUNT,

@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgSpec, Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: 3,
     flags: Flags::READONLY,
     key: Some(KeyUse::Read),
-    categories: &["reader"],
+    class: Class::Reader,
     summary: "Shows what became of a transaction: its state, amounts, times, reason and meta; null if it is unknown",
     complexity: "O(1) while the transaction is remembered, later O(N) where N is the number of newer entries",
     args: &[ArgSpec::ACCOUNT, super::TX],

@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse, Names};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, Op};
 
@@ -12,7 +12,8 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -5,
     flags: Flags::WRITE.and(Flags::DENYOOM),
     key: Some(KeyUse::Update),
-    categories: &["spender"],
+    names: Names::Account,
+    class: Class::Spender,
     summary: "Takes a slot of a lead for an account and debits what it costs: both, once, or neither",
     args: &[
         ArgSpec::ACCOUNT,

@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{CLAIMS_COUNT_MAX, Command, LeadOp, Op};
 
@@ -15,7 +15,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -2,
     flags: Flags::READONLY,
     key: Some(KeyUse::Read),
-    categories: &["reader"],
+    class: Class::Reader,
     summary: "Shows the claims of a lead, first to last",
     complexity: "O(N) where N is the number of claims shown",
     args: &[

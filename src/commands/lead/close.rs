@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{CommandSpec, KeyUse};
+use crate::commands::spec::{Class, CommandSpec, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, LeadOp, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -2,
     flags: super::GROWING_WRITE,
     key: Some(KeyUse::Update),
-    categories: &["granter"],
+    class: Class::Granter,
     summary: "Ends a lead: nobody can claim it any more; its claims stand",
     args: &[super::LEAD, super::REASON],
     parse,

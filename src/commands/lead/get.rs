@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{CommandSpec, Flags, KeyUse};
+use crate::commands::spec::{Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, LeadOp, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: 2,
     flags: Flags::READONLY,
     key: Some(KeyUse::Read),
-    categories: &["reader"],
+    class: Class::Reader,
     summary: "Shows a lead: its state, its slots and how many are left; null if it is unknown",
     args: &[super::LEAD],
     parse,

@@ -10,10 +10,10 @@ pub mod get;
 pub mod open;
 
 use super::credit::{GROWING_WRITE, META, REASON, TX};
-use super::spec::{ArgKind, ArgSpec, CommandSpec};
+use super::spec::{ArgKind, ArgSpec, CommandSpec, Names};
 
 /// What all entries of the group share.
-const BASE: CommandSpec = CommandSpec { group: "lead", ..super::credit::BASE };
+const BASE: CommandSpec = CommandSpec { group: "lead", names: Names::Lead, ..super::credit::BASE };
 
 /// The lead at position 1.
 const LEAD: ArgSpec = ArgSpec::new("lead", ArgKind::Key);

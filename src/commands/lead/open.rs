@@ -2,7 +2,7 @@
 
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, KeyUse};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, KeyUse};
 use crate::commands::{Defaults, Request};
 use crate::ledger::command::{Command, LeadOp, Op};
 
@@ -12,7 +12,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -3,
     flags: super::GROWING_WRITE,
     key: Some(KeyUse::Update),
-    categories: &["granter"],
+    class: Class::Granter,
     summary: "Creates a lead that so many accounts can claim, until it is full, closed or the TTL is over",
     args: &[
         super::LEAD,

@@ -8,7 +8,7 @@ pub mod subscribe;
 use super::args::Args;
 use super::arguments::Arguments;
 use super::refusal::Refusal;
-use super::spec::{CommandSpec, Flags};
+use super::spec::{Class, CommandSpec, Flags};
 
 /// Longest channel or pattern, bytes.
 pub const CHANNEL_LEN_MAX: usize = 512;
@@ -36,8 +36,13 @@ impl PubSubRequest<'_> {
     }
 }
 
-const BASE: CommandSpec =
-    CommandSpec { group: "pubsub", flags: Flags::PUBSUB.and(Flags::ANYTIME), since: "2.0.0", ..CommandSpec::BASE };
+const BASE: CommandSpec = CommandSpec {
+    group: "pubsub",
+    class: Class::Feed,
+    flags: Flags::PUBSUB.and(Flags::ANYTIME),
+    since: "2.0.0",
+    ..CommandSpec::BASE
+};
 
 /// A channel or a pattern.
 fn channel(word: &[u8]) -> Result<&[u8], Refusal> {

@@ -6,7 +6,7 @@ use super::PubSubRequest;
 use crate::commands::Request;
 use crate::commands::args::Args;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
 
 const CHANNEL: ArgSpec = ArgSpec::new("channel", ArgKind::String).multiple();
 const PATTERN: ArgSpec = ArgSpec::new("pattern", ArgKind::Pattern).multiple();
@@ -41,6 +41,7 @@ pub static PSUBSCRIBE: CommandSpec = CommandSpec {
 pub static UNSUBSCRIBE: CommandSpec = CommandSpec {
     name: "unsubscribe",
     arity: -1,
+    class: Class::Open,
     summary: "Listens no more to channels, or to any",
     args: &[CHANNEL.optional()],
     parse: |args, _| parse(args, true, false),
@@ -51,6 +52,7 @@ pub static UNSUBSCRIBE: CommandSpec = CommandSpec {
 pub static PUNSUBSCRIBE: CommandSpec = CommandSpec {
     name: "punsubscribe",
     arity: -1,
+    class: Class::Open,
     summary: "Listens no more to patterns, or to any",
     args: &[PATTERN.optional()],
     parse: |args, _| parse(args, true, true),

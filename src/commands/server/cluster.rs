@@ -1,12 +1,13 @@
 //! CLUSTER, READONLY, READWRITE: one machine is no cluster, and clients are told so in Redis' words.
 
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
 
 const DISABLED: Refusal = Refusal::fixed("ERR This instance has cluster support disabled");
 
 const BASE: CommandSpec = CommandSpec {
     group: "cluster",
+    class: Class::Open,
     flags: Flags::ANYTIME.and(Flags::FAST),
     since: "3.0.0",
     parse: |_, _| Err(DISABLED),

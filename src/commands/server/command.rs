@@ -3,12 +3,12 @@
 use crate::commands::args::Args;
 use crate::commands::catalog::{CatalogRequest, ListFilter};
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags, KeyUse};
-use crate::commands::streams::read;
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
 use crate::commands::{Defaults, Request, table};
 
 const BASE: CommandSpec = CommandSpec {
     flags: Flags::ANYTIME,
+    class: Class::Open,
     categories: &["connection"],
     since: "2.8.13",
     complexity: "O(N) where N is the number of commands",
@@ -136,15 +136,11 @@ fn get_keys<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusa
     let whole = args.rest();
     let spec = whole.get(0).and_then(table::find).ok_or(Refusal::fixed("ERR Invalid command specified"))?;
     let spec = whole.get(1).and_then(|word| table::find_subcommand(spec, word)).unwrap_or(spec);
-    let key = spec.key.ok_or(Refusal::fixed("ERR The command has no key arguments"))?;
+    spec.key.ok_or(Refusal::fixed("ERR The command has no key arguments"))?;
     if !spec.accepts(whole.len()) {
         return Err(Refusal::fixed("ERR Invalid number of arguments specified for command"));
     }
-    let keys = match key {
-        KeyUse::Streams => {
-            read::keys(whole.skip(1)).ok_or(Refusal::fixed("ERR Invalid arguments specified for command"))?
-        }
-        KeyUse::Read | KeyUse::Update => whole.skip(spec.key_position()).first(1),
-    };
+    let rest = whole.skip(spec.name.split('|').count());
+    let keys = spec.keys(rest).ok_or(Refusal::fixed("ERR Invalid arguments specified for command"))?;
     Ok(Request::Catalog(CatalogRequest::Keys(keys)))
 }

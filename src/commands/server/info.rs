@@ -3,13 +3,14 @@
 use super::ServerRequest;
 use crate::commands::Request;
 use crate::commands::arguments::Arguments;
-use crate::commands::spec::{ArgKind, ArgSpec, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {
     name: "info",
     arity: -1,
     flags: Flags::ANYTIME,
+    class: Class::Open,
     categories: &["dangerous"],
     tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
     summary: "Tells what the server is and does, as text",

@@ -8,7 +8,7 @@ use crate::commands::spec::{CommandSpec, Flags};
 pub static SPEC: CommandSpec = CommandSpec {
     name: "lastsave",
     flags: Flags::ANYTIME.and(Flags::FAST),
-    categories: &["admin", "dangerous"],
+    categories: &["dangerous"],
     tips: &["nondeterministic_output"],
     summary: "Tells when the snapshots were made, in unix seconds: of the shard whose newest is oldest",
     parse: |_, _| Ok(Request::Server(ServerRequest::LastSave)),

@@ -7,12 +7,15 @@ pub mod config;
 pub mod dbsize;
 pub mod info;
 pub mod lastsave;
+pub mod latency;
 pub mod save;
 pub mod shutdown;
+pub mod slowlog;
 pub mod time;
 
 use super::arguments::Arguments;
 use super::connection::client::ClientFilter;
+use super::keys::scan::Scan;
 
 /// What only the server as a whole can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub enum ServerRequest<'a> {
     ClientList(ClientFilter<'a>),
     /// DBSIZE: number of accounts.
     DbSize,
+    /// SCAN: an array of the next cursor and an array of names.
+    Scan(Scan<'a>),
     /// TIME: array of two bulk strings, unix seconds and the microseconds of that second.
     Time,
     /// LASTSAVE: unix seconds.
@@ -49,6 +54,14 @@ pub enum ServerRequest<'a> {
     PubSubNumSub(Arguments<'a>),
     /// PUBSUB NUMPAT: number of different patterns that somebody has subscribed to.
     PubSubNumPat,
+    /// SLOWLOG GET: the newest entries, at most so many.
+    SlowLogGet(usize),
+    /// SLOWLOG LEN: how many there are.
+    SlowLogLen,
+    /// SLOWLOG RESET: OK.
+    SlowLogReset,
+    /// LATENCY.
+    Latency(latency::LatencyRequest<'a>),
     /// SHUTDOWN: drain, stop; no reply. SAVE, NOSAVE, NOW and FORCE make no difference to a log.
     Shutdown,
 }

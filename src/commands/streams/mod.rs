@@ -16,7 +16,7 @@ pub mod refused;
 
 use super::args::{Args, signed, whole};
 use super::refusal::Refusal;
-use super::spec::{CommandSpec, Flags, KeyUse};
+use super::spec::{Class, CommandSpec, Flags, KeyUse, Names};
 use crate::ledger::command::HistoryQuery;
 use crate::ledger::id::ACCOUNT_LEN_MAX;
 use read::ReadRequest;
@@ -73,7 +73,9 @@ const BASE: CommandSpec = CommandSpec {
     group: "stream",
     flags: Flags::READONLY,
     key: Some(KeyUse::Read),
-    categories: &["stream", "feed"],
+    names: Names::Stream,
+    class: Class::Stream,
+    categories: &["stream"],
     since: "5.0.0",
     ..CommandSpec::BASE
 };

@@ -183,3 +183,20 @@ fn records_that_do_not_follow_are_refused_and_change_nothing() {
     let fault = desk.leads.replay(&after, desk.lsn + 128).expect_err("it is full").fault;
     assert_eq!(fault.field(), "state");
 }
+
+#[test]
+fn a_sweep_finds_the_wrong_lead_wherever_it_begins() {
+    let mut desk = Desk::new();
+    for name in [b"a", b"b", b"c"] {
+        desk.show(name, open(2, None));
+        desk.take(name, b"ann", b"c1", 2);
+    }
+    desk.leads.slab.get_mut(1).max = 0;
+    let sweep = |leads: &Leads, first, items| {
+        let (judged, violations) = leads.check_some(first, items);
+        (judged, violations.iter().map(|violation| violation.account.to_vec()).collect::<Vec<_>>())
+    };
+    assert_eq!(sweep(&desk.leads, 0, 2), (1, vec![]), "a lead and its claim");
+    assert_eq!(sweep(&desk.leads, 1, 3), (2, vec![b"b".to_vec()]));
+    assert_eq!(sweep(&desk.leads, 3, 3), (0, vec![]));
+}

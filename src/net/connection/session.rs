@@ -74,6 +74,11 @@ impl Session {
         self.authenticated || !host.needs_password()
     }
 
+    /// The client's address and name.
+    pub(super) fn who(&self) -> (String, Vec<u8>) {
+        (self.peer.to_string(), self.name.clone())
+    }
+
     pub(super) fn parser_limits(&self, host: &impl Host) -> resp::Limits {
         if !self.authenticated(host) {
             return resp::Limits::UNAUTHENTICATED;

@@ -81,6 +81,9 @@ impl Host for Desk {
     fn is_password(&self, given: &[u8]) -> bool {
         self.password == Some(given)
     }
+    fn shards(&self) -> u16 {
+        2
+    }
     fn redis_version(&self) -> &'static str {
         "7.2.4"
     }
@@ -256,4 +259,38 @@ fn an_incomplete_request_has_its_time() {
     connection.receive(b"*2\r\n$4\r\nPI", &mut desk);
     assert!(!connection.sweep(2000, &desk.limits));
     assert!(connection.sweep(2001, &desk.limits));
+}
+
+#[test]
+fn exists_counts_when_every_account_has_answered() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"EXISTS a credit:events:1 credit:events:2 credit:log:{b} a\r\nPING\r\n", &mut desk);
+    let there = |seq| Answer::Outcome(Outcome::Balance(Figures { seq, ..Figures::default() }));
+    let tickets: Vec<_> = desk.submitted.iter().map(|(ticket, _)| *ticket).collect();
+    assert_eq!(tickets.len(), 3, "what is no account's is known at once");
+    connection.fill(tickets[0].slot, there(7), |_| {});
+    connection.fill(tickets[1].slot, there(0), |_| {});
+    assert_eq!(told(&mut connection), "");
+    connection.fill(tickets[2].slot, there(7), |_| {});
+    assert_eq!(told(&mut connection), ":3 +PONG ");
+    connection.receive(b"EXISTS a b\r\n", &mut desk);
+    let rejection = crate::ledger::rejection::Rejection::DiskFull { reserve_is_used: true };
+    let slot = desk.submitted[3].0.slot;
+    connection.fill(slot, Answer::Outcome(Outcome::Rejected(rejection)), |_| {});
+    let mut failures = 0;
+    connection.fill(slot, there(1), |_| failures += 1);
+    assert!(told(&mut connection).starts_with("-MISCONF") && failures == 1, "a part that is unknown is no answer");
+}
+
+#[test]
+fn types_that_do_not_fit_are_errors_that_count() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value ";
+    let mut failures = 0;
+    connection.receive(b"GET a\r\nHGETALL credit:events:0\r\n", &mut desk);
+    let figures = Figures { seq: 1, ..Figures::default() };
+    connection.fill(desk.submitted[0].0.slot, Answer::Outcome(Outcome::Balance(figures)), |_| failures += 1);
+    assert_eq!((told(&mut connection), failures), (wrong.repeat(2), 2));
+    connection.receive(b"HGETALL credit:events:2\r\nGET \r\n", &mut desk);
+    assert_eq!(told(&mut connection), "*0 -ERR wrong number of arguments for 'get' command ");
 }

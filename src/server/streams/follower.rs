@@ -170,6 +170,7 @@ impl Follower {
             followed.seen = None;
         }
         if followed.readers.is_empty() && followed.seen.is_none() {
+            self.tails.show(shard, None);
             return Next::Sleep;
         }
         self.serve_readers(shard, durable);
@@ -177,6 +178,7 @@ impl Follower {
         if let Some(seen) = seen {
             self.hear(shard, seen, durable);
         }
+        self.tails.show(shard, Some(durable));
         let for_accounts = listened.is_empty() && self.shards[usize::from(shard)].readers.is_empty();
         match () {
             () if for_accounts && seen.is_some() => Next::Soon,

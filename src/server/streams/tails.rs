@@ -25,13 +25,20 @@ struct Tail {
     /// Set when the shard is recovered.
     reader: OnceLock<FileReader>,
     durable: AtomicU64,
+    /// What is below was shown to those who wait or listen; [`Lsn::MAX`]: nobody does.
+    shown: AtomicU64,
     bell: Doorbell,
 }
 
 impl Tails {
     /// Those of so many shards, which are not recovered yet.
     pub(super) fn new(shards: u16) -> Self {
-        let tail = |_| Tail { reader: OnceLock::new(), durable: AtomicU64::new(0), bell: Doorbell::new() };
+        let tail = |_| Tail {
+            reader: OnceLock::new(),
+            durable: AtomicU64::new(0),
+            shown: AtomicU64::new(Lsn::MAX),
+            bell: Doorbell::new(),
+        };
         Self((0..shards).map(tail).collect())
     }
 
@@ -55,6 +62,17 @@ impl Tails {
     /// What is below is durable.
     pub(super) fn durable(&self, shard: u16) -> Lsn {
         self.0[usize::from(shard)].durable.load(Ordering::SeqCst)
+    }
+
+    /// What is below was shown; `None`: nobody waits or listens.
+    pub(super) fn show(&self, shard: u16, shown: Option<Lsn>) {
+        self.0[usize::from(shard)].shown.store(shown.unwrap_or(Lsn::MAX), Ordering::Relaxed);
+    }
+
+    /// Bytes that are durable and not yet shown to those who wait or listen.
+    pub(in crate::server) fn lag_bytes(&self, shard: u16) -> u64 {
+        let tail = &self.0[usize::from(shard)];
+        tail.durable.load(Ordering::Relaxed).saturating_sub(tail.shown.load(Ordering::Relaxed))
     }
 
     /// Whether more than this is durable; else a notice comes when it is.

@@ -175,3 +175,17 @@ fn a_full_queue_is_tried_again() {
     assert_eq!(desk.notices.try_iter().count(), 1);
     assert_eq!(desk.told(), ["cancel"]);
 }
+
+#[test]
+fn the_lag_is_what_is_durable_and_not_shown_to_those_who_wait() {
+    let (tails, (notices, _kept)) = (Tails::new(2), bounded(1));
+    tails.publish(1, 4096, &notices);
+    assert_eq!(tails.lag_bytes(1), 0, "nobody waits");
+    tails.show(1, Some(1024));
+    assert_eq!((tails.lag_bytes(1), tails.lag_bytes(0)), (3072, 0));
+    tails.show(1, Some(4096));
+    assert_eq!(tails.lag_bytes(1), 0);
+    tails.publish(1, 8192, &notices);
+    tails.show(1, None);
+    assert_eq!(tails.lag_bytes(1), 0, "they have gone");
+}

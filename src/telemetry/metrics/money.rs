@@ -72,6 +72,9 @@ pub(super) const FAMILIES: &[Family] = &[
         "Accounts in memory whose figures and holds did not agree when the sweep checked them: a bug",
         |looked, out| out.counter(&[], looked.view.count(|core| core.invariant_violations)),
     ),
+    family("credit_leads_checked", None, Counter, "", "Leads that the sweep has checked", |looked, out| {
+        out.counter(&[], looked.view.count(|core| core.leads_checked))
+    }),
     family("credit_accounts_checked", None, Counter, "", "Accounts that the sweep has checked", |looked, out| {
         out.counter(&[], looked.view.count(|core| core.accounts_checked))
     }),

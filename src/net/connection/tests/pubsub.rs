@@ -55,7 +55,7 @@ fn a_resp2_subscriber_may_say_little_and_a_resp3_one_anything() {
         );
         assert_eq!(say(&mut connection, &mut desk, line), text);
     }
-    assert!(say(&mut connection, &mut desk, "get x").starts_with("-ERR unknown command 'get'"));
+    assert!(say(&mut connection, &mut desk, "lpop x").starts_with("-ERR unknown command 'lpop'"));
     assert_eq!(say(&mut connection, &mut desk, "PING"), "*2 $4 pong $0  ");
     assert_eq!(say(&mut connection, &mut desk, "PING hi"), "*2 $4 pong $2 hi ");
     assert_eq!(say(&mut connection, &mut desk, "UNSUBSCRIBE a"), "*3 $11 unsubscribe $1 a :0 ");
