@@ -439,7 +439,6 @@ impl Connection {
         };
         let spec = call.spec;
         self.session.last_command = spec.name;
-        self.tell_monitors(spec, arguments, host);
         if !self.session.authenticated(host) && !spec.flags.has(Flags::NO_AUTH) {
             return self.refuse(Some(spec), &Refusal::fixed("NOAUTH Authentication required."), host);
         }
@@ -448,6 +447,7 @@ impl Connection {
         {
             return self.refuse(Some(spec), &Refusal::made(text), host);
         }
+        self.tell_monitors(spec, arguments, host);
         match &mut self.mode {
             Mode::Queueing(multi) if !multi::is_for_now(spec) => match multi.push(spec, arguments, host.limits()) {
                 Ok(()) => self.reply(|e| e.simple("QUEUED")),
