@@ -166,7 +166,7 @@ fn what_is_no_tls_gets_no_further_than_the_handshake() {
     let (site, authority) = (Site::new(), Authority::new("one"));
     let files = Files::of(&site, &authority);
     let server = site.start(&files.flags(&["--tls-auth-clients", "no"]));
-    let noise: Vec<u8> = (0..10_000_u32).map(|n| (n * n >> 5) as u8).collect();
+    let noise: Vec<u8> = (0..10_000_u32).map(|n| ((n * n) >> 5) as u8).collect();
     let junk: [&[u8]; 5] = [
         &request("CREDIT.GRANT a g 5"),
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
