@@ -18,6 +18,7 @@ mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 pub use exit::Exit;
 pub use secret::Secret;
 pub use settings::{ConfigError, Setting, Settings, Source};
+pub use tls::{AuthClients, Tls};
 pub use value::Value;
 
 /// When a reply may leave (journal.md 1).
@@ -59,9 +61,12 @@ pub enum LogFormat {
 /// A validated configuration. What each field means stands in [`knobs::KNOBS`].
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// TCP port; 0 = any free one.
-    pub port: u16,
-    /// Listen addresses, at least one. Non-loopback only together with `requirepass`.
+    /// TCP port without TLS; `None` = off, 0 = any free one.
+    pub port: Option<u16>,
+    /// How TLS is spoken; `None` = not at all.
+    pub tls: Option<Tls>,
+    /// Listen addresses, at least one. Non-loopback only together with `requirepass`, or where
+    /// [`Self::needs_certificates`].
     pub bind: Vec<IpAddr>,
     /// TCP port of the admin port; `None` = `port` + 10000, or any free one.
     pub admin_port: Option<u16>,
@@ -168,13 +173,20 @@ impl Config {
 
     /// The file that was read, if one was.
     pub fn config_file(&self) -> Option<PathBuf> {
-        Some(self.settings.path("config")).filter(|path| !path.as_os_str().is_empty())
+        self.settings.optional_path("config")
+    }
+
+    /// Whether every client shows a certificate that its CA stands for.
+    pub fn needs_certificates(&self) -> bool {
+        let has_all = |tls: &Tls| tls.auth_clients == AuthClients::Yes;
+        self.port.is_none() && self.tls.as_ref().is_some_and(has_all)
     }
 
     fn validate(settings: Settings) -> Result<Self, ConfigError> {
         let s = &settings;
         let config = Self {
-            port: s.count("port") as u16,
+            port: s.port("port"),
+            tls: Tls::validate(s)?,
             bind: s.addresses("bind"),
             admin_port: some_if_positive(s.count("admin-port")).map(|n| n as u16),
             admin_bind: s.addresses("admin-bind"),
@@ -224,7 +236,8 @@ impl Config {
             return Err(ConfigError::HistoryOfIds { history: setting.display(), place: setting.source.clone() });
         }
         let exposed = |bind: &[IpAddr]| bind.iter().find(|address| !address.is_loopback()).copied();
-        if let (None, Some(address)) = (&config.requirepass, exposed(&config.bind)) {
+        let is_open = config.requirepass.is_none() && !config.needs_certificates();
+        if let (true, Some(address)) = (is_open, exposed(&config.bind)) {
             return Err(ConfigError::Exposed { address, place: config.settings.get("bind").source.clone() });
         }
         if let (None, Some(address)) = (&config.admin_token, exposed(&config.admin_bind)) {
