@@ -128,6 +128,14 @@ impl Host for Desk {
     fn is_password(&self, _: &[u8]) -> bool {
         false
     }
+    fn monitor(&mut self, _: Ticket, _: bool) {}
+    fn is_monitored(&self) -> bool {
+        false
+    }
+    fn tell_monitors(&mut self, _: &[u8]) {}
+    fn pauses(&self, _: bool) -> bool {
+        false
+    }
     fn shards(&self) -> u16 {
         1
     }

@@ -137,6 +137,8 @@ pub struct Config {
     pub slowlog_len_max: usize,
     /// Stages of commands that take at least this long are spikes of LATENCY, microseconds; `None` = none.
     pub latency_spike_us: Option<u64>,
+    /// Whether FLUSHALL and its like are answered while there is nothing to lose.
+    pub enable_test_commands: bool,
     /// Least severe level that is logged.
     pub log_level: &'static str,
     /// How log lines look.
@@ -209,6 +211,7 @@ impl Config {
             slowlog_slower_than_us: s.duration_us("slowlog-log-slower-than"),
             slowlog_len_max: s.count("slowlog-max-len") as usize,
             latency_spike_us: some_if_positive(s.count("latency-monitor-threshold")),
+            enable_test_commands: s.switch("enable-test-commands"),
             log_level: s.choice("log-level"),
             log_format: if s.choice("log-format") == "json" { LogFormat::Json } else { LogFormat::Text },
             settings,

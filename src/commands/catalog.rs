@@ -23,6 +23,8 @@ pub enum CatalogRequest<'a> {
     Docs(Arguments<'a>),
     /// COMMAND GETKEYS, found already.
     Keys(Arguments<'a>),
+    /// COMMAND GETKEYSANDFLAGS, found already, with how they are used.
+    KeysAndUse(Arguments<'a>, KeyUse),
 }
 
 /// What COMMAND LIST is to show.
@@ -46,6 +48,14 @@ pub fn answer(request: CatalogRequest<'_>, out: &mut Encoder<'_>) {
         CatalogRequest::Keys(keys) => {
             out.array(keys.len());
             keys.iter().for_each(|key| out.bulk(key));
+        }
+        CatalogRequest::KeysAndUse(keys, how) => {
+            out.array(keys.len());
+            for key in keys.iter() {
+                out.array(2);
+                out.bulk(key);
+                key_flags(how, out);
+            }
         }
         CatalogRequest::Info(names) if !names.is_empty() => {
             out.array(names.len());
@@ -112,14 +122,9 @@ fn info(spec: &CommandSpec, out: &mut Encoder<'_>) {
 
 /// "One key, at `position`", or "half of the words behind STREAMS", as Redis writes it.
 fn key_spec(key: KeyUse, position: u64, out: &mut Encoder<'_>) {
-    let flags: &[&str] = match key {
-        KeyUse::Read | KeyUse::ReadAll | KeyUse::Streams => &["RO", "access"],
-        KeyUse::Update => &["RW", "access", "update"],
-    };
     out.map(3);
     out.text("flags");
-    out.set(flags.len());
-    flags.iter().for_each(|flag| out.simple(flag));
+    key_flags(key, out);
     out.text("begin_search");
     out.map(2);
     let (last_key, limit) = if key == KeyUse::Streams {
@@ -145,6 +150,15 @@ fn key_spec(key: KeyUse, position: u64, out: &mut Encoder<'_>) {
     out.signed(last_key);
     out.number("keystep", 1);
     out.number("limit", limit);
+}
+
+fn key_flags(key: KeyUse, out: &mut Encoder<'_>) {
+    let flags: &[&str] = match key {
+        KeyUse::Read | KeyUse::ReadAll | KeyUse::Streams => &["RO", "access"],
+        KeyUse::Update => &["RW", "access", "update"],
+    };
+    out.set(flags.len());
+    flags.iter().for_each(|flag| out.simple(flag));
 }
 
 /// One name with its map of COMMAND DOCS.

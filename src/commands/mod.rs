@@ -76,6 +76,8 @@ pub enum Request<'a> {
     Accepted,
     /// Answered by this text.
     Text(&'static str),
+    /// Answered by this number.
+    Number(i64),
     /// Answered by an empty array: there is nothing to show.
     Nothing,
     /// Answered by these lines: [`reply::Encoder::help`].

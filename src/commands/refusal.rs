@@ -61,7 +61,7 @@ impl Refusal {
 
 /// The first `len_max` bytes of a client's `word`, one character each: as in Redis line breaks are spaces; what else
 /// is not printable ASCII is `?`.
-pub(super) fn printable(word: &[u8], len_max: usize) -> String {
+pub fn printable(word: &[u8], len_max: usize) -> String {
     word.iter()
         .take(len_max)
         .map(|&byte| match byte {

@@ -50,6 +50,7 @@ const ERROR_CODES: &[&str] = &[
     "EXECABORT",
     "NOGROUP",
     "WRONGTYPE",
+    "UNBLOCKED",
 ];
 
 /// The first word of an error's text, as one of the known ones.
@@ -180,6 +181,18 @@ impl<'a> Encoder<'a> {
     pub fn number(&mut self, key: &str, value: u64) {
         self.text(key);
         self.integer(value);
+    }
+
+    /// That client-side caching is off.
+    pub fn tracking_info(&mut self) {
+        self.map(3);
+        self.text("flags");
+        self.set(1);
+        self.text("off");
+        self.text("redirect");
+        self.signed(-1);
+        self.text("prefixes");
+        self.array(0);
     }
 
     /// The lines of a HELP subcommand.

@@ -36,6 +36,8 @@ pub struct CommandSpec {
     pub since: &'static str,
     /// Cost in terms of the arguments.
     pub complexity: &'static str,
+    /// Codes of its own errors, beside those that any command can answer.
+    pub errors: &'static [&'static str],
     /// The grammar, for hints and docs.
     pub args: &'static [ArgSpec],
     /// Empty: the command has none.
@@ -60,6 +62,7 @@ impl CommandSpec {
         summary: "",
         since: "1.0.0",
         complexity: "O(1)",
+        errors: &[],
         args: &[],
         subcommands: &[],
         parse: |_, _| Err(Refusal::SYNTAX),

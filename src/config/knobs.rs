@@ -321,6 +321,12 @@ pub const KNOBS: &[Knob] = &[
         help: "stages of commands that take this long are spikes of LATENCY; 0 = none; a number without unit is milliseconds",
     },
     Knob {
+        name: "enable-test-commands",
+        kind: Kind::Switch,
+        default: "no",
+        help: "answer FLUSHALL and its like, which test suites for Redis send, while there is no account; never for money",
+    },
+    Knob {
         name: "log-level",
         kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
         default: "info",

@@ -155,18 +155,20 @@ impl Log {
     }
 
     /// The block in flight is on disk, up to `durable` (exclusive), as the committer said. Give back its `Arc` first:
-    /// only then can its buffer be used again.
-    pub fn committed(&mut self, durable: Lsn) {
+    /// only then can its buffer be used again. Returns its time.
+    pub fn committed(&mut self, durable: Lsn) -> u64 {
         let block = self.in_flight.take().expect("a block is in flight");
         assert_eq!(durable, block.end_lsn(), "the committer did another block");
         assert!(durable > self.durable_lsn, "durable_lsn only grows");
         self.durable_lsn = durable;
         self.recent.push(block.first_lsn, &block.body);
+        let now_ms = block.now_ms;
         if let Ok(block) = Arc::try_unwrap(block)
             && self.free.len() < FREE_BUFFERS_MAX
         {
             self.free.push(block.body);
         }
+        now_ms
     }
 
     fn close(&mut self) {

@@ -259,7 +259,7 @@ impl Ledger {
     }
 
     /// Forgets the ids whose retention is over at `now_ms`, and returns the memory of some: stops after `budget`
-    /// slots (a table's 16,384 at a time at most). Called once per batch; with a `budget` of 0 it only forgets.
+    /// slots (a table's 16,384 at a time at most). With a `budget` of 0 it only forgets.
     pub fn forget(&mut self, now_ms: u64, budget: usize) {
         self.index.forget_below(self.retention.floor(now_ms));
         if now_ms >= self.next_sweep_ms || self.index.is_full() {

@@ -17,6 +17,7 @@
 //!
 //! While an XREAD waits nothing is executed behind it, and input is taken for nothing but to see the client go.
 
+mod control;
 mod keys;
 mod listening;
 mod multi;
@@ -38,6 +39,7 @@ use crate::commands::{Defaults, Request, catalog, table};
 use crate::ledger::command::{Command, LeadOp, Op};
 use crate::shard::batch::Ticket;
 use bytes::{Buf, BytesMut};
+use control::Silence;
 use listening::Subscriptions;
 use multi::Mode;
 use session::{Activity, Session};
@@ -119,6 +121,18 @@ pub trait Host {
     /// Whether `given` is the password, compared in constant time.
     fn is_password(&self, given: &[u8]) -> bool;
 
+    /// The connection at `place` hears of all requests from now on, or no more. Lines come to [`Connection::push`].
+    fn monitor(&mut self, place: Ticket, begins: bool);
+
+    /// Whether somebody hears of all requests.
+    fn is_monitored(&self) -> bool;
+
+    /// A line for those who do.
+    fn tell_monitors(&mut self, line: &[u8]);
+
+    /// Whether requests wait for the end of a CLIENT PAUSE; `is_write`: those that change something.
+    fn pauses(&self, is_write: bool) -> bool;
+
     /// How many shards there are, numbered from 0.
     fn shards(&self) -> u16;
 
@@ -188,6 +202,8 @@ pub struct Connection {
     /// Requests of an EXEC that are not yet executed.
     exec: VecDeque<OwnedArguments>,
     subscriptions: Subscriptions,
+    is_monitor: bool,
+    silence: Silence,
     /// Messages that came while requests of an EXEC were to be executed: they must not stand in its array.
     held_messages: Vec<u8>,
     state: State,
@@ -210,6 +226,8 @@ impl Connection {
             mode: Mode::Free,
             exec: VecDeque::new(),
             subscriptions: Subscriptions::default(),
+            is_monitor: false,
+            silence: Silence::default(),
             held_messages: Vec::new(),
             state: State::Open,
             last_input_ms: now_ms,
@@ -329,6 +347,11 @@ impl Connection {
         self.ring.is_empty() && !self.is_subscribed()
     }
 
+    /// Where its answers come to, without the slot.
+    pub fn place(&self) -> Ticket {
+        self.place
+    }
+
     /// The connection's number.
     pub fn id(&self) -> u64 {
         self.session.id
@@ -346,6 +369,7 @@ impl Connection {
             queued: self.mode.queued(),
             is_waiting: self.ring.waiting().is_some(),
             subscriptions: self.subscriptions.counts(),
+            is_monitor: self.is_monitor,
         };
         self.session.describe(now_ms, idle_s, &activity, self.input.len(), self.output().len())
     }
@@ -369,9 +393,14 @@ impl Connection {
                 Ok(None) => break,
                 Ok(Some(len)) => {
                     let request = &bytes[consumed..];
-                    consumed += len;
                     let arguments = parser.arguments(request);
+                    if host.pauses(true) && self.is_held(arguments, host) {
+                        self.input_ready = true;
+                        break;
+                    }
+                    consumed += len;
                     if !arguments.is_empty() {
+                        self.choose_silence();
                         self.request(arguments, host);
                     }
                 }
@@ -410,6 +439,7 @@ impl Connection {
         };
         let spec = call.spec;
         self.session.last_command = spec.name;
+        self.tell_monitors(spec, arguments, host);
         if !self.session.authenticated(host) && !spec.flags.has(Flags::NO_AUTH) {
             return self.refuse(Some(spec), &Refusal::fixed("NOAUTH Authentication required."), host);
         }
@@ -464,6 +494,7 @@ impl Connection {
             Request::PubSub(request) => self.listen(request, host),
             Request::Catalog(request) => self.reply(|e| catalog::answer(request, e)),
             Request::Accepted => self.reply(|e| e.ok()),
+            Request::Number(number) => self.reply(|e| e.signed(number)),
             Request::Text(text) => self.reply(|e| e.verbatim(text)),
             Request::Nothing => self.reply(|e| e.array(0)),
             Request::Help(lines) => self.reply(|e| e.help(lines)),

@@ -71,6 +71,8 @@ pub struct ReplyRing {
     waiting: Option<Waiting>,
     /// Sum of the slots' weights.
     weight: u32,
+    /// Replies to requests that come now are not shown.
+    mute: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,7 @@ struct Slot {
     /// Position of the command in the table.
     command: u16,
     weight: u16,
+    mute: bool,
 }
 
 impl Slot {
@@ -117,7 +120,7 @@ impl ReplyRing {
     /// [`Self::weight`] until the reply has left.
     pub fn push(&mut self, proto: Proto, command: u16, shape: Option<Shape>, weight: u16) -> u32 {
         let number = self.head.wrapping_add(self.slots.len() as u32);
-        self.slots.push_back(Slot { proto, shape: shape.map(Box::new), command, weight });
+        self.slots.push_back(Slot { proto, shape: shape.map(Box::new), command, weight, mute: self.mute });
         self.weight += u32::from(weight);
         number
     }
@@ -126,13 +129,21 @@ impl ReplyRing {
     pub fn push_waiting(&mut self, proto: Proto, command: u16, weight: u16) -> u32 {
         assert!(self.waiting.is_none(), "nothing is executed behind a request that waits");
         let number = self.head.wrapping_sub(1);
-        self.waiting = Some(Waiting { number, slot: Slot { proto, shape: None, command, weight } });
+        self.waiting = Some(Waiting { number, slot: Slot { proto, shape: None, command, weight, mute: self.mute } });
         self.weight += u32::from(weight);
         number
     }
 
+    /// From now on requests are answered without a word, or no more so.
+    pub fn set_mute(&mut self, mute: bool) {
+        self.mute = mute;
+    }
+
     /// Takes the next slot for a reply that is ready; encodes it into `out` at once if nothing waits before it.
     pub fn push_ready(&mut self, proto: Proto, out: &mut Vec<u8>, encode: impl FnOnce(&mut Encoder<'_>)) {
+        if self.mute {
+            return;
+        }
         if self.slots.is_empty() {
             encode(&mut Encoder::new(out, proto));
             return;
@@ -152,7 +163,7 @@ impl ReplyRing {
     }
 
     fn push_encoded(&mut self, proto: Proto, weight: u16, bytes: Vec<u8>) {
-        self.slots.push_back(Slot { proto, shape: None, command: 0, weight });
+        self.slots.push_back(Slot { proto, shape: None, command: 0, weight, mute: false });
         self.weight += u32::from(weight);
         self.keep(self.slots.len() - 1, Answer::Encoded(bytes));
     }
@@ -186,6 +197,9 @@ impl ReplyRing {
             }
             if out.get(start) == Some(&b'-') {
                 failed(Failure { command: slot.command, code: error_code(&out[start + 1..]) });
+            }
+            if slot.mute {
+                out.truncate(start);
             }
             self.weight -= u32::from(slot.weight);
             self.head = self.head.wrapping_add(1);

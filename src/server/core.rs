@@ -19,6 +19,7 @@ use super::shared::Shared;
 use super::sockets::{READ_BYTES, Sockets};
 use super::streams::Fed;
 use crate::ledger::outcome::{Outcome, Status};
+use crate::net::connection::Limits;
 use crate::net::replies;
 use crate::shard::batch::Ticket;
 use crate::telemetry::WRITES;
@@ -133,10 +134,12 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     let may_leave_ns = core.engine.shared.clock.boot_ns();
     core.engine.review_slow(may_leave_ns);
     let replies = core.deliver();
+    core.engine.send_monitored();
     let stuck = core.answer_readings() | core.engine.flush();
     core.sockets.write();
     core.engine.replied(may_leave_ns, replies);
-    if core.engine.review_congestion() {
+    let is_paused = core.engine.shared.overseers.paused_until_ms(core.engine.now_ms()).is_some();
+    if core.engine.review_congestion() | core.engine.monitors.pause_ended(is_paused) {
         core.sockets.wake_all();
     }
     let holding = core.engine.is_congested();
@@ -337,7 +340,9 @@ impl Core {
         let now_ms = self.engine.now_ms();
         if now_ms.saturating_sub(self.swept_at_ms) >= SWEEP_EVERY_MS {
             self.swept_at_ms = now_ms;
-            self.sockets.sweep(now_ms, &self.engine.shared.connection_limits);
+            let shared = &self.engine.shared;
+            let limits = Limits { idle_timeout_ms: shared.tuning.timeout_ms(), ..shared.connection_limits };
+            self.sockets.sweep(now_ms, &limits);
             self.engine.review_saves();
             self.patrol.step(&self.engine.homes, &mut self.engine.counters);
         }
@@ -352,7 +357,8 @@ impl Core {
         let save_at_ms = self.engine.saving.waits().then_some(now_ms + SAVE_RETRY_MS);
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
         let reading_at_ms = self.engine.readings.next_deadline_ms();
-        let due = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms, reading_at_ms];
+        let paused_until_ms = self.engine.shared.overseers.paused_until_ms(now_ms);
+        let due = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms, reading_at_ms, paused_until_ms];
         let Some(at_ms) = due.into_iter().flatten().min() else {
             return;
         };

@@ -7,6 +7,7 @@ use super::home::{Done, Home};
 use super::inquiry::{Inquiries, Part, Question};
 use super::journal_thread::JournalThread;
 use super::mailbox::{Answer, Mailbox, Phase, Request};
+use super::monitor::Monitors;
 use super::readers::Readers;
 use super::saving::{Here, Saver, Saving};
 use super::shared::Shared;
@@ -52,6 +53,7 @@ pub(crate) struct Engine {
     pub(super) saving: Saving,
     pub(super) readings: Readings,
     pub(super) subscribers: Subscribers,
+    pub(super) monitors: Monitors,
     pub(super) counters: CoreCounters,
     /// Duration and outcomes of the commits of this turn.
     syncs: Vec<(u64, u64)>,
@@ -94,6 +96,7 @@ impl Engine {
             saving: Saving::new(&shared, saver),
             readings: Readings::new(id, mailbox, shared.router.clone(), shared.streams.clone()),
             subscribers: Subscribers::default(),
+            monitors: Monitors::default(),
             counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
             syncs: Vec::new(),
             slow: Vec::new(),

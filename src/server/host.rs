@@ -10,6 +10,7 @@ use super::ulid;
 use crate::commands::Defaults;
 use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::commands::server::ServerRequest;
+use crate::commands::server::flush::Flush;
 use crate::commands::server::latency::LatencyRequest;
 use crate::commands::spec::CommandSpec;
 use crate::commands::streams::StreamRequest;
@@ -21,7 +22,6 @@ use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 impl Host for Engine {
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
@@ -42,11 +42,24 @@ impl Host for Engine {
             ServerRequest::ClientList(filter) => {
                 self.inquire(ticket, Wanted::Clients { ids: filter.ids(), listening: filter.listening() })
             }
+            ServerRequest::ClientKill(request) => match request.matching() {
+                Ok((meant, is_old_form)) => {
+                    self.inquire(ticket, Wanted::Kill { meant: Arc::new(meant), asker: ticket, is_old_form })
+                }
+                Err(refusal) => Some(Answer::Error(refusal.text().to_owned())),
+            },
+            ServerRequest::Unblock { id, by_error } => {
+                self.inquire(ticket, Wanted::Unblock { id: *id, by_error: *by_error })
+            }
+            ServerRequest::Pause { ms, writes_only } => {
+                let until_ms = if *ms == 0 { 0 } else { Engine::now_ms(self) + ms };
+                self.shared.overseers.pause(until_ms, *writes_only);
+                self.inquire(ticket, Wanted::Pause)
+            }
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
             ServerRequest::Scan(scan) => self.begin_scan(ticket, proto, scan),
             ServerRequest::ConfigGet(patterns) => {
-                let pairs =
-                    self.shared.config.parameters(self.shared.port.load(Ordering::Relaxed), |name| patterns.want(name));
+                let pairs = self.shared.parameters(|name| patterns.want(name));
                 encoded(&|e| {
                     e.map(pairs.len());
                     for (name, value) in &pairs {
@@ -55,6 +68,18 @@ impl Host for Engine {
                     }
                 })
             }
+            ServerRequest::ConfigSet(assignments) => match self.shared.set_parameters(assignments) {
+                Ok(()) => encoded(&|e| e.ok()),
+                Err(why) => Some(Answer::Error(why)),
+            },
+            ServerRequest::ResetStat => self.inquire(ticket, Wanted::ResetStat),
+            ServerRequest::Flush(_) if !self.shared.config.enable_test_commands => Some(Answer::Error(
+                "ERR accounts are never deleted: this is for tests of servers started with --enable-test-commands yes"
+                    .to_owned(),
+            )),
+            ServerRequest::Flush(Flush::Functions) => encoded(&|e| e.ok()),
+            ServerRequest::Flush(Flush::Accounts) => self.inquire(ticket, Wanted::Flush),
+            ServerRequest::Role => self.inquire(ticket, Wanted::Role(proto)),
             ServerRequest::Time => {
                 let now_ms = self.shared.clock.wall_ms();
                 encoded(&|e| {
@@ -164,6 +189,22 @@ impl Host for Engine {
         self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
     }
 
+    fn monitor(&mut self, place: Ticket, begins: bool) {
+        self.set_monitor(place, begins);
+    }
+
+    fn is_monitored(&self) -> bool {
+        self.shared.overseers.is_monitored()
+    }
+
+    fn tell_monitors(&mut self, line: &[u8]) {
+        self.monitors.push(line);
+    }
+
+    fn pauses(&self, is_write: bool) -> bool {
+        self.shared.overseers.pauses(is_write, Engine::now_ms(self))
+    }
+
     fn shards(&self) -> u16 {
         self.shared.router.shards()
     }
@@ -202,7 +243,7 @@ impl Host for Engine {
 }
 
 impl Engine {
-    fn all_cores(&self) -> Range<usize> {
+    pub(super) fn all_cores(&self) -> Range<usize> {
         0..usize::from(self.shared.router.cores())
     }
 

@@ -1,4 +1,4 @@
-//! Questions that need every core: INFO, CLIENT LIST, DBSIZE, SAVE, PUBLISH, PUBSUB.
+//! Questions that need every core: INFO, CLIENT LIST, DBSIZE, SAVE, PUBLISH, PUBSUB and their like; or, as SCAN, another.
 //!
 //! The core of the asking connection sends the question to all cores, itself included, through their mailboxes; each
 //! copies its figures out between two batches; the last copy to arrive completes the reply. Nothing is shared.
@@ -6,14 +6,17 @@
 use super::engine::Engine;
 use super::keys::ScanStep;
 use super::mailbox::Phase;
+use super::monitor;
 use super::shared::Shared;
 use super::slow;
 use super::sockets::Sockets;
+use crate::commands::connection::control::ClientMatch;
 use crate::commands::reply::{Encoder, Proto};
+use crate::commands::table::TABLE;
 use crate::net::connection::Connection;
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
-use crate::telemetry::{self, CoreFacts, FeedFacts, Latencies, ShardFacts};
+use crate::telemetry::{self, CoreCounters, CoreFacts, FeedFacts, Latencies, ShardFacts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -28,6 +31,16 @@ pub(super) enum Question {
     Accounts,
     /// For the names of some accounts.
     Scan(ScanStep),
+    /// To end the connections that are meant.
+    Kill { meant: Arc<ClientMatch>, asker: Ticket },
+    /// To end the wait of this connection.
+    Unblock { id: u64, by_error: bool },
+    /// To see that a pause has begun or ended.
+    Pause,
+    /// To give lines to those who monitor.
+    Monitored(Arc<[u8]>),
+    /// To begin its counts anew.
+    ResetStat,
     /// To save its shards.
     Save {
         /// Whether to answer, when it is done.
@@ -57,8 +70,9 @@ pub(super) enum Part {
     Accounts(u64),
     /// A whole reply.
     Reply(Vec<u8>),
+    /// Whether what was asked for is done.
     Saved(Result<(), String>),
-    /// How many heard a message.
+    /// How many connections heard of it: a message, an end.
     Heard(u64),
     /// Channels or patterns.
     Words(BTreeSet<Box<[u8]>>),
@@ -77,6 +91,20 @@ pub(super) enum Wanted {
         listening: Option<bool>,
     },
     DbSize,
+    Kill {
+        meant: Arc<ClientMatch>,
+        asker: Ticket,
+        is_old_form: bool,
+    },
+    Unblock {
+        id: u64,
+        by_error: bool,
+    },
+    Pause,
+    ResetStat,
+    /// OK if there is nothing.
+    Flush,
+    Role(Proto),
     /// What the one core that is asked says.
     Scan(ScanStep),
     Save,
@@ -132,7 +160,12 @@ impl Wanted {
         match self {
             Wanted::Info { .. } | Wanted::Histogram { .. } => Question::Facts,
             Wanted::Clients { .. } => Question::Clients,
+            Wanted::Flush | Wanted::Role(_) => Question::Facts,
             Wanted::DbSize => Question::Accounts,
+            Wanted::Kill { meant, asker, .. } => Question::Kill { meant: meant.clone(), asker: *asker },
+            Wanted::Unblock { id, by_error } => Question::Unblock { id: *id, by_error: *by_error },
+            Wanted::Pause => Question::Pause,
+            Wanted::ResetStat => Question::ResetStat,
             Wanted::Scan(step) => Question::Scan(step.clone()),
             Wanted::Save => Question::Save { wait: true },
             Wanted::Publish { channel, message } => {
@@ -172,7 +205,20 @@ impl Wanted {
                 Some(Part::Reply(bytes)) => Answer::Encoded(bytes),
                 _ => unreachable!("one core answers a step with a reply"),
             },
-            Wanted::Save => {
+            Wanted::Flush => {
+                let is_empty = sum(&parts, |shard| shard.totals.accounts + shard.leads.leads) == 0;
+                if is_empty { Answer::Encoded(b"+OK\r\n".to_vec()) } else { Answer::Error(NOT_EMPTY.to_owned()) }
+            }
+            Wanted::Role(proto) => {
+                let mut bytes = Vec::new();
+                let mut encoder = Encoder::new(&mut bytes, proto);
+                encoder.array(3);
+                encoder.text("master");
+                encoder.integer(sum(&parts, |shard| shard.durable_lsn));
+                encoder.array(0);
+                Answer::Encoded(bytes)
+            }
+            Wanted::Save | Wanted::ResetStat | Wanted::Pause => {
                 let failure =
                     parts.into_iter().find_map(|part| if let Part::Saved(Err(why)) = part { Some(why) } else { None });
                 match failure {
@@ -180,9 +226,11 @@ impl Wanted {
                     Some(why) => Answer::Error(format!("ERR {why}")),
                 }
             }
-            Wanted::Publish { .. } => {
-                Answer::Integer(parts.iter().map(|part| if let Part::Heard(n) = part { *n } else { 0 }).sum())
-            }
+            Wanted::Kill { is_old_form: true, .. } => match heard(&parts) {
+                0 => Answer::Error("ERR No such client".to_owned()),
+                _ => Answer::Encoded(b"+OK\r\n".to_vec()),
+            },
+            Wanted::Publish { .. } | Wanted::Kill { .. } | Wanted::Unblock { .. } => Answer::Integer(heard(&parts)),
             Wanted::Listened(listened, proto) => listened.answer(parts, proto),
             Wanted::Histogram { names, proto } => {
                 let mut latencies = Latencies::new();
@@ -195,6 +243,19 @@ impl Wanted {
             }
         }
     }
+}
+
+const NOT_EMPTY: &str =
+    "ERR accounts are never deleted; for an empty server stop this one and start it with a fresh --data-dir";
+
+fn heard(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| if let Part::Heard(n) = part { *n } else { 0 }).sum()
+}
+
+/// A figure of all shards.
+fn sum(parts: &[Part], figure: impl Fn(&ShardFacts) -> u64) -> u64 {
+    let shards = parts.iter().flat_map(|part| if let Part::Facts(facts) = part { &facts.shards[..] } else { &[] });
+    shards.map(figure).sum()
 }
 
 impl Listened {
@@ -240,8 +301,31 @@ pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, s
                 |connection: &Connection| (connection.id(), connection.is_subscribed(), connection.describe(now_ms));
             Part::Clients(sockets.iter().map(told).collect())
         }
-        Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.ledger().account_count()).sum()),
+        Question::Accounts => Part::Accounts(engine.homes.iter().map(|home| home.shard.durable_accounts()).sum()),
         Question::Scan(step) => Part::Reply(engine.scan(&step)),
+        Question::Kill { meant, asker } => Part::Heard(monitor::each(sockets, |connection| {
+            let is_meant = connection.is_meant(&meant, asker);
+            if is_meant {
+                connection.kill(asker);
+            }
+            is_meant
+        })),
+        Question::Unblock { id, by_error } => Part::Heard(monitor::each(sockets, |connection| {
+            let waits = connection.id() == id && connection.waits_at().is_some();
+            if waits {
+                connection.unblock(by_error, engine);
+            }
+            waits
+        })),
+        Question::Pause => Part::Saved(Ok(())), // its turn sees by itself
+        Question::Monitored(lines) => {
+            engine.monitors.tell(&lines, sockets);
+            return None;
+        }
+        Question::ResetStat => {
+            engine.counters = CoreCounters::new(TABLE.iter().map(|spec| spec.name));
+            Part::Saved(Ok(()))
+        }
         Question::Save { wait: true } if engine.phase > Phase::Serving => {
             Part::Saved(Err("the server stops".to_owned()))
         }

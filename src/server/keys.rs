@@ -43,8 +43,9 @@ impl Engine {
         while left > 0
             && let Some(cursor) = next.filter(|cursor| self.shared.router.core(cursor.shard) == self.id())
         {
-            let ledger = self.homes[self.shared.router.place(cursor.shard)].shard.ledger();
-            let below = u64::from(cursor.below).min(ledger.account_count()) as u32;
+            let shard = &self.homes[self.shared.router.place(cursor.shard)].shard;
+            let (ledger, accounts) = (shard.ledger(), shard.durable_accounts());
+            let below = u64::from(cursor.below).min(accounts) as u32;
             let last = below.saturating_sub(left);
             names.extend(
                 (last..below).rev().map(|number| ledger.account_name(number)).filter(|name| options.wants(name)),

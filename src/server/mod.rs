@@ -30,6 +30,7 @@ mod journal_thread;
 mod keys;
 mod loading;
 mod mailbox;
+mod monitor;
 mod observe;
 mod patrol;
 mod quota;
@@ -42,6 +43,7 @@ mod slow;
 mod sockets;
 mod start;
 mod streams;
+mod tuning;
 mod ulid;
 mod watch;
 

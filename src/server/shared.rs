@@ -1,10 +1,12 @@
 //! What all threads of the server see: fixed after the start, or atomic and off the way of commands.
 
 use super::mailbox::Mailbox;
+use super::monitor::Overseers;
 use super::router::Router;
 use super::saving::Saves;
 use super::slow::Slow;
 use super::streams::Streams;
+use super::tuning::Tuning;
 use crate::clock::{Clock, ShardClock};
 use crate::commands::Defaults;
 use crate::config::Config;
@@ -31,6 +33,8 @@ pub(crate) struct Shared {
     pub(super) streams: Arc<Streams>,
     pub(super) slow: Slow,
     pub(super) port: AtomicU16,
+    pub(super) tuning: Tuning,
+    pub(super) overseers: Overseers,
     shard_clock: OnceLock<ShardClock>,
     fallback_clock: ShardClock,
     loading: LoadingFigures,
@@ -90,6 +94,8 @@ impl Shared {
             fallback_clock: ShardClock::start(clock.as_ref(), 0),
             shard_clock: OnceLock::new(),
             port: AtomicU16::new(config.port),
+            tuning: Tuning::new(&config),
+            overseers: Overseers::default(),
             loading: LoadingFigures { started_ns: AtomicU64::new(clock.boot_ns()), ..LoadingFigures::default() },
             clients: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             next_client: AtomicU64::new(0),
@@ -135,7 +141,7 @@ impl Shared {
     /// Counts a fresh connection to the core that has fewest, unless there are too many.
     pub(super) fn place_connection(&self) -> Option<(u16, u64)> {
         let count = |clients: &AtomicU32| clients.load(Ordering::Relaxed);
-        if self.clients.iter().map(|clients| count(clients) as usize).sum::<usize>() >= self.config.maxclients {
+        if self.clients.iter().map(|clients| count(clients) as usize).sum::<usize>() >= self.tuning.maxclients() {
             self.connections_rejected.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -204,7 +210,7 @@ impl Shared {
             config_file: self.config.config_file().map(|path| path.display().to_string()).unwrap_or_default(),
             data_dir: self.config.data_dir.display().to_string(),
             appendfsync: self.config.appendfsync.word(),
-            maxclients: self.config.maxclients as u64,
+            maxclients: self.tuning.maxclients() as u64,
             ops_per_second,
             loading: self.loading(),
             clean_start: self.clean_start.load(Ordering::Relaxed),

@@ -53,6 +53,24 @@ impl Slow {
         self.spikes.lock().expect("a thread that panics ends the process")
     }
 
+    /// From how long on a command is logged, microseconds; `None`: never.
+    pub(super) fn slower_than_us(&self) -> Option<u64> {
+        Some(self.slower_than_ns.load(Ordering::Relaxed)).filter(|ns| *ns < u64::MAX).map(|ns| ns / 1_000)
+    }
+
+    pub(super) fn set_slower_than_us(&self, us: Option<u64>) {
+        self.slower_than_ns.store(us.map_or(u64::MAX, |us| us * 1_000), Ordering::Relaxed);
+    }
+
+    /// From how long on a stage is a spike, milliseconds; 0: never.
+    pub(super) fn spike_ms(&self) -> u64 {
+        Some(self.spike_ns.load(Ordering::Relaxed)).filter(|ns| *ns < u64::MAX).map_or(0, |ns| ns.div_ceil(1_000_000))
+    }
+
+    pub(super) fn set_spike_ms(&self, ms: u64) {
+        self.spike_ns.store(if ms == 0 { u64::MAX } else { ms * 1_000_000 }, Ordering::Relaxed);
+    }
+
     fn is_slow(&self, ns: u64) -> bool {
         ns >= self.slower_than_ns.load(Ordering::Relaxed)
     }

@@ -18,6 +18,7 @@ mod claims;
 mod copying;
 pub mod errand;
 mod leads;
+mod opened;
 mod parked;
 mod pending;
 mod question;
@@ -41,12 +42,13 @@ use crate::ledger::{Decision, Ledger, Located, Prior, Sought, TxKey, outcome_of}
 use batch::{Reply, Ticket};
 use claims::Claims;
 use errand::Task;
+use opened::Opened;
 use parked::{Meaning, Parked, Wanting};
 use pending::Pending;
 use recall::Recalled;
 use std::sync::Arc;
 
-/// Index entries looked at for forgetting, at most, each time a block is closed.
+/// Index entries looked at for forgetting, at most, each time a block is durable.
 const FORGET_BUDGET: usize = 4096;
 
 /// The single writer of its accounts.
@@ -62,6 +64,7 @@ pub struct Shard<R: SegmentSource> {
     parked: Parked,
     /// The log lets go of what stands before, if it has not yet.
     kept_from: Lsn,
+    opened: Opened,
     claims: Claims,
     admission: Admission,
     /// Commands refused because the disk is full.
@@ -131,6 +134,7 @@ impl<R: SegmentSource> Shard<R> {
     pub fn new(id: u16, ledger: Ledger, log: Log, reader: Reader<R>, now_ms: u64, patience: Patience) -> Self {
         Self {
             id,
+            opened: Opened::all(ledger.account_count()),
             ledger,
             log,
             reader,
@@ -244,15 +248,18 @@ impl<R: SegmentSource> Shard<R> {
     /// Closes the open block and gives it out for commit. `None`: nothing to commit, or one is in flight.
     pub fn take_block(&mut self) -> Option<Arc<Block>> {
         let block = self.log.take()?;
+        self.opened.mark(self.log.next_lsn(), self.ledger.account_count());
         self.ledger.mark_block(block.end_lsn(), block.now_ms());
-        self.ledger.forget(self.now_ms, FORGET_BUDGET);
         Some(block)
     }
 
-    /// The block in flight is durable, up to `durable`: releases what waited for it.
+    /// The block in flight is durable, up to `durable`: releases what waited for it. Ids are forgotten by its time, not by
+    /// the clock: no start may know what a life before it had forgotten, for the log may have let go of that.
     pub fn committed(&mut self, durable: Lsn, released: &mut Vec<Reply>) {
-        self.log.committed(durable);
+        let now_ms = self.log.committed(durable);
+        self.opened.committed(durable);
         self.pending.release(durable, released);
+        self.ledger.forget(now_ms, FORGET_BUDGET);
     }
 
     /// Appends a block that only says something: FENCE at start, CLEAN_STOP at the end.
@@ -289,6 +296,11 @@ impl<R: SegmentSource> Shard<R> {
     /// The rules' state, for figures and checks.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Accounts that no crash can undo: those numbered below this.
+    pub fn durable_accounts(&self) -> u64 {
+        self.opened.durable()
     }
 
     /// The log, for figures.

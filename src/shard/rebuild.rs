@@ -39,8 +39,7 @@ impl Rebuild {
             }
             Entry::End { lsn, now_ms } => {
                 let restore = std::mem::replace(&mut self.restore, Restore::new(self.limits, self.seeds));
-                let checked = restore.check_time(lsn + 1, now_ms).and_then(|()| restore.into_ledger());
-                self.ledger = Some(checked.map_err(|e| e.to_string())?);
+                self.ledger = Some(restore.end(lsn, now_ms).map_err(|e| e.to_string())?);
             }
         }
         Ok(())

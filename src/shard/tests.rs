@@ -16,8 +16,11 @@ const PATIENCE: Patience = Patience { walk_max: 1_000, claim_timeout_ms: 5_000 }
 const START_MS: u64 = 1_790_000_000_000;
 const RETENTION_MS: u64 = 100_000;
 
+const ID: LogId = LogId { instance: [7; 16], shard: 0 };
+
 /// A shard with its committer; the test says when things happen.
 struct Counter {
+    disk: SimDisk,
     shard: Shard<SimStorage>,
     committer: Committer<SimStorage>,
     now_ms: u64,
@@ -28,32 +31,16 @@ struct Counter {
 
 impl Counter {
     fn open() -> Self {
-        let id = LogId { instance: [7; 16], shard: 0 };
-        let options = RecoveryOptions {
-            id,
-            policy: SyncPolicy::Always,
-            segment_len: 8 << 20,
-            salt_seed: 1,
-            now_ms: START_MS,
-            recent_len: 0,
-        };
-        let limits = Limits {
-            holds_per_account_max: 8,
-            leads_max: 1_000,
-            lead_slots_max: 100_000,
-            accounts_max: 100,
-            tx_index_bytes_max: 1 << 20,
-            tx_retention_ms: RETENTION_MS,
-        };
-        let mut rebuild = Rebuild::new(limits, Seeds { index_key: [1, 2], map_seed: 3 });
-        let disk = SimDisk::new(1, id);
-        let opened = recover(disk.storage(), &options, &mut |entry| rebuild.take(entry), &mut |_, _| {});
-        let opened = opened.expect("an empty log");
-        let reader = opened.reader();
-        let Opened { committer, log, .. } = opened;
-        let mut shard = Shard::new(0, rebuild.into_ledger(), log, reader, START_MS, PATIENCE);
+        let disk = SimDisk::new(1, ID);
+        let (mut shard, committer) = start(&disk);
         shard.mark(BlockKind::Fence, START_MS);
-        Self { shard, committer, now_ms: START_MS, next_slot: 0, answers: BTreeMap::new() }
+        Self { disk, shard, committer, now_ms: START_MS, next_slot: 0, answers: BTreeMap::new() }
+    }
+
+    /// The process ends, and another one starts.
+    fn restart(&mut self) {
+        self.disk.kill();
+        (self.shard, self.committer) = start(&self.disk);
     }
 
     /// Gives a command to the shard. Returns its slot.
@@ -122,6 +109,32 @@ impl Counter {
         }
         self.answers.remove(&slot).expect("answered")
     }
+}
+
+/// A shard over what is on the disk.
+fn start(disk: &SimDisk) -> (Shard<SimStorage>, Committer<SimStorage>) {
+    let options = RecoveryOptions {
+        id: ID,
+        policy: SyncPolicy::Always,
+        segment_len: 8 << 20,
+        salt_seed: 1,
+        now_ms: START_MS,
+        recent_len: 0,
+    };
+    let limits = Limits {
+        holds_per_account_max: 8,
+        leads_max: 1_000,
+        lead_slots_max: 100_000,
+        accounts_max: 100,
+        tx_index_bytes_max: 1 << 20,
+        tx_retention_ms: RETENTION_MS,
+    };
+    let mut rebuild = Rebuild::new(limits, Seeds { index_key: [1, 2], map_seed: 3 });
+    let opened = recover(disk.storage(), &options, &mut |entry| rebuild.take(entry), &mut |_, _| {});
+    let opened = opened.expect("the disk is well");
+    let reader = opened.reader();
+    let Opened { committer, log, .. } = opened;
+    (Shard::new(0, rebuild.into_ledger(), log, reader, START_MS, PATIENCE), committer)
 }
 
 fn grant(tx: &[u8], amount: u64) -> Command<'_> {
@@ -260,6 +273,32 @@ fn a_refund_finds_what_the_index_has_forgotten() {
         }),
         (Status::Debited, 60, 2, true)
     );
+}
+
+#[test]
+fn ids_are_forgotten_by_a_time_that_is_on_disk_and_stay_so_after_a_start() {
+    let mut counter = Counter::open();
+    counter.run(&grant(b"g", 100));
+    counter.run(&debit(b"d", 40));
+    let (refunded, _) = counter.give(&refund(b"f", b"d"));
+    counter.settled(refunded);
+    let known = |counter: &Counter| {
+        let ledger = counter.shard.ledger();
+        [b"g", b"d", b"f"].map(|tx| ledger.lookup(ledger.key(b"t1", tx)) != Prior::Unknown)
+    };
+    counter.now_ms += RETENTION_MS;
+    let _ = counter.give(&grant(b"g2", 1));
+    let needed = counter.shard.ledger().needed();
+    let block = counter.shard.take_block().expect("it has the grant");
+    assert_eq!((known(&counter), counter.shard.ledger().needed()), ([true; 3], needed), "its time may be lost");
+    let durable = counter.committer.commit(&block).expect("the disk is well");
+    counter.shard.committed(durable, &mut Vec::new());
+    let floor = counter.shard.ledger().floor();
+    assert_eq!(known(&counter), [false; 3]);
+    counter.restart();
+    assert_eq!((known(&counter), counter.shard.ledger().floor()), ([false; 3], floor), "the log may begin behind them");
+    let (again, _) = counter.give(&debit(b"d", 40));
+    assert_eq!(status(&counter.settled(again)), (Status::Debited, 61, 5, false));
 }
 
 #[test]

@@ -85,6 +85,50 @@ fn every_line_is_a_title_a_field_or_empty_and_ends_with_crlf() {
     }
 }
 
+/// What redis-protocol.md A says that INFO must carry at least.
+#[test]
+fn every_field_that_clients_and_tools_parse_is_there() {
+    let text = rendered(&["everything"]);
+    for (section, names) in [
+        (
+            "Server",
+            "redis_version redis_mode os arch_bits process_id run_id tcp_port uptime_in_seconds uptime_in_days executable config_file creditd_version",
+        ),
+        ("Clients", "connected_clients blocked_clients maxclients"),
+        ("Memory", "used_memory used_memory_human used_memory_peak used_memory_rss maxmemory maxmemory_policy"),
+        (
+            "Persistence",
+            "loading rdb_changes_since_last_save rdb_bgsave_in_progress rdb_last_save_time rdb_last_bgsave_status aof_enabled aof_last_write_status",
+        ),
+        (
+            "Stats",
+            "total_connections_received total_commands_processed instantaneous_ops_per_sec total_net_input_bytes total_net_output_bytes rejected_connections keyspace_hits keyspace_misses expired_keys evicted_keys",
+        ),
+        ("Replication", "role connected_slaves master_replid master_repl_offset"),
+        ("CPU", "used_cpu_sys used_cpu_user"),
+        ("Modules", ""),
+        ("Commandstats", "cmdstat_credit.debit"),
+        ("Errorstats", "errorstat_INSUFFICIENT"),
+        ("Latencystats", ""),
+        ("Cluster", "cluster_enabled"),
+        ("Keyspace", "db0"),
+    ] {
+        let alone = rendered(&[section]);
+        assert!(alone.starts_with(&format!("# {section}\r\n")) && text.contains(&alone), "{section}");
+        names.split_whitespace().for_each(|name| {
+            assert!(
+                !value(&alone, name).is_empty()
+                    || name == "executable"
+                    || name == "config_file"
+                    || name.ends_with("id"),
+                "{name}"
+            )
+        });
+    }
+    let two = rendered(&["replication", "server"]);
+    assert_eq!(two, format!("{}\r\n{}", rendered(&["server"]), rendered(&["replication"])));
+}
+
 #[test]
 fn clients_find_the_fields_they_ask_for() {
     let text = rendered(&["all"]);

@@ -59,6 +59,17 @@ impl SlowLog {
         Self { entries: VecDeque::new(), next: 0, len_max }
     }
 
+    /// Entries that are kept.
+    pub fn len_max(&self) -> usize {
+        self.len_max
+    }
+
+    /// From now on keeps so many.
+    pub fn set_len_max(&mut self, len_max: usize) {
+        self.len_max = len_max;
+        self.entries.truncate(len_max);
+    }
+
     /// Takes an entry; the oldest goes if there are too many.
     pub fn push(&mut self, entry: SlowEntry) {
         self.entries.push_front((self.next, Arc::new(entry)));

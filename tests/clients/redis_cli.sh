@@ -142,7 +142,7 @@ says "HELLO 3" "RESP3" "\"proto\" => \(integer\) 3"
 says "CREDIT.BALANCE tradie:7" "a map in RESP3" "1# \"balance\" => \(integer\) 12~ *2# \"reserved\" => \(integer\) 0"
 says "CREDIT.TX tradie:7 r1" "a transaction in RESP3" "2# \"state\" => \"captured\""
 says "CREDIT.HISTORY tradie:7 - + TYPE DEBIT" "history in RESP3" "1\) 1\) \"[0-9]{13}-5\"~ *2\)  *1\) \"type\"~ *2\) \"DEBIT\""
-says "SET a 1" "no cache" "\(error\) ERR unknown command 'SET', with args beginning with: 'a' '1'"
+says "SET a 1" "no cache" "\(error\) ERR accounts change only through CREDIT\.\*: creditd keeps credits, it is not a cache"
 says "INFO credits" "info" "granted:41.*debited:6.*captured:13.*refunded:7.*balance:29"
 
 # From a pipe, as scripts use it.

@@ -324,7 +324,8 @@ def server_commands(check, r):
     debit = commands["credit.debit"]
     check.same("command: keys", (debit["first_key_pos"], debit["last_key_pos"], debit["step_count"]), (1, 1, 1))
     check.same("command getkeys", r.command_getkeys("CREDIT.DEBIT", "acct", "t", "1"), ["acct"])
-    check.raises("unknown command", "unknown command 'SET'", lambda: r.set("a", 1))
+    check.raises("unknown command", "unknown command 'LPOP'", lambda: r.lpop("a"))
+    check.raises("no cache", "accounts change only", lambda: r.set("a", 1))
     check.raises("arity", "wrong number of arguments for 'credit.debit' command", lambda: r.execute_command("CREDIT.DEBIT"))
 
 

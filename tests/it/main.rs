@@ -13,6 +13,7 @@ mod backup;
 mod bench;
 mod chance;
 mod clients;
+mod control;
 mod disk;
 mod events;
 mod feed;
@@ -21,6 +22,7 @@ mod frozen;
 mod full;
 mod hasty;
 mod hostile;
+mod inspection;
 mod interrupted;
 mod keys;
 mod kill;
@@ -49,6 +51,7 @@ mod storm;
 mod tools;
 mod trail;
 mod wire;
+mod words;
 
 /// The judge of the kill tests speaks in the ledger's words.
 use creditd::ledger;

@@ -29,7 +29,7 @@ impl Chronicle {
             assert_eq!(*bytes, before.1, "the record at {lsn} is another one");
             self.records.insert(*lsn, before);
         }
-        for (account, trail) in self.trails(0) {
+        for (account, trail) in self.trails() {
             check_trail(&trail).unwrap_or_else(|violation| panic!("{}: {violation}", account.escape_ascii()));
         }
     }
@@ -39,10 +39,10 @@ impl Chronicle {
         self.records.keys().copied().find(|lsn| log.record(*lsn).is_some())
     }
 
-    /// Sequence of each account's first entry at or above `oldest`, for accounts that have one.
-    pub fn first_kept(&self, oldest: Lsn) -> BTreeMap<Vec<u8>, u64> {
-        let first = |trail: Vec<(Lsn, Event<'_>)>| trail.first().expect("an account has entries").1.seq;
-        self.trails(oldest).into_iter().map(|(account, trail)| (account.to_vec(), first(trail))).collect()
+    /// Sequence of each account's first entry at or above `oldest`; of its next one, if it has none there.
+    pub fn first_kept(&self, oldest: Lsn) -> BTreeMap<&[u8], u64> {
+        let first = |trail: &[(Lsn, Event<'_>)]| 1 + trail.partition_point(|(lsn, _)| *lsn < oldest) as u64;
+        self.trails().into_iter().map(|(account, trail)| (account, first(&trail))).collect()
     }
 
     /// The events of the records in a part of the log, if their ids are among `ids`.
@@ -54,9 +54,9 @@ impl Chronicle {
         records.flat_map(|(lsn, (now_ms, bytes))| events(*now_ms, *lsn, bytes)).filter(move |(id, _)| ids.contains(id))
     }
 
-    fn trails(&self, oldest: Lsn) -> BTreeMap<&[u8], Vec<(Lsn, Event<'_>)>> {
+    fn trails(&self) -> BTreeMap<&[u8], Vec<(Lsn, Event<'_>)>> {
         let mut trails = BTreeMap::<&[u8], Vec<_>>::new();
-        for (lsn, (_, bytes)) in self.records.range(oldest..) {
+        for (lsn, (_, bytes)) in &self.records {
             if let Record::Entry(event) = codec::decode_any(bytes).expect("it was encoded") {
                 trails.entry(event.account).or_default().push((*lsn, event));
             }

@@ -49,7 +49,7 @@ impl World {
         home.flight = Flight::None;
         let mut released = Vec::new();
         home.shard.committed(durable, &mut released);
-        self.judge.durable(shard, durable);
+        self.judge.durable(shard, durable, home.shard.ledger());
         self.trace.note(format_args!("durable {shard} {durable}, answers {}", released.len()));
         self.hand_out(shard, released);
     }

@@ -40,6 +40,8 @@ pub struct Judge {
     durable: Vec<Lsn>,
     /// Per shard: the same one block earlier, which the newest block proves.
     proven: Vec<Lsn>,
+    /// Per shard: below this ids were forgotten.
+    floors: Vec<Lsn>,
     /// Effects that crashes took back, none of them acknowledged.
     pub lost: u64,
     /// Effects that survived a crash.
@@ -103,6 +105,7 @@ impl Judge {
             digests: vec![BTreeMap::new(); shards],
             durable: vec![0; shards],
             proven: vec![0; shards],
+            floors: vec![0; shards],
             lost: 0,
             survived: 0,
             busy: 0,
@@ -251,9 +254,11 @@ impl Judge {
         self.owed.len()
     }
 
-    /// A shard hears that its log is durable up to `lsn`.
-    pub fn durable(&mut self, shard: u16, lsn: Lsn) {
-        self.proven[usize::from(shard)] = std::mem::replace(&mut self.durable[usize::from(shard)], lsn);
+    /// A shard has heard that its log is durable up to `lsn`.
+    pub fn durable(&mut self, shard: u16, lsn: Lsn, ledger: &Ledger) {
+        let shard = usize::from(shard);
+        self.proven[shard] = std::mem::replace(&mut self.durable[shard], lsn);
+        self.floors[shard] = ledger.floor();
     }
 
     /// Below this the log of a shard itself proves that all was durable.
@@ -283,6 +288,8 @@ impl Judge {
             "the log of shard {shard} ends at {lsn}, durable was {}",
             self.durable[shard]
         );
+        let (floor, before) = (ledger.floor(), self.floors[shard]);
+        assert!(floor >= before, "shard {shard} knows ids from lsn {floor} on, they were forgotten below {before}");
         ledger.check().unwrap_or_else(|violation| panic!("shard {shard}: {violation}"));
         if self.retention_ms == u64::MAX {
             let digest = ledger.digest();
@@ -332,10 +339,9 @@ impl Judge {
         self.cases.keys().filter_map(lead).collect()
     }
 
-    /// An account's entries are kept from sequence `first` on; `None`: none of them is.
-    pub fn cut(&mut self, account: &[u8], first: Option<u64>) {
-        let name = Name::Account(account.to_vec());
-        let first = first.unwrap_or_else(|| self.cases[&name].now.seq(&name) + 1);
+    /// An account's entries are kept from sequence `first` on. Which may be ahead of the model: after a start that has not
+    /// seen yet which holds have expired.
+    pub fn cut(&mut self, account: &[u8], first: u64) {
         if first > 1 {
             self.cuts.insert(account.to_vec(), first);
         }

@@ -125,11 +125,8 @@ impl World {
     /// Tells the judge where the trails begin that a shard's log has now.
     pub fn cut_trails(&mut self, shard: u16) {
         let oldest = self.process.homes[usize::from(shard)].committer.reader().oldest_lsn();
-        let first = self.chronicles[usize::from(shard)].first_kept(oldest);
-        for account in self.judge.accounts() {
-            if self.knobs.shard(&account) == shard {
-                self.judge.cut(&account, first.get(&account).copied());
-            }
+        for (account, first) in self.chronicles[usize::from(shard)].first_kept(oldest) {
+            self.judge.cut(account, first);
         }
     }
 

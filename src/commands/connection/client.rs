@@ -1,6 +1,6 @@
 //! `CLIENT ID|INFO|LIST|GETNAME|SETNAME|SETINFO|NO-EVICT|NO-TOUCH|MAINT_NOTIFICATIONS|HELP`
 
-use super::{ConnectionRequest, LibraryInfo};
+use super::{ConnectionRequest, LibraryInfo, control};
 use crate::commands::args::{Args, whole};
 use crate::commands::arguments::Arguments;
 use crate::commands::refusal::{Refusal, printable};
@@ -141,6 +141,15 @@ pub static SPEC: CommandSpec = CommandSpec {
             parse: |_, _| Ok(Request::Accepted),
             ..BASE
         },
+        control::KILL,
+        control::PAUSE,
+        control::UNPAUSE,
+        control::UNBLOCK,
+        control::REPLY,
+        control::TRACKING,
+        control::TRACKINGINFO,
+        control::CACHING,
+        control::GETREDIR,
         CommandSpec {
             name: "client|help",
             summary: "Shows the subcommands",
@@ -161,12 +170,20 @@ const TYPES: &[ArgSpec] = &[
 
 const HELP: &[&str] = &[
     "CLIENT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+    "CACHING (YES|NO)",
+    "    Refused: there is no tracking.",
     "GETNAME",
     "    Return the name of the current connection.",
+    "GETREDIR",
+    "    Return -1: there is no tracking.",
     "ID",
     "    Return the ID of the current connection.",
     "INFO",
     "    Return information about the current client connection.",
+    "KILL <ip:port>",
+    "    Kill connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Kill connections. Options are: ADDR, LADDR, TYPE, USER, ID, SKIPME.",
     "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <id> [<id> ...]]",
     "    Return information about client connections.",
     "MAINT_NOTIFICATIONS <option> [<value> ...]",
@@ -175,10 +192,22 @@ const HELP: &[&str] = &[
     "    Accepted; connections are not evicted.",
     "NO-TOUCH (ON|OFF)",
     "    Accepted; reads do not touch anything.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Control the replies sent to the current connection.",
     "SETINFO <LIB-NAME|LIB-VER> <value>",
     "    Set client meta attr.",
     "SETNAME <name>",
     "    Assign the name <name> to the current connection.",
+    "TRACKING (ON|OFF)",
+    "    ON is refused.",
+    "TRACKINGINFO",
+    "    Report that tracking is off.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
     "HELP",
     "    Print this help.",
 ];

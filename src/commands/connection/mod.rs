@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod client;
+pub mod control;
 pub mod echo;
 pub mod hello;
 pub mod ping;
@@ -48,6 +49,12 @@ pub enum ConnectionRequest<'a> {
     SetName(&'a [u8]),
     /// CLIENT SETINFO: a valid value.
     SetInfo(LibraryInfo, &'a [u8]),
+    /// CLIENT REPLY
+    Reply(control::ReplyMode),
+    /// CLIENT TRACKINGINFO
+    TrackingInfo,
+    /// MONITOR: `+OK`, then a line a request.
+    Monitor,
     /// MULTI
     Multi,
     /// EXEC

@@ -14,6 +14,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Read),
     summary: "Recomputes an account from all its entries and compares; an error names the first entry that does not fit",
     complexity: "O(N) where N is the number of entries of the account",
+    errors: &["CORRUPT"],
     args: &[ArgSpec::ACCOUNT],
     parse,
     ..super::BASE

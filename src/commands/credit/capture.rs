@@ -14,6 +14,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Update),
     class: Class::Spender,
     summary: "Debits a reservation, or a part of it, and returns the rest to the account",
+    errors: &["NOACCOUNT", "NORESERVATION", "EXPIRED", "RELEASED", "EXCEEDS", "TXCONFLICT"],
     args: &[
         ArgSpec::ACCOUNT,
         super::TX,

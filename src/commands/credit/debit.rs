@@ -11,6 +11,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Update),
     class: Class::Spender,
     summary: "Takes credits from an account if that many are available",
+    errors: &["NOACCOUNT", "INSUFFICIENT", "TXCONFLICT", "RELEASED"],
     args: &[ArgSpec::ACCOUNT, super::TX, super::AMOUNT, super::REASON, super::META],
     parse: |args, defaults| super::parse_amount(args, defaults, |amount| Op::Debit { amount }),
     ..super::BASE

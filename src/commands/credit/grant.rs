@@ -11,6 +11,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Update),
     class: Class::Granter,
     summary: "Adds credits to an account, which it opens if needed",
+    errors: &["OVERFLOW", "TXCONFLICT", "RELEASED"],
     args: &[ArgSpec::ACCOUNT, super::TX, super::AMOUNT, super::REASON, super::META],
     parse: |args, defaults| super::parse_amount(args, defaults, |amount| Op::Grant { amount }),
     ..super::BASE

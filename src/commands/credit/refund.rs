@@ -15,6 +15,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     class: Class::Granter,
     summary: "Gives back a debit or a captured reservation, or a part of it",
     complexity: "O(1) while the refunded transaction is remembered, later O(N) where N is the number of newer entries",
+    errors: &["NOACCOUNT", "NOTX", "NOTREFUNDABLE", "EXCEEDS", "OVERFLOW", "TXCONFLICT", "RELEASED"],
     args: &[
         ArgSpec::ACCOUNT,
         super::TX,

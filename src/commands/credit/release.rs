@@ -14,6 +14,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Update),
     class: Class::Spender,
     summary: "Returns a reservation's credits to the account; afterwards the id holds nothing and never will",
+    errors: &["NOACCOUNT", "CAPTURED", "NORESERVATION"],
     args: &[ArgSpec::ACCOUNT, super::TX, super::REASON],
     parse,
     ..super::BASE

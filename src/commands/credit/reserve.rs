@@ -14,6 +14,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Update),
     class: Class::Spender,
     summary: "Holds credits of an account until they are captured, released or the TTL is over",
+    errors: &["NOACCOUNT", "INSUFFICIENT", "LIMIT", "TXCONFLICT", "RELEASED", "EXPIRED"],
     args: &[
         ArgSpec::ACCOUNT,
         super::TX,

@@ -101,8 +101,10 @@ impl Fields {
     }
 }
 
-const BASE: CommandSpec = CommandSpec { group: "hash", categories: &["hash"], since: "2.0.0", ..super::BASE };
+const BASE: CommandSpec =
+    CommandSpec { group: "hash", categories: &["hash"], errors: WRONG_TYPE, since: "2.0.0", ..super::BASE };
 
+const WRONG_TYPE: &[&str] = &["WRONGTYPE"];
 const FIELD: ArgSpec = ArgSpec::new("field", ArgKind::String);
 const OF_ALL: CommandSpec = CommandSpec { flags: Flags::READONLY, ..BASE };
 const OF_ONE: CommandSpec = CommandSpec { arity: 3, args: &[KEY, FIELD], ..BASE };
@@ -210,7 +212,7 @@ pub static STRLEN: CommandSpec = CommandSpec {
     ..STRING
 };
 
-const STRING: CommandSpec = CommandSpec { group: "string", categories: &["string"], ..super::BASE };
+const STRING: CommandSpec = CommandSpec { group: "string", categories: &["string"], errors: WRONG_TYPE, ..super::BASE };
 
 fn of_field<'a>(args: &mut Args<'a>, view: impl Fn(Option<Field>) -> HashView) -> Result<Request<'a>, Refusal> {
     let key = Key::of(args.word()?);

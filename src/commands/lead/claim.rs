@@ -15,6 +15,18 @@ pub static SPEC: CommandSpec = CommandSpec {
     names: Names::Account,
     class: Class::Spender,
     summary: "Takes a slot of a lead for an account and debits what it costs: both, once, or neither",
+    errors: &[
+        "NOACCOUNT",
+        "INSUFFICIENT",
+        "LIMIT",
+        "NOLEAD",
+        "LEADFULL",
+        "LEADCLOSED",
+        "LEADEXPIRED",
+        "ALREADYCLAIMED",
+        "TXCONFLICT",
+        "RELEASED",
+    ],
     args: &[
         ArgSpec::ACCOUNT,
         super::TX,

@@ -14,6 +14,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Update),
     class: Class::Granter,
     summary: "Ends a lead: nobody can claim it any more; its claims stand",
+    errors: &["NOLEAD"],
     args: &[super::LEAD, super::REASON],
     parse,
     ..super::BASE

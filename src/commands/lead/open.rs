@@ -14,6 +14,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     key: Some(KeyUse::Update),
     class: Class::Granter,
     summary: "Creates a lead that so many accounts can claim, until it is full, closed or the TTL is over",
+    errors: &["LEADEXISTS"],
     args: &[
         super::LEAD,
         ArgSpec::new("maxclaims", ArgKind::Integer),

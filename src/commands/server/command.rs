@@ -1,9 +1,10 @@
 //! `COMMAND [COUNT|LIST|INFO|DOCS|GETKEYS|HELP]`: the grammar; the answers are [`catalog`](super::super::catalog)'s.
 
 use crate::commands::args::Args;
+use crate::commands::arguments::Arguments;
 use crate::commands::catalog::{CatalogRequest, ListFilter};
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags};
+use crate::commands::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse};
 use crate::commands::{Defaults, Request, table};
 
 const BASE: CommandSpec = CommandSpec {
@@ -16,6 +17,9 @@ const BASE: CommandSpec = CommandSpec {
 };
 
 const NAMES: &[ArgSpec] = &[ArgSpec::new("command-name", ArgKind::String).optional().multiple()];
+
+const WHOLE: &[ArgSpec] =
+    &[ArgSpec::new("command", ArgKind::String), ArgSpec::new("arg", ArgKind::String).optional().multiple()];
 
 /// The table entry.
 pub static SPEC: CommandSpec = CommandSpec {
@@ -78,11 +82,21 @@ pub static SPEC: CommandSpec = CommandSpec {
             arity: -3,
             summary: "Tells the keys of a whole command",
             complexity: "O(1)",
-            args: &[
-                ArgSpec::new("command", ArgKind::String),
-                ArgSpec::new("arg", ArgKind::String).optional().multiple(),
-            ],
-            parse: get_keys,
+            args: WHOLE,
+            parse: |args, _| Ok(Request::Catalog(CatalogRequest::Keys(find_keys(args)?.0))),
+            ..BASE
+        },
+        CommandSpec {
+            name: "command|getkeysandflags",
+            arity: -3,
+            summary: "Tells the keys of a whole command, and how it uses them",
+            since: "7.0.0",
+            complexity: "O(1)",
+            args: WHOLE,
+            parse: |args, _| {
+                let (keys, how) = find_keys(args)?;
+                Ok(Request::Catalog(CatalogRequest::KeysAndUse(keys, how)))
+            },
             ..BASE
         },
         CommandSpec {
@@ -112,6 +126,8 @@ const HELP: &[&str] = &[
     "    Return documentation about multiple commands, by default all.",
     "GETKEYS <full-command>",
     "    Return the keys from a full command.",
+    "GETKEYSANDFLAGS <full-command>",
+    "    Return the keys and the access flags from a full command.",
     "HELP",
     "    Print this help.",
 ];
@@ -132,15 +148,15 @@ fn list<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
 }
 
 /// Where the keys stand is known here, so the answer is.
-fn get_keys<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
+fn find_keys<'a>(args: &Args<'a>) -> Result<(Arguments<'a>, KeyUse), Refusal> {
     let whole = args.rest();
     let spec = whole.get(0).and_then(table::find).ok_or(Refusal::fixed("ERR Invalid command specified"))?;
     let spec = whole.get(1).and_then(|word| table::find_subcommand(spec, word)).unwrap_or(spec);
-    spec.key.ok_or(Refusal::fixed("ERR The command has no key arguments"))?;
+    let how = spec.key.ok_or(Refusal::fixed("ERR The command has no key arguments"))?;
     if !spec.accepts(whole.len()) {
         return Err(Refusal::fixed("ERR Invalid number of arguments specified for command"));
     }
     let rest = whole.skip(spec.name.split('|').count());
     let keys = spec.keys(rest).ok_or(Refusal::fixed("ERR Invalid arguments specified for command"))?;
-    Ok(Request::Catalog(CatalogRequest::Keys(keys)))
+    Ok((keys, how))
 }

@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod dbsize;
+pub mod flush;
 pub mod info;
 pub mod lastsave;
 pub mod latency;
@@ -12,9 +13,11 @@ pub mod save;
 pub mod shutdown;
 pub mod slowlog;
 pub mod time;
+pub mod words;
 
 use super::arguments::Arguments;
 use super::connection::client::ClientFilter;
+use super::connection::control::KillRequest;
 use super::keys::scan::Scan;
 
 /// What only the server as a whole can answer.
@@ -24,8 +27,32 @@ pub enum ServerRequest<'a> {
     Info(info::Sections<'a>),
     /// CONFIG GET: map of the parameters that match.
     ConfigGet(config::Patterns<'a>),
+    /// CONFIG SET: OK, or why nothing was set.
+    ConfigSet(config::Assignments<'a>),
+    /// CONFIG RESETSTAT: OK.
+    ResetStat,
+    /// FLUSHALL and its like: OK if there is nothing to lose and the server is there for tests.
+    Flush(flush::Flush),
+    /// ROLE: array of `master`, the bytes of all logs that are durable, and an empty array.
+    Role,
     /// CLIENT LIST: a line per connection.
     ClientList(ClientFilter<'a>),
+    /// CLIENT KILL: how many were ended; in its old form OK.
+    ClientKill(KillRequest<'a>),
+    /// CLIENT PAUSE, CLIENT UNPAUSE: OK.
+    Pause {
+        /// How long from now.
+        ms: u64,
+        /// Whether reads go on.
+        writes_only: bool,
+    },
+    /// CLIENT UNBLOCK: 1, or 0 if there is no such wait.
+    Unblock {
+        /// Of the connection.
+        id: u64,
+        /// Whether it hears an error rather than nothing.
+        by_error: bool,
+    },
     /// DBSIZE: number of accounts.
     DbSize,
     /// SCAN: an array of the next cursor and an array of names.

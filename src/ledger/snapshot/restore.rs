@@ -99,11 +99,28 @@ impl Restore {
         Ok(())
     }
 
+    /// The ledger at the end of the log, at `lsn`, whose time is `now_ms`. It has forgotten the ids that the living one had,
+    /// which went by the times of the same blocks.
+    ///
+    /// # Errors
+    /// If a block, of a snapshot perhaps, is younger than the end; or as [`Restore::into_ledger`].
+    pub fn end(mut self, lsn: Lsn, now_ms: u64) -> Result<Ledger, Violation> {
+        self.check_time(lsn + 1, now_ms)?;
+        if let Some(block_ms) = self.block_ms {
+            self.check_time(lsn, block_ms)?;
+            self.ledger.mark_block(lsn, block_ms);
+            if !planted!("a start knows again what was forgotten") {
+                self.ledger.forget(block_ms, 0);
+            }
+        }
+        self.into_ledger()
+    }
+
     /// Whether a block that ends at `end_lsn` can have the time `now_ms`.
     ///
     /// # Errors
     /// If one before it, of a snapshot perhaps, is younger.
-    pub fn check_time(&self, end_lsn: Lsn, now_ms: u64) -> Result<(), Violation> {
+    pub(in crate::ledger) fn check_time(&self, end_lsn: Lsn, now_ms: u64) -> Result<(), Violation> {
         let can = self.ledger.retention.can_mark(end_lsn, now_ms);
         let at_end = |fault| Violation { account: [].into(), seq: self.ledger.totals().entries, fault };
         rule(can, "time", "no block is older than one before it").map_err(at_end)

@@ -1,5 +1,6 @@
 //! Who the client is and what it said about itself; the commands that ask and change that.
 
+use super::control::Silence;
 use super::{Connection, Host, Mode, State};
 use crate::commands::connection::{ConnectionRequest, Credentials, LibraryInfo};
 use crate::commands::reply::{HelloFacts, Proto};
@@ -22,7 +23,7 @@ const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already 
 pub(super) struct Session {
     pub(super) id: u64,
     pub(super) peer: SocketAddr,
-    local: SocketAddr,
+    pub(super) local: SocketAddr,
     pub(super) proto: Proto,
     authenticated: bool,
     auth_failures: u8,
@@ -41,12 +42,19 @@ pub(super) struct Activity {
     pub(super) is_waiting: bool,
     /// Channels and patterns.
     pub(super) subscriptions: (usize, usize),
+    /// Whether it hears of all requests.
+    pub(super) is_monitor: bool,
 }
 
 impl Activity {
     /// Redis' letters.
     fn flags(&self) -> String {
-        let letters = [(self.subscriptions != (0, 0), 'P'), (self.queued.is_some(), 'x'), (self.is_waiting, 'b')];
+        let letters = [
+            (self.is_monitor, 'O'),
+            (self.subscriptions != (0, 0), 'P'),
+            (self.queued.is_some(), 'x'),
+            (self.is_waiting, 'b'),
+        ];
         let flags: String = letters.into_iter().filter_map(|(has, letter)| has.then_some(letter)).collect();
         if flags.is_empty() { "N".to_owned() } else { flags }
     }
@@ -77,6 +85,11 @@ impl Session {
     /// The client's address and name.
     pub(super) fn who(&self) -> (String, Vec<u8>) {
         (self.peer.to_string(), self.name.clone())
+    }
+
+    /// Its user's name.
+    pub(super) fn user(&self) -> &str {
+        "default"
     }
 
     pub(super) fn parser_limits(&self, host: &impl Host) -> resp::Limits {
@@ -165,6 +178,9 @@ impl Connection {
                 }
                 self.reply(|e| e.ok());
             }
+            ConnectionRequest::Reply(mode) => self.set_reply_mode(mode),
+            ConnectionRequest::TrackingInfo => self.reply(|e| e.tracking_info()),
+            ConnectionRequest::Monitor => self.monitor(host),
             ConnectionRequest::Multi => self.multi(),
             ConnectionRequest::Exec => self.exec(),
             ConnectionRequest::Discard => self.discard(),
@@ -173,6 +189,9 @@ impl Connection {
 
     fn reset(&mut self, host: &mut impl Host) {
         self.end_subscriptions(host);
+        self.end_monitor(host);
+        self.silence = Silence::None;
+        self.ring.set_mute(false);
         self.mode = Mode::Free;
         self.session.name.clear();
         self.session.authenticated = false;

@@ -54,5 +54,6 @@ impl Connection {
             host.give_up(Ticket { slot, ..self.place });
         }
         self.end_subscriptions(host);
+        self.end_monitor(host);
     }
 }

@@ -11,6 +11,8 @@ struct Desk {
     defaults: Defaults,
     loading: bool,
     congested: bool,
+    /// For what changes something.
+    paused: bool,
     password: Option<&'static [u8]>,
     now_ms: u64,
     submitted: Vec<(Ticket, Vec<u8>)>,
@@ -34,6 +36,7 @@ impl Desk {
             defaults: Defaults { reserve_ttl_ms: 300_000, allow_auto_tx: true },
             loading: false,
             congested: false,
+            paused: false,
             password: None,
             now_ms: 1000,
             submitted: Vec::new(),
@@ -80,6 +83,14 @@ impl Host for Desk {
     }
     fn is_password(&self, given: &[u8]) -> bool {
         self.password == Some(given)
+    }
+    fn monitor(&mut self, _: Ticket, _: bool) {}
+    fn is_monitored(&self) -> bool {
+        false
+    }
+    fn tell_monitors(&mut self, _: &[u8]) {}
+    fn pauses(&self, is_write: bool) -> bool {
+        self.paused && is_write
     }
     fn shards(&self) -> u16 {
         2
@@ -293,4 +304,32 @@ fn types_that_do_not_fit_are_errors_that_count() {
     assert_eq!((told(&mut connection), failures), (wrong.repeat(2), 2));
     connection.receive(b"HGETALL credit:events:2\r\nGET \r\n", &mut desk);
     assert_eq!(told(&mut connection), "*0 -ERR wrong number of arguments for 'get' command ");
+}
+
+#[test]
+fn client_reply_silences_replies_and_errors_and_nothing_else() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"CLIENT REPLY SKIP\r\nPING a\r\nPING b\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "$1 b ");
+    connection.receive(b"CLIENT REPLY SKIP\r\nCREDIT.BALANCE a\r\nNOSUCH\r\n", &mut desk);
+    connection.fill(desk.submitted[0].0.slot, balance(1), |_| {});
+    assert!(told(&mut connection).starts_with("-ERR unknown command"));
+    connection.receive(b"CLIENT REPLY OFF\r\nPING\r\nNOSUCH\r\nCREDIT.BALANCE a\r\nCLIENT REPLY SKIP\r\n", &mut desk);
+    connection.receive(b"PING\r\nPING\r\n", &mut desk);
+    connection.push(b"message\r\n", b"push\r\n");
+    connection.fill(desk.submitted[1].0.slot, balance(1), |_| {});
+    assert_eq!(told(&mut connection), "message ");
+    connection.receive(b"CLIENT REPLY ON\r\nPING\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "+OK +PONG ");
+}
+
+#[test]
+fn a_pause_of_writes_holds_what_stands_behind_them() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    desk.paused = true;
+    connection.receive(b"PING\r\nCREDIT.GRANT a t 5\r\nPING x\r\n", &mut desk);
+    assert_eq!((told(&mut connection), connection.need()), ("+PONG ".to_owned(), Need::Resume));
+    desk.paused = false;
+    connection.receive(b"", &mut desk);
+    assert_eq!((desk.submitted.len(), connection.need()), (1, Need::Input));
 }
