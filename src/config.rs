@@ -99,6 +99,8 @@ pub struct Config {
     pub maxclients: usize,
     /// The password of AUTH; `None` = open.
     pub requirepass: Option<Secret>,
+    /// Users; `None` = the default user alone.
+    pub aclfile: Option<PathBuf>,
     /// Accounts per shard.
     pub accounts_max: u64,
     /// Leads per shard.
@@ -169,6 +171,11 @@ impl Config {
         Some(self.settings.path("config")).filter(|path| !path.as_os_str().is_empty())
     }
 
+    /// An address that other machines may reach, if it listens on one.
+    pub fn exposed_address(&self) -> Option<IpAddr> {
+        exposed(&self.bind)
+    }
+
     fn validate(settings: Settings) -> Result<Self, ConfigError> {
         let s = &settings;
         let config = Self {
@@ -192,6 +199,7 @@ impl Config {
             allow_auto_tx: s.switch("allow-auto-tx"),
             maxclients: s.count("maxclients") as usize,
             requirepass: s.secret("requirepass"),
+            aclfile: Some(s.path("aclfile")).filter(|path| !path.as_os_str().is_empty()),
             accounts_max: s.count("accounts-max"),
             leads_max: s.count("leads-max"),
             lead_slots_max: s.count("lead-slots-max"),
@@ -220,8 +228,7 @@ impl Config {
             let setting = config.settings.get("history-retention");
             return Err(ConfigError::HistoryOfIds { history: setting.display(), place: setting.source.clone() });
         }
-        let exposed = |bind: &[IpAddr]| bind.iter().find(|address| !address.is_loopback()).copied();
-        if let (None, Some(address)) = (&config.requirepass, exposed(&config.bind)) {
+        if let (None, None, Some(address)) = (&config.requirepass, &config.aclfile, exposed(&config.bind)) {
             return Err(ConfigError::Exposed { address, place: config.settings.get("bind").source.clone() });
         }
         if let (None, Some(address)) = (&config.admin_token, exposed(&config.admin_bind)) {
@@ -237,4 +244,8 @@ const US_PER_MS: u64 = 1_000;
 /// 0 is how a file and a flag say "not set".
 fn some_if_positive(n: u64) -> Option<u64> {
     (n > 0).then_some(n)
+}
+
+fn exposed(bind: &[IpAddr]) -> Option<IpAddr> {
+    bind.iter().find(|address| !address.is_loopback()).copied()
 }

@@ -21,4 +21,4 @@ mod users;
 pub use password::{Login, Password};
 pub use rights::Rights;
 pub use user::{RuleError, User};
-pub use users::{Checked, FileError, Users};
+pub use users::{Checked, DEFAULT, FileError, Users};

@@ -4,7 +4,7 @@ use super::password::Password;
 use super::rights::Rights;
 use crate::commands::arguments::Arguments;
 use crate::commands::refusal::Refusal;
-use crate::commands::spec::{CommandSpec, KeyUse, Names};
+use crate::commands::spec::{CommandSpec, Names};
 use crate::commands::streams::Stream;
 use std::fmt;
 

@@ -17,7 +17,7 @@ pub const DEFAULT: &str = "default";
 pub struct Users {
     by_name: BTreeMap<Box<str>, Arc<User>>,
     /// Counts changes.
-    pub(super) version: u64,
+    version: u64,
 }
 
 /// What a password has come to.
@@ -144,6 +144,11 @@ impl Users {
         users.put(user).map_err(|error| format!("ERR {error}"))?;
         users.version += 1;
         Ok(users)
+    }
+
+    /// These, as a change of others.
+    pub fn after(self, others: &Self) -> Self {
+        Self { version: others.version + 1, ..self }
     }
 
     /// These without some, and how many of those there were.

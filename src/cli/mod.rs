@@ -136,7 +136,7 @@ fn placeholder(kind: Kind) -> &'static str {
         Kind::Choice(_) => "WORD",
         Kind::Addresses => "IP,...",
         Kind::Directory => "DIR",
-        Kind::File => "FILE",
+        Kind::File | Kind::Path => "FILE",
         Kind::Secret => "PASSWORD",
     }
 }

@@ -67,6 +67,8 @@ pub enum Kind {
     Directory,
     /// A file; empty = none. Cannot stand in the file itself.
     File,
+    /// A file; empty = none.
+    Path,
     /// A password; empty = none. Never shown.
     Secret,
 }
@@ -107,6 +109,12 @@ pub const KNOBS: &[Knob] = &[
         kind: Kind::Secret,
         default: "",
         help: "password that AUTH or HELLO must give; better from a file or variable than a flag, which ps shows",
+    },
+    Knob {
+        name: "aclfile",
+        kind: Kind::Path,
+        default: "",
+        help: "file of users, mode 0600: `user NAME on #SHA-256 ~prefix* +@spender`, one a line",
     },
     Knob {
         name: "admin-port",

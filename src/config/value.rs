@@ -68,7 +68,7 @@ impl Value {
             Kind::Choice(words) => words.iter().find(|word| word.eq_ignore_ascii_case(text)).map(|w| Self::Word(w)),
             Kind::Addresses => addresses(text).map(Self::Addresses),
             Kind::Directory => (!text.is_empty()).then(|| Self::Path(text.into())),
-            Kind::File => Some(Self::Path(text.into())),
+            Kind::File | Kind::Path => Some(Self::Path(text.into())),
             Kind::Secret if text.len() > PASSWORD_LEN_MAX => None,
             Kind::Secret => Some(Self::Secret((!text.is_empty()).then(|| Secret::new(text)))),
         }
@@ -119,7 +119,7 @@ pub(super) fn expected(kind: Kind) -> String {
         Kind::Choice(words) => words.join(" or "),
         Kind::Addresses => "IP addresses separated by commas, such as 127.0.0.1,::1".into(),
         Kind::Directory => "the path of a directory".into(),
-        Kind::File => "the path of a file".into(),
+        Kind::File | Kind::Path => "the path of a file".into(),
         Kind::Secret => format!("at most {PASSWORD_LEN_MAX} bytes"),
     }
 }

@@ -1,0 +1,1 @@
+//! Users, their rules and their file.
