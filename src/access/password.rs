@@ -3,8 +3,8 @@
 //! A token made by a machine has more to guess than anyone can try: SHA-256 is enough for it, and fast. What people think
 //! up is kept as argon2id, which takes some 20 ms and 19 MiB to try once, and is therefore never tried on a core thread.
 
-use argon2::Argon2;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Argon2, Params};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -18,6 +18,10 @@ const ARGON2: &str = "$argon2id$";
 
 /// Longest argon2id digest.
 const PHC_LEN_MAX: usize = 256;
+
+/// Most memory and passes that a digest made elsewhere may ask for: a login is this dear.
+const ARGON2_KIB_MAX: u32 = 64 * 1024;
+const ARGON2_PASSES_MAX: u32 = 16;
 
 /// The digest of a password.
 #[derive(Clone, PartialEq, Eq)]
@@ -49,8 +53,21 @@ impl Password {
         if let Some(digits) = word.strip_prefix('#') {
             return digest(digits).map(Self::Token);
         }
-        let parsed = word.starts_with(ARGON2) && word.len() <= PHC_LEN_MAX && PasswordHash::new(word).is_ok();
-        parsed.then(|| Self::Human(word.into()))
+        if !word.starts_with(ARGON2) || word.len() > PHC_LEN_MAX {
+            return None;
+        }
+        let digest = PasswordHash::new(word).ok().filter(|digest| digest.salt.is_some() && digest.hash.is_some())?;
+        let cost = Params::try_from(&digest).ok()?;
+        let is_bounded = cost.m_cost() <= ARGON2_KIB_MAX && cost.t_cost() * cost.p_cost() <= ARGON2_PASSES_MAX;
+        is_bounded.then(|| Self::Human(word.into()))
+    }
+
+    /// Whether it is the digest of `plain`. Slow if it is argon2id.
+    pub(super) fn is_of(&self, plain: &[u8]) -> bool {
+        match self {
+            Self::Token(_) => self.matches_fast(&Self::token(plain)),
+            Self::Human(digest) => is_argon2_of(digest, plain),
+        }
     }
 
     /// Whether it is that of `given`, if that can be told at once; in constant time.
@@ -90,11 +107,13 @@ pub struct Login {
 impl Login {
     /// Whether it is one of them. Takes some 20 ms for each.
     pub fn is_right(&self) -> bool {
-        self.digests.iter().any(|digest| {
-            let digest = PasswordHash::new(digest).expect("it was parsed when it was taken");
-            Argon2::default().verify_password(&self.given, &digest).is_ok()
-        })
+        self.digests.iter().any(|digest| is_argon2_of(digest, &self.given))
     }
+}
+
+fn is_argon2_of(digest: &str, plain: &[u8]) -> bool {
+    let digest = PasswordHash::new(digest).expect("it was parsed when it was taken");
+    Argon2::default().verify_password(plain, &digest).is_ok()
 }
 
 fn digest(digits: &str) -> Option<[u8; 32]> {

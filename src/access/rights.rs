@@ -72,8 +72,11 @@ impl Rights {
             }
         }
         for (ordinal, spec) in table::entries().filter(|(ordinal, _)| self.allow(*ordinal)) {
-            if !told.allow(ordinal) {
+            // A container's name means all that is in it, too.
+            let set = Self::named(spec.name).expect("it has its own name");
+            if !told.allow(ordinal) && self.contain(&set) {
                 rules += &format!(" +{}", spec.name);
+                told.add(&set);
             }
         }
         rules

@@ -45,11 +45,14 @@ pub enum RuleError {
     /// Neither a SHA-256 nor an argon2id digest.
     #[error("The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters")]
     BadDigest,
+    /// No password at all.
+    #[error("the password is empty")]
+    EmptyPassword,
     /// A password to be taken away that is none of the user's.
     #[error("The password you are trying to remove from the user does not exist")]
     NoSuchPassword,
     /// A pattern that is no prefix.
-    #[error("creditd knows prefixes of accounts: give ~text* or ~*")]
+    #[error("creditd knows prefixes of accounts: give ~text* or ~*, of printable ASCII without blanks")]
     BadPattern,
     /// Too many passwords or prefixes.
     #[error("a user has at most 16 passwords and 16 prefixes of at most 128 bytes")]
@@ -88,7 +91,7 @@ impl User {
         self.is_on && self.no_pass
     }
 
-    /// Whether somebody who knows no password may do something in its name.
+    /// Whether it may come in, and whether with any password, in Redis' words.
     pub fn flags(&self) -> impl Iterator<Item = &'static str> {
         let flags = [(true, if self.is_on { "on" } else { "off" }), (self.no_pass, "nopass")];
         flags.into_iter().filter_map(|(has, word)| has.then_some(word))
@@ -102,6 +105,11 @@ impl User {
     /// What it may do.
     pub fn rights(&self) -> &Rights {
         &self.rights
+    }
+
+    /// Whether it may do what `other` may, and nothing else.
+    pub fn may_the_same_as(&self, other: &Self) -> bool {
+        (&self.rights, &self.prefixes) == (&other.rights, &other.prefixes)
     }
 
     /// Patterns of the accounts that it may touch.
@@ -129,6 +137,9 @@ impl User {
     /// # Errors
     /// [`RuleError`]; nothing is changed.
     pub fn apply(&mut self, rule: &str, salt: impl FnOnce() -> [u8; 16]) -> Result<(), RuleError> {
+        if rule.starts_with(['>', '<']) {
+            return self.apply_word(rule, salt); // no copy of a password is left in memory
+        }
         match rule.to_ascii_lowercase().as_str() {
             "on" => self.is_on = true,
             "off" => self.is_on = false,
@@ -161,12 +172,15 @@ impl User {
             "+" => self.rights.add(&Rights::named(word).ok_or(RuleError::UnknownCommand)?),
             "-" => self.rights.remove(&Rights::named(word).ok_or(RuleError::UnknownCommand)?),
             "~" => self.add_prefix(word)?,
+            ">" if word.is_empty() => return Err(RuleError::EmptyPassword),
+            ">" if self.passwords.iter().any(|known| known.is_of(word.as_bytes())) => self.no_pass = false,
             ">" => self.add_password(Password::of(word.as_bytes(), &salt()))?,
             "#" | "$" => self.add_password(Password::parse(rule).ok_or(RuleError::BadDigest)?)?,
-            "<" => self.remove_password(&Password::token(word.as_bytes()))?,
+            "<" => self.remove_password(|known| known.is_of(word.as_bytes()))?,
             "!" => {
                 let digest = if word.starts_with('$') { word.to_owned() } else { format!("#{word}") };
-                self.remove_password(&Password::parse(&digest).ok_or(RuleError::BadDigest)?)?;
+                let digest = Password::parse(&digest).ok_or(RuleError::BadDigest)?;
+                self.remove_password(|known| *known == digest)?;
             }
             _ => return Err(RuleError::Unknown),
         }
@@ -175,7 +189,8 @@ impl User {
 
     fn add_prefix(&mut self, pattern: &str) -> Result<(), RuleError> {
         let prefix = pattern.strip_suffix('*').ok_or(RuleError::BadPattern)?;
-        if prefix.contains(['*', '?', '[', '\\']) {
+        // It is a word of the aclfile: a blank or a line feed would make it two.
+        if prefix.contains(['*', '?', '[', '\\']) || !prefix.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(RuleError::BadPattern);
         }
         if self.prefixes.iter().any(|known| &**known == prefix) {
@@ -199,8 +214,8 @@ impl User {
         Ok(())
     }
 
-    fn remove_password(&mut self, password: &Password) -> Result<(), RuleError> {
-        let at = self.passwords.iter().position(|known| known == password).ok_or(RuleError::NoSuchPassword)?;
+    fn remove_password(&mut self, is_meant: impl Fn(&Password) -> bool) -> Result<(), RuleError> {
+        let at = self.passwords.iter().position(is_meant).ok_or(RuleError::NoSuchPassword)?;
         self.passwords.remove(at);
         Ok(())
     }

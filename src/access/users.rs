@@ -82,9 +82,12 @@ impl Users {
         Ok(users)
     }
 
-    /// A line for each, by name.
-    pub fn text(&self) -> String {
-        self.iter().map(|user| format!("{user}\n")).collect()
+    /// A line for each, by name; without the default user if it is as `password` of the configuration makes it: the file
+    /// would outlive a change of that.
+    pub fn text(&self, password: Option<&Password>) -> String {
+        let configured = password.map(|password| User::open(DEFAULT, Some(password.clone())));
+        let told = self.iter().filter(|user| Some(user.as_ref()) != configured.as_ref());
+        told.map(|user| format!("{user}\n")).collect()
     }
 
     /// How often they were changed.

@@ -244,7 +244,7 @@ impl Connection {
     /// with what waits.
     pub fn receive(&mut self, bytes: &[u8], host: &mut impl Host) {
         self.now_ms = host.now_ms();
-        self.refresh_if_changed(host);
+        self.refresh(host.users());
         self.last_input_ms = self.now_ms; // also of what has waited: that was no silence
         if let State::Draining { bytes: left, .. } = &mut self.state {
             *left = left.saturating_sub(bytes.len());

@@ -169,9 +169,11 @@ impl Writer {
                     self.publish(users);
                     done(Ok(Answer::Integer(gone)))
                 }
-                Task::Save => {
-                    done(self.file().and_then(|path| save(path, &self.access.current().text())).map(|()| ok()))
-                }
+                Task::Save => done(
+                    self.file()
+                        .and_then(|path| save(path, &self.access.current().text(self.password.as_ref())))
+                        .map(|()| ok()),
+                ),
                 Task::Load => done(self.file().and_then(|path| self.load(path)).map(|()| ok())),
             };
             self.mailboxes[usize::from(ticket.core)].fed(Fed::Access(heard));
@@ -222,7 +224,10 @@ fn read(path: &Path, password: Option<Password>) -> Result<Users, String> {
         return Err(format!("aclfile {shown} has mode {mode:04o}: others could read or change it; chmod 600 {shown}"));
     }
     let mut text = String::new();
-    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("aclfile {shown} is longer than {FILE_BYTES_MAX} bytes"));
+    }
     Users::load(&text, password).map_err(|error| format!("aclfile {shown} {error}"))
 }
 
@@ -231,8 +236,8 @@ fn save(path: &Path, text: &str) -> Result<(), String> {
     let mut fresh = path.as_os_str().to_owned();
     fresh.push(".new");
     let written = || {
-        let mut options = OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        let _ = fs::remove_file(&fresh); // of a save that was cut short; its mode and its place are not to be trusted
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
@@ -291,7 +296,7 @@ impl Engine {
         for Waiting { peer, .. } in &refused {
             self.counters.auth_failures += 1;
             self.shared.access.was_wrong(*peer, now_ms);
-            tracing::info!(%peer, "a login failed: wrong user or password");
+            tracing::debug!(%peer, "a login failed: wrong user or password");
         }
         refused.into_iter().map(|waiting| waiting.ticket).collect()
     }

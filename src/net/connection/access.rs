@@ -80,8 +80,7 @@ impl Connection {
         match (user, greeting) {
             (Some(user), greeting) => {
                 self.session.identity.user = Some(user);
-                // The user may have been changed while the password was looked at.
-                self.refresh(host.users());
+                self.take_rights(host.users()); // which may have changed while the password was looked at
                 match greeting {
                     None => Encoder::new(&mut bytes, self.session.proto).ok(),
                     Some(greeting) => self.greet(greeting, &mut bytes, host),
@@ -99,22 +98,22 @@ impl Connection {
         self.fill(slot, Answer::Encoded(bytes), |failure| host.failed(failure));
     }
 
-    /// Takes the rights that its user has now. Without that user it is over.
+    /// Takes the rights that its user has now, if there is anything new. Without that user it is over; so is one that
+    /// listens or waits with rights that have changed: it comes again and asks anew.
     pub fn refresh(&mut self, users: &Users) {
-        let identity = &mut self.session.identity;
-        identity.version = users.version();
-        if let Some(user) = &mut identity.user {
-            match users.get(user.name().as_bytes()) {
-                Some(now) => user.clone_from(now),
-                None => self.state = State::Over,
-            }
+        if self.session.identity.version != users.version() {
+            self.take_rights(users);
         }
     }
 
-    /// The same, if there is anything new.
-    pub(super) fn refresh_if_changed(&mut self, host: &impl Host) {
-        if self.session.identity.version != host.users().version() {
-            self.refresh(host.users());
+    fn take_rights(&mut self, users: &Users) {
+        let is_listening = self.is_subscribed() || self.is_monitor || self.ring.waiting().is_some();
+        let identity = &mut self.session.identity;
+        identity.version = users.version();
+        let Some(user) = &mut identity.user else { return };
+        match users.get(user.name().as_bytes()) {
+            Some(now) if !is_listening || user.may_the_same_as(now) => user.clone_from(now),
+            _ => self.state = State::Over,
         }
     }
 
