@@ -62,7 +62,6 @@ sums count the snapshot again|$sim
 trim forgets what records point to|$sim
 ids forgotten at half their time|$sim
 a start knows again what was forgotten|--lib shard::tests
-a start knows again what was forgotten|$sim
 some ids are executed twice|$sim
 some ids are executed twice|$linear
 decline not remembered|$ledger

@@ -83,7 +83,8 @@ fn the_access_table_is_what_the_lists_say() {
             }
             let user = user(&format!("on nopass {prefix} {rule}"));
             for (ordinal, spec) in table::entries() {
-                for (inside, key, log) in [(true, "in:1", "credit:log:{in:1}"), (false, "out:1", "credit:log:{out:1}")] {
+                for (inside, key, log) in [(true, "in:1", "credit:log:{in:1}"), (false, "out:1", "credit:log:{out:1}")]
+                {
                     let is_stream = words(STREAM).contains(spec.name);
                     let key = if is_stream { log } else { key };
                     let touches = prefix == "~*" || (prefix == "~in:*" && inside);

@@ -17,7 +17,7 @@ use super::chunks::Chunks;
 use super::hash_index::{HashIndex, Place};
 use super::id::{Lsn, NO_LSN};
 use super::kept_id::KeptId;
-use super::outcome::HoldView;
+use super::outcome::HoldsView;
 use super::reservation::{self, HoldList};
 
 /// One account. Only [`apply`](super::Ledger::apply) and replay change it.
@@ -39,13 +39,15 @@ pub(crate) struct Account {
 
 type AccountId = KeptId<22>;
 
-/// Memory of an account whose name has `name_len` bytes, with its active holds; its remembered transaction ids are not
-/// among it, the index does not know whose they are.
-pub fn memory_bytes(name_len: usize, holds: &[HoldView]) -> u64 {
-    // Tables are between half and seven eighths full: an entry takes about 1.4 times its size.
-    let indexed = (size_of::<(u32, u32)>() * 7 / 5) as u64;
-    let fixed = (size_of::<Account>() + size_of::<Seldom>() + AccountId::boxed_bytes(name_len)) as u64;
-    fixed + indexed + holds.iter().map(|hold| reservation::memory_bytes(hold.tx.len())).sum::<u64>()
+impl HoldsView {
+    /// Memory of this account, whose name has `name_len` bytes, and its active holds. Its remembered transaction ids are
+    /// not among it: the index does not know whose they are.
+    pub fn memory_bytes(&self, name_len: usize) -> u64 {
+        // Tables are between half and seven eighths full: an entry takes about 1.4 times its size.
+        let indexed = size_of::<(u32, u32)>() * 7 / 5;
+        let fixed = size_of::<Account>() + size_of::<Seldom>() + AccountId::boxed_bytes(name_len) + indexed;
+        fixed as u64 + self.holds.iter().map(|hold| reservation::memory_bytes(hold.tx.len())).sum::<u64>()
+    }
 }
 
 impl Account {

@@ -43,7 +43,6 @@ mod tx_view;
 #[cfg(test)]
 mod tests;
 
-pub use account::memory_bytes;
 pub use claim::{Ending, RunningClaim};
 pub use reservation::HoldSlot;
 pub use rules::{Decision, Past, Recorded, outcome_again, outcome_of};

@@ -18,6 +18,7 @@
 //! While an XREAD waits nothing is executed behind it, and input is taken for nothing but to see the client go.
 
 mod access;
+mod closing;
 mod control;
 mod keys;
 mod listening;
@@ -42,6 +43,8 @@ use crate::commands::{Defaults, Request, catalog, table};
 use crate::ledger::command::{Command, LeadOp, Op};
 use crate::shard::batch::Ticket;
 use bytes::{Buf, BytesMut};
+pub use closing::CloseReason;
+use closing::DRAIN_MS_MAX;
 use control::Silence;
 use listening::Subscriptions;
 use multi::Mode;
@@ -63,9 +66,6 @@ const TRAIL_WEIGHT_MIN: u16 = 200;
 
 /// Bytes thrown away at the end of a connection, so that its last reply is not lost to a reset.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
-
-/// How long a connection that was ended may linger.
-const DRAIN_MS_MAX: u64 = 2000;
 
 /// Limits of a connection, from the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -180,8 +180,10 @@ enum State {
     Open,
     /// The client has ended its side: what came is executed and answered.
     HalfClosed,
-    /// QUIT, or a broken request: the replies owed go out, then the write side is shut.
-    Ending,
+    /// QUIT, or a broken request: the replies owed go out, then the write side is shut. They are not left unread for ever.
+    Ending {
+        until_ms: u64,
+    },
     /// The write side is shut: what still comes is thrown away.
     Draining {
         bytes: usize,
@@ -211,6 +213,7 @@ pub struct Connection {
     /// Messages that came while requests of an EXEC were to be executed: they must not stand in its array.
     held_messages: Vec<u8>,
     state: State,
+    closed_for: Option<CloseReason>,
     last_input_ms: u64,
     now_ms: u64,
 }
@@ -235,6 +238,7 @@ impl Connection {
             silence: Silence::default(),
             held_messages: Vec::new(),
             state: State::Open,
+            closed_for: None,
             last_input_ms: now_ms,
             now_ms,
         }
@@ -274,11 +278,6 @@ impl Connection {
         };
     }
 
-    /// The socket is broken.
-    pub fn lost(&mut self) {
-        self.state = State::Over;
-    }
-
     /// An answer for one of its requests; `failed` hears of errors that are shown now.
     pub fn fill(&mut self, slot: u32, answer: Answer, failed: impl FnMut(Failure)) {
         self.ring.fill(slot, answer, &mut self.output, failed);
@@ -304,7 +303,7 @@ impl Connection {
         match self.state {
             State::Over => Need::End,
             State::Draining { .. } => Need::Input,
-            State::Ending => Need::Room,
+            State::Ending { .. } => Need::Room,
             State::Open | State::HalfClosed if self.output().len() > OUTPUT_SOFT_MAX => Need::Room,
             State::Open | State::HalfClosed if self.ring.waiting().is_some() => self.need_while_waiting(),
             State::Open | State::HalfClosed if self.input_ready => Need::Resume,
@@ -316,7 +315,7 @@ impl Connection {
 
     /// Whether everything is sent and the write side is to be shut.
     pub fn must_shut(&self) -> bool {
-        self.state == State::Ending && self.ring.is_empty() && self.output().is_empty()
+        matches!(self.state, State::Ending { .. }) && self.ring.is_empty() && self.output().is_empty()
     }
 
     /// The write side is shut.
@@ -329,28 +328,9 @@ impl Connection {
         self.state == State::Over
     }
 
-    /// Ends a connection whose time is up: an incomplete request, silence, a slow end. Returns whether so.
-    pub fn sweep(&mut self, now_ms: u64, limits: &Limits) -> bool {
-        self.now_ms = now_ms;
-        let silent_ms = now_ms.saturating_sub(self.last_input_ms);
-        let incomplete = !self.input.is_empty() && !self.input_ready && self.need() == Need::Input;
-        let over = match self.state {
-            State::Draining { until_ms, .. } => now_ms >= until_ms,
-            State::Over => true,
-            _ => {
-                (incomplete && silent_ms > limits.frame_timeout_ms)
-                    || (self.may_be_idle() && limits.idle_timeout_ms.is_some_and(|limit_ms| silent_ms > limit_ms))
-            }
-        };
-        if over {
-            self.state = State::Over;
-        }
-        self.state == State::Over
-    }
-
-    /// Whether silence says that nobody is there: nothing is owed to the client, and it does not listen.
-    fn may_be_idle(&self) -> bool {
-        self.ring.is_empty() && !self.is_subscribed()
+    /// Where its client is.
+    pub fn peer(&self) -> SocketAddr {
+        self.session.peer
     }
 
     /// Where its answers come to, without the slot.
@@ -418,7 +398,7 @@ impl Connection {
         }
         self.parser = parser;
         self.push_held();
-        if matches!(self.state, State::Ending | State::Over) { bytes.len() } else { consumed }
+        if matches!(self.state, State::Ending { .. } | State::Over) { bytes.len() } else { consumed }
     }
 
     fn is_full(&self, host: &impl Host) -> bool {
@@ -430,14 +410,12 @@ impl Connection {
 
     fn break_off(&mut self, error: &ProtocolError, host: &mut impl Host) {
         if matches!(error, ProtocolError::Attack) {
-            tracing::warn!(peer = %self.session.peer, "a request that is HTTP or TLS: possible SECURITY ATTACK, closed");
-            self.state = State::Over;
-            return;
+            return self.cut(CloseReason::Attack);
         }
         let text = format!("ERR {error}");
         host.refused(None, &text);
         self.reply(|e| e.error(&text));
-        self.state = State::Ending;
+        self.end(CloseReason::Protocol);
     }
 
     fn request(&mut self, arguments: Arguments<'_>, host: &mut impl Host) {
@@ -448,7 +426,6 @@ impl Connection {
         };
         let spec = call.spec;
         self.session.last_command = spec.name;
-        self.tell_monitors(spec, arguments, host);
         if let Some(refusal) = self.not_allowed(call) {
             return self.refuse(Some(spec), &refusal, host);
         }
@@ -457,6 +434,7 @@ impl Connection {
         {
             return self.refuse(Some(spec), &Refusal::made(text), host);
         }
+        self.tell_monitors(spec, arguments, host);
         match &mut self.mode {
             Mode::Queueing(multi) if !multi::is_for_now(spec) => match multi.push(spec, arguments, host.limits()) {
                 Ok(()) => self.reply(|e| e.simple("QUEUED")),

@@ -342,10 +342,9 @@ pub(super) fn part(question: Question, asker: (u16, u64), engine: &mut Engine, s
 pub(super) fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
     let mut counters = engine.counters.clone();
     counters.bytes_out = sockets.written;
-    counters.connections_overflowed = sockets.overflowed;
-    counters.subscribers_overflowed = sockets.subscribers_overflowed;
+    counters.add_closed(sockets.closes.counts());
     if engine.id() == 0 {
-        counters.connections_rejected = engine.shared.connections_rejected(); // the server's, counted once
+        counters.add_closed(engine.shared.turned_away_counts()); // the server's, counted once
     }
     let now_ms = engine.now_ms();
     let describe = |(place, home)| {

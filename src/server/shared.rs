@@ -1,6 +1,7 @@
 //! What all threads of the server see: fixed after the start, or atomic and off the way of commands.
 
 use super::access::Access;
+use super::closes::Closes;
 use super::mailbox::Mailbox;
 use super::monitor::Overseers;
 use super::router::Router;
@@ -12,8 +13,10 @@ use crate::access::Users;
 use crate::clock::{Clock, ShardClock};
 use crate::commands::Defaults;
 use crate::config::Config;
-use crate::net::connection::Limits;
+use crate::net::connection::{CloseReason, Limits};
 use crate::telemetry::{Loading, ProcessFigures, Rate, ServerFacts};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
@@ -43,7 +46,8 @@ pub(crate) struct Shared {
     loading: LoadingFigures,
     clients: Vec<AtomicU32>,
     next_client: AtomicU64,
-    connections_rejected: AtomicU64,
+    /// Connections that no core was given.
+    turned_away: Mutex<Closes>,
     clean_start: AtomicBool,
     device_bytes_at_ready: AtomicU64,
     steps: mpsc::Sender<()>,
@@ -104,7 +108,7 @@ impl Shared {
             loading: LoadingFigures { started_ns: AtomicU64::new(clock.boot_ns()), ..LoadingFigures::default() },
             clients: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             next_client: AtomicU64::new(0),
-            connections_rejected: AtomicU64::new(0),
+            turned_away: Mutex::default(),
             clean_start: AtomicBool::new(false),
             device_bytes_at_ready: AtomicU64::new(0),
             rate: Mutex::default(),
@@ -147,7 +151,6 @@ impl Shared {
     pub(super) fn place_connection(&self) -> Option<(u16, u64)> {
         let count = |clients: &AtomicU32| clients.load(Ordering::Relaxed);
         if self.clients.iter().map(|clients| count(clients) as usize).sum::<usize>() >= self.tuning.maxclients() {
-            self.connections_rejected.fetch_add(1, Ordering::Relaxed);
             return None;
         }
         let (core, clients) = self.clients.iter().enumerate().min_by_key(|(_, clients)| count(clients))?;
@@ -155,9 +158,14 @@ impl Shared {
         Some((core as u16, self.next_client.fetch_add(1, Ordering::Relaxed) + 1))
     }
 
-    /// Connections turned away because there were too many.
-    pub(super) fn connections_rejected(&self) -> u64 {
-        self.connections_rejected.load(Ordering::Relaxed)
+    /// Counts a connection that no core is given.
+    pub(super) fn turn_away(&self, reason: CloseReason, peer: SocketAddr) {
+        self.turned_away.lock().expect("counting does not panic").closed(reason, peer, self.now_ms());
+    }
+
+    /// Connections that no core was given, by word.
+    pub(super) fn turned_away_counts(&self) -> BTreeMap<&'static str, u64> {
+        self.turned_away.lock().expect("counting does not panic").counts()
     }
 
     /// A connection of `core` is gone.

@@ -7,10 +7,11 @@
 //!
 //! All reads of a core land in one scratch buffer: a connection keeps bytes only while a request is incomplete.
 
+use super::closes::Closes;
 use super::core::Core;
 use super::mailbox::Accepted;
 use crate::access::Users;
-use crate::net::connection::{Connection, Need};
+use crate::net::connection::{CloseReason, Connection, Need};
 use crate::shard::batch::Ticket;
 use slab::Slab;
 use std::cell::RefCell;
@@ -56,10 +57,8 @@ pub(super) struct Sockets {
     output_bytes_max: usize,
     /// Bytes written since the start.
     pub(super) written: u64,
-    /// Connections cut off because they did not read their replies.
-    pub(super) overflowed: u64,
-    /// Subscribers cut off because they did not read their messages.
-    pub(super) subscribers_overflowed: u64,
+    /// Its connections that are no more.
+    pub(super) closes: Closes,
 }
 
 impl Sockets {
@@ -122,12 +121,12 @@ impl Sockets {
             let Some(socket) = self.slab.get_mut(key) else { continue };
             socket.dirty = false;
             self.written += socket.write(None) as u64;
-            let is_subscribed = socket.connection.is_subscribed();
-            let times = if is_subscribed { SUBSCRIBER_OUTPUT_TIMES } else { 1 };
+            let (times, reason) = match socket.connection.is_subscribed() {
+                true => (SUBSCRIBER_OUTPUT_TIMES, CloseReason::UnreadMessages),
+                false => (1, CloseReason::UnreadReplies),
+            };
             if socket.connection.output().len() > times * self.output_bytes_max {
-                self.overflowed += u64::from(!is_subscribed);
-                self.subscribers_overflowed += u64::from(is_subscribed);
-                socket.connection.lost();
+                socket.connection.cut(reason);
                 socket.wake();
             }
         }
@@ -201,7 +200,7 @@ impl Socket {
                     self.connection.sent(n);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => self.connection.lost(),
+                Err(_) => self.connection.cut(CloseReason::Peer),
             }
         }
         self.blocked = !self.connection.output().is_empty() && !self.connection.is_over();
@@ -233,7 +232,9 @@ fn poll(core: &Rc<RefCell<Core>>, key: usize, cx: &mut Context<'_>) -> Poll<()> 
     }
     engine.want_turn();
     if over {
-        sockets.slab.remove(key).connection.leave(engine);
+        let mut connection = sockets.slab.remove(key).connection;
+        connection.leave(engine);
+        sockets.closes.closed(connection.closed_for(), connection.peer(), engine.now_ms());
         engine.closed_connection();
         return Poll::Ready(());
     }
@@ -278,7 +279,7 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
         let mut buffer = ReadBuf::new(scratch);
         match Pin::new(&mut socket.stream).poll_read(cx, &mut buffer) {
             Poll::Pending => return false,
-            Poll::Ready(Err(_)) => socket.connection.lost(),
+            Poll::Ready(Err(_)) => socket.connection.cut(CloseReason::Peer),
             Poll::Ready(Ok(())) if buffer.filled().is_empty() => socket.connection.end_of_input(),
             Poll::Ready(Ok(())) => {
                 reads += 1;

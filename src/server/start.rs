@@ -17,6 +17,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Exit};
 use crate::journal::manifest::SHARDS_MAX;
 use crate::journal::{DataDir, JournalError, NewDir, Opened};
+use crate::net::connection::CloseReason;
 use crate::net::listener::{self, ListenError};
 use crate::shard::{Patience, Shard};
 use crate::telemetry::Loading;
@@ -254,6 +255,7 @@ async fn tell_loading(shared: &Shared, on_loading: impl Fn(&Loading)) -> Infalli
 /// Gives a fresh socket to the core with the fewest; gives it back if that core is too far behind.
 fn place(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Result<(), TcpStream> {
     let Some((core, id)) = shared.place_connection() else {
+        shared.turn_away(CloseReason::Maxclients, peer);
         use std::io::Write;
         let _ = (&stream).write_all(b"-ERR max number of clients reached\r\n"); // a courtesy, if it fits
         return Ok(());

@@ -382,3 +382,20 @@ fn a_disk_in_trouble_refuses_changes_and_nothing_else() {
     assert!(!counter.shard.expire(counter.now_ms, 10, &mut Vec::new()), "all have expired");
     assert!(matches!(counter.run(&BALANCE), Outcome::Balance(Figures { balance: 99, reserved: 0, .. })));
 }
+
+#[test]
+fn an_account_is_named_once_its_first_record_is_durable() {
+    let mut counter = Counter::open();
+    counter.commit();
+    let grant = |account| Command::new(account, b"g", Op::Grant { amount: 5 });
+    let (_, executed) = counter.give(&grant(b"a"));
+    assert_eq!((executed, counter.shard.durable_accounts()), (Executed::Decided, 0));
+    let block = counter.shard.take_block().expect("a record");
+    let _ = counter.give(&grant(b"b"));
+    let durable = counter.committer.commit(&block).expect("the disk is well");
+    drop(block);
+    counter.shard.committed(durable, &mut Vec::new());
+    assert_eq!((counter.shard.ledger().account_count(), counter.shard.durable_accounts()), (2, 1));
+    counter.commit();
+    assert_eq!(counter.shard.durable_accounts(), 2);
+}

@@ -56,12 +56,8 @@ pub struct CoreCounters {
     pub latencies: Latencies,
     /// Connections accepted.
     pub connections: u64,
-    /// Connections turned away: maxclients.
-    pub connections_rejected: u64,
-    /// Connections closed because the client did not read its replies.
-    pub connections_overflowed: u64,
-    /// Those of subscribers, who did not read their messages.
-    pub subscribers_overflowed: u64,
+    /// Connections closed or not taken, by the word of the reason.
+    pub closed: BTreeMap<&'static str, u64>,
     /// Bytes read from clients.
     pub bytes_in: u64,
     /// Bytes written to clients.
@@ -106,9 +102,7 @@ impl CoreCounters {
             in_batch: Vec::new(),
             latencies: Latencies::new(),
             connections: 0,
-            connections_rejected: 0,
-            connections_overflowed: 0,
-            subscribers_overflowed: 0,
+            closed: BTreeMap::new(),
             bytes_in: 0,
             bytes_out: 0,
             batches: 0,
@@ -198,6 +192,16 @@ impl CoreCounters {
         by_code
     }
 
+    /// Adds closed connections, by word.
+    pub fn add_closed(&mut self, closed: BTreeMap<&'static str, u64>) {
+        closed.into_iter().for_each(|(word, count)| *self.closed.entry(word).or_default() += count);
+    }
+
+    /// Connections closed for the reason with this word.
+    pub fn closed_for(&self, word: &str) -> u64 {
+        self.closed.get(word).copied().unwrap_or(0)
+    }
+
     /// Commands executed.
     pub fn calls(&self) -> u64 {
         self.commands.iter().map(|command| command.calls).sum()
@@ -224,9 +228,7 @@ impl CoreCounters {
         }
         self.latencies.merge(&other.latencies);
         self.connections += other.connections;
-        self.connections_rejected += other.connections_rejected;
-        self.connections_overflowed += other.connections_overflowed;
-        self.subscribers_overflowed += other.subscribers_overflowed;
+        self.add_closed(other.closed.clone());
         self.bytes_in += other.bytes_in;
         self.bytes_out += other.bytes_out;
         self.batches += other.batches;
@@ -275,8 +277,10 @@ mod tests {
         let mut b = a.clone();
         b.failed(1, "NOACCOUNT");
         b.hops = 3;
+        b.add_closed(BTreeMap::from([("quit", 2)]));
         a.merge(&b);
         assert_eq!((a.calls(), a.error_replies(), a.bytes_in, a.hops, a.batches), (2, 5, 10, 3, 2));
+        assert_eq!((a.closed_for("quit"), a.closed_for("peer")), (2, 0));
         let debit = a.commands()[1];
         assert_eq!((debit.rejected, debit.failed), (2, 3));
         assert_eq!(

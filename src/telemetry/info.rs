@@ -219,8 +219,9 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("instantaneous_ops_per_sec", view.server.ops_per_second);
     out.put("total_net_input_bytes", view.count(|core| core.bytes_in));
     out.put("total_net_output_bytes", view.count(|core| core.bytes_out));
-    out.put("rejected_connections", view.count(|core| core.connections_rejected));
-    out.put("client_output_buffer_limit_disconnections", view.count(|core| core.connections_overflowed));
+    out.put("rejected_connections", view.count(|core| core.closed_for("maxclients")));
+    out.put("client_output_buffer_limit_disconnections", view.count(|core| core.closed_for("unread_replies")));
+    out.put("acl_access_denied_auth", view.count(|core| core.auth_failures));
     out.put("rejected_misconf", view.shard_sum(|shard| shard.refused_disk_full));
     out.put("expired_keys", view.totals.expired);
     out.put("evicted_keys", 0);
@@ -229,7 +230,9 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("pubsub_channels", view.feed.channels.len());
     out.put("pubsub_patterns", view.feed.patterns.len());
     out.put("pubsub_messages_lost", view.server.messages_lost);
-    out.put("pubsub_subscribers_cut", view.count(|core| core.subscribers_overflowed));
+    out.put("pubsub_subscribers_cut", view.count(|core| core.closed_for("unread_messages")));
+    let closed = view.counters.iter().flat_map(|core| &core.closed).map(|(word, count)| format!("{word}={count}"));
+    out.put("connections_closed", closed.collect::<Vec<_>>().join(","));
     out.put("total_error_replies", view.count(CoreCounters::error_replies));
     out.put("total_replays", view.count(|core| core.replays));
     out.put("total_batches", view.count(|core| core.batches));

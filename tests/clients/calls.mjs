@@ -1,10 +1,9 @@
-// What every client does, with one of Node.js: `calls.mjs PORT PACKAGE`.
+// What every client does, with one of Node.js: `calls.mjs PACKAGE PORT`.
 
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { Checks, plain } from "./harness.mjs";
 
-const [port, name] = [Number(process.argv[2]), process.argv[3]];
+const [name, port] = [process.argv[2], Number(process.argv[3])];
 const library = await import(name);
 const check = new Checks();
 
@@ -35,6 +34,34 @@ const ways = {
   },
 };
 
+ways.iovalkey = ways.ioredis;
+
+ways["@valkey/valkey-glide"] = async (protocol) => {
+  const modes = library.GlideClientConfiguration.PubSubChannelModes;
+  const addresses = [{ host: "127.0.0.1", port }];
+  const { RESP2, RESP3 } = library.ProtocolVersion;
+  const connect = (options) => library.GlideClient.createClient({ addresses, ...options });
+  library.Logger.setLoggerConfig("error");
+  const r = await connect({ protocol: protocol === 2 ? RESP2 : RESP3 });
+  let listener;
+  return {
+    // A map of RESP3 comes as a list of keys and values; an error's first word has a colon behind it.
+    async call(...words) {
+      const reply = await r.customCommand(words).catch(({ message }) => {
+        throw new Error(message.replace(":", ""));
+      });
+      return reply?.[0]?.key ? reply.flatMap(({ key, value }) => [key, value]) : reply;
+    },
+    // It listens in RESP3 only.
+    async listen(channel, hear) {
+      const channelsAndPatterns = { [modes.Exact]: new Set([channel]) };
+      const pubsubSubscriptions = { channelsAndPatterns, callback: ({ message }) => hear(message) };
+      listener = await connect({ protocol: RESP3, pubsubSubscriptions });
+    },
+    close: async () => [r.close(), listener.close()],
+  };
+};
+
 async function session(account, protocol) {
   const { call, listen, close } = await ways[name.replace(/-\d+$/, "")](protocol);
   let hear;
@@ -61,5 +88,5 @@ function picked(reply, wanted) {
 }
 
 for (const protocol of [2, 3]) await session(`${name}-resp${protocol}`, protocol);
-const { version } = createRequire(import.meta.url)(`${name}/package.json`);
+const { version } = JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), "utf8"));
 check.close(`${name.replace(/-\d+$/, "")} ${version}`);

@@ -129,6 +129,7 @@ says "XREAD COUNT 1 STREAMS $keys $ids" "events" "\"credit:events:[0-9]+\"~.*\"[
 says "XREVRANGE credit:log:{tradie:8} + - COUNT 1" "the log of an account" "\"[0-9]{13}-7\"~.*\"REFUND\""
 says "XADD credit:events:0 * a b" "read-only" "\(error\) ERR streams are read-only"
 says "help @pubsub" "help of pub/sub" "PSUBSCRIBE pattern \[pattern \.\.\.\].*PUBLISH channel message"
+: >"$work/heard" # the loop may look before redis-cli opens it
 redis-cli -p "$port" SUBSCRIBE credit.granted >"$work/heard" &
 listener=$!
 until grep -q subscribe "$work/heard"; do sleep 0.05; done

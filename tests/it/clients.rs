@@ -13,13 +13,17 @@ fn connect(server: &Server, protocol: &str) -> Connection {
 
 type Fields = BTreeMap<String, Value>;
 
-fn ask(client: &mut Connection, line: &str) -> Result<Fields, RedisError> {
+fn command(line: &str) -> redis::Cmd {
     let mut words = line.split_whitespace();
     let mut command = redis::cmd(words.next().expect("a command"));
     words.for_each(|word| {
         command.arg(word);
     });
-    command.query(client)
+    command
+}
+
+fn ask(client: &mut Connection, line: &str) -> Result<Fields, RedisError> {
+    command(line).query(client)
 }
 
 /// The reply's status and numbers, in the order of `keys`.
@@ -37,28 +41,37 @@ fn refusal(client: &mut Connection, line: &str) -> (String, String) {
 }
 
 #[test]
-fn an_account_from_its_first_grant_to_a_refused_debit() {
+fn the_calls_that_every_client_makes_and_an_event() {
     let site = Site::new();
     let server = site.start(&[]);
     for protocol in ["resp2", "resp3"] {
-        let mut client = connect(&server, protocol);
-        let mut says = |line: &str, keys: &[&str]| figures(&mut client, &line.replace("ACC", protocol), keys);
-        let written = ["balance", "available", "seq"];
-        assert_eq!(says("CREDIT.GRANT ACC pay 20 REASON purchase", &written), ("granted".into(), vec![20, 20, 1]));
-        assert_eq!(says("CREDIT.DEBIT ACC d1 5", &written), ("debited".into(), vec![15, 15, 2]));
-        assert_eq!(says("CREDIT.DEBIT ACC d1 5", &["balance", "replayed"]), ("debited".into(), vec![15, 1]));
-        assert_eq!(says("CREDIT.RESERVE ACC r1 10 TTL 60000", &written), ("active".into(), vec![15, 5, 3]));
-        assert_eq!(says("CREDIT.BALANCE ACC", &["reserved", "available"]).1, [10, 5]);
-        let capture = says("CREDIT.CAPTURE ACC r1 AMOUNT 4", &["balance", "available", "captured", "returned"]);
-        assert_eq!(capture, ("captured".into(), vec![11, 11, 4, 6]));
-        assert_eq!(says("CREDIT.RESERVE ACC r2 3", &written), ("active".into(), vec![11, 8, 5]));
-        assert_eq!(says("CREDIT.RELEASE ACC r2", &written), ("released".into(), vec![11, 11, 6]));
-
-        let refused = refusal(&mut client, &format!("CREDIT.DEBIT {protocol} d2 12"));
-        assert_eq!(refused, ("INSUFFICIENT".into(), "available=11 required=12".into()));
-        let refused = refusal(&mut client, &format!("CREDIT.DEBIT {protocol} d1 6"));
-        assert_eq!(refused, ("TXCONFLICT".into(), "field=amount have=5 given=6".into()));
+        let (mut client, mut listener) = (connect(&server, protocol), connect(&server, protocol));
+        let mut events = listener.as_pubsub();
+        events.subscribe("credit.granted").expect("a channel");
+        for line in include_str!("../clients/calls.txt").replace('@', protocol).lines() {
+            let Some((line, wanted)) = line.split_once(" | ").filter(|_| !line.starts_with('#')) else { continue };
+            if let Some(wanted) = wanted.strip_prefix('!') {
+                let (code, detail) = refusal(&mut client, line);
+                assert!(format!("{code} {detail}").starts_with(wanted), "{line}: {code} {detail}");
+                continue;
+            }
+            let fields = command(line).query::<Option<Fields>>(&mut client).unwrap_or_else(|e| panic!("{line}: {e}"));
+            let Some(fields) = fields.filter(|_| wanted != "nil") else {
+                assert_eq!(wanted, "nil", "{line}");
+                continue;
+            };
+            for pair in wanted.split(' ').collect::<Vec<_>>().chunks(2) {
+                let value = pair[1].parse().map_or_else(|_| text(pair[1]), Value::Int);
+                assert_eq!(fields.get(pair[0]), Some(&value), "{line}: {}", pair[0]);
+            }
+        }
+        let event: String = events.get_message().and_then(|message| message.get_payload()).expect("an event");
+        assert!(event.contains(&format!("\"account\":\"{protocol}\"")), "{event}");
     }
+}
+
+fn text(words: &str) -> Value {
+    Value::BulkString(words.into())
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use super::Encoder;
 use crate::commands::keys::KeyView;
 use crate::commands::keys::hash::{Field, HashView, ScanForm};
-use crate::ledger::memory_bytes;
 use crate::ledger::outcome::{Figures, Outcome};
 
 /// What a stream or an account says to a command that is for another type.
@@ -47,8 +46,8 @@ impl Encoder<'_> {
             (KeyView::Constant(value), _) => self.integer(*value),
             (KeyView::Frequency, _) => self.error(NO_FREQUENCY),
             (KeyView::Memory { name_len }, Kind::Account(_)) => match outcome {
-                Outcome::Holds(view) => self.integer(memory_bytes((*name_len).into(), &view.holds)),
-                _ => self.integer(memory_bytes((*name_len).into(), &[])),
+                Outcome::Holds(view) => self.integer(view.memory_bytes((*name_len).into())),
+                other => panic!("a look at its holds is not answered by {other:?}"),
             },
             (KeyView::Memory { .. }, Kind::Stream) => self.integer(0),
             (KeyView::Hash(view), Kind::Account(figures)) => self.hash(view, figures),

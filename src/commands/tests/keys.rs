@@ -18,7 +18,7 @@ fn a_key_is_an_account_or_a_stream() {
     let long = "a".repeat(129);
     for (word, key) in [
         ("a", Key::Account(b"a")),
-        (&long[1..], Key::Account(long[1..].as_bytes())),
+        (&long[1..], Key::Account(&long.as_bytes()[1..])),
         (&long, Key::Nothing),
         ("", Key::Nothing),
         ("credit:log:{a}", Key::Log(b"a")),

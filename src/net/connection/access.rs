@@ -7,7 +7,7 @@
 //! Nothing is executed behind a login before it is answered. Invariant: a command runs with the rights that its user has
 //! when it runs, however long ago the user came in.
 
-use super::{Connection, Host, State, TRAIL_WEIGHT_MAX};
+use super::{CloseReason, Connection, Host, TRAIL_WEIGHT_MAX};
 use crate::access::{User, Users};
 use crate::commands::connection::Credentials;
 use crate::commands::refusal::Refusal;
@@ -89,7 +89,7 @@ impl Connection {
             (None, _) => {
                 self.session.identity.failures += 1;
                 if self.session.identity.failures >= AUTH_FAILURES_MAX {
-                    self.state = State::Ending;
+                    self.end(CloseReason::AuthFailures);
                 }
                 host.refused(None, WRONG_PASSWORD);
                 Encoder::new(&mut bytes, self.session.proto).error(WRONG_PASSWORD);
@@ -113,7 +113,7 @@ impl Connection {
         let Some(user) = &mut identity.user else { return };
         match users.get(user.name().as_bytes()) {
             Some(now) if !is_listening || user.may_the_same_as(now) => user.clone_from(now),
-            _ => self.state = State::Over,
+            _ => self.cut(CloseReason::Killed),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What others may do to a connection (CLIENT KILL, CLIENT UNBLOCK, CLIENT PAUSE), and what it hears of them (MONITOR).
 
-use super::{Connection, Host, State};
+use super::{CloseReason, Connection, Host};
 use crate::commands::arguments::Arguments;
 use crate::commands::connection::control::{ClientMatch, ReplyMode};
 use crate::commands::reply::Encoder;
@@ -32,7 +32,7 @@ impl Connection {
 
     /// Ends it because `asker` says so: at once, or, if that is itself, behind its replies.
     pub fn kill(&mut self, asker: Ticket) {
-        self.state = if self.is_at(asker) { State::Ending } else { State::Over };
+        if self.is_at(asker) { self.end(CloseReason::Killed) } else { self.cut(CloseReason::Killed) }
     }
 
     /// Where the answer to its XREAD that waits goes.

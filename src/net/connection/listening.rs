@@ -9,7 +9,7 @@
 //! may say anything; in RESP2 it looks like a reply, and the client may hardly say anything.
 
 use super::multi::Mode;
-use super::{Connection, Host, State};
+use super::{CloseReason, Connection, Host, State};
 use crate::commands::pubsub::PubSubRequest;
 use crate::commands::refusal::Refusal;
 use crate::commands::reply::Proto;
@@ -58,11 +58,11 @@ pub(super) fn refusal(spec: &CommandSpec) -> Refusal {
 }
 
 impl Connection {
-    /// A message for a subscriber, in both protocols. Lossy by contract: none for a client that leaves. Returns whether it
-    /// is cut off now, as too much waits for its replies.
-    pub fn push(&mut self, resp2: &[u8], resp3: &[u8]) -> bool {
+    /// A message for a subscriber, in both protocols. Lossy by contract: none for a client that leaves, and one for
+    /// whose replies too much waits is cut off.
+    pub fn push(&mut self, resp2: &[u8], resp3: &[u8]) {
         if !matches!(self.state, State::Open | State::HalfClosed) {
-            return false;
+            return;
         }
         let message = if self.session.proto == Proto::Resp3 { resp3 } else { resp2 };
         if self.exec.is_empty() {
@@ -70,11 +70,9 @@ impl Connection {
         } else {
             self.held_messages.extend_from_slice(message);
         }
-        let is_cut_off = self.ring.weight() as usize + self.held_messages.len() / 1024 > MESSAGES_KIB_MAX;
-        if is_cut_off {
-            self.lost();
+        if self.ring.weight() as usize + self.held_messages.len() / 1024 > MESSAGES_KIB_MAX {
+            self.cut(CloseReason::UnreadMessages);
         }
-        is_cut_off
     }
 
     /// Whether it listens to anything.

@@ -2,7 +2,7 @@
 
 use super::access::{Greeting, Identity};
 use super::control::Silence;
-use super::{Connection, Host, Mode, State};
+use super::{CloseReason, Connection, Host, Mode};
 use crate::access::{DEFAULT, Users};
 use crate::commands::connection::{ConnectionRequest, LibraryInfo};
 use crate::commands::reply::Proto;
@@ -134,7 +134,7 @@ impl Connection {
             }
             ConnectionRequest::Quit => {
                 self.reply(|e| e.ok());
-                self.state = State::Ending;
+                self.end(CloseReason::Quit);
             }
             ConnectionRequest::Reset => self.reset(host),
             ConnectionRequest::Hello { proto, auth, name } => {

@@ -395,6 +395,8 @@ fn client_reply_silences_replies_and_errors_and_nothing_else() {
     assert_eq!(told(&mut connection), "message ");
     connection.receive(b"CLIENT REPLY ON\r\nPING\r\n", &mut desk);
     assert_eq!(told(&mut connection), "+OK +PONG ");
+    connection.receive(b"CLIENT REPLY OFF\r\nMULTI\r\nRESET\r\nPING\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "+RESET +PONG ");
 }
 
 #[test]

@@ -46,16 +46,23 @@ pub(super) const FAMILIES: &[Family] = &[
         out.counter(&[], looked.view.count(|core| core.connections))
     }),
     family(
-        "credit_connections_rejected",
+        "credit_connections_closed",
         None,
         Counter,
         "reason",
-        "Connections turned away (maxclients), or cut off for what they did not read: unread_replies, unread_messages",
+        "Connections closed or not taken, by the reasons in limits.md",
         |looked, out| {
-            out.counter(&[("reason", "maxclients")], looked.view.count(|core| core.connections_rejected))?;
-            out.counter(&[("reason", "unread_replies")], looked.view.count(|core| core.connections_overflowed))?;
-            out.counter(&[("reason", "unread_messages")], looked.view.count(|core| core.subscribers_overflowed))
+            let mut closed = looked.view.counters.iter().flat_map(|core| &core.closed);
+            closed.try_for_each(|(word, count)| out.counter(&[("reason", word)], *count))
         },
+    ),
+    family(
+        "credit_auth_failures",
+        None,
+        Counter,
+        "",
+        "Logins that were refused: wrong user or password",
+        |looked, out| out.counter(&[], looked.view.count(|core| core.auth_failures)),
     ),
     family("credit_network", Some(Unit::Bytes), Counter, "direction", "Bytes read from and written to clients", {
         |looked, out| {

@@ -103,9 +103,9 @@ fn a_wait_takes_only_so_much_input_and_is_no_silence() {
     connection.receive(XREAD, &mut desk);
     assert!(!connection.sweep(1_000_000, &desk.limits), "it waits as long as it likes");
     assert!(connection.describe(1000).contains(" flags=b "));
-    connection.receive(&[b' '; WAITING_INPUT_BYTES_MAX - 1], &mut desk);
+    connection.receive(&[b'\n'; WAITING_INPUT_BYTES_MAX - 1], &mut desk);
     assert_eq!(connection.need(), Need::Input);
-    connection.receive(b"*", &mut desk);
+    connection.receive(b"\n", &mut desk);
     assert_eq!(connection.need(), Need::Room);
     desk.now_ms = 1_000_000;
     answer(&mut connection, &desk, nothing(Proto::Resp2));

@@ -1,0 +1,147 @@
+//! How a connection comes to its end, and why.
+//!
+//! ```text
+//!  Open ─▶ end(reason): replies owed go out ─▶ Ending ─▶ write side shut ─▶ Draining ─┬─▶ Over
+//!    └───▶ cut(reason): at once, nothing more is said ────────────────────────────────┘
+//! ```
+//! The first reason stays. Each has a word, which metrics, INFO and the log show; docs/operate/limits.md lists them.
+
+use super::{Connection, Limits, Need, State};
+
+/// How long the last replies of a connection that was ended may stay unread.
+pub(super) const END_MS_MAX: u64 = 30_000;
+
+/// How long a connection may linger whose last reply has left.
+pub(super) const DRAIN_MS_MAX: u64 = 2_000;
+
+/// Why a connection was closed, or not even taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The client went.
+    Peer,
+    /// The client said QUIT.
+    Quit,
+    /// CLIENT KILL, or its user is no more.
+    Killed,
+    /// Its bytes are no request.
+    Protocol,
+    /// Its bytes are HTTP, TLS or another protocol.
+    Attack,
+    /// A request stayed incomplete for longer than `frame-timeout`.
+    FrameTimeout,
+    /// Silence for longer than `timeout`.
+    Idle,
+    /// More replies unread than `output-bytes-max`.
+    UnreadReplies,
+    /// More messages unread than a subscriber may leave.
+    UnreadMessages,
+    /// Not authenticated in time.
+    AuthTimeout,
+    /// Too many wrong passwords.
+    AuthFailures,
+    /// All buffers together went beyond `buffer-memory`, and this one had the largest.
+    Buffers,
+    /// `maxclients` connections are open.
+    Maxclients,
+    /// Too many connections are not authenticated yet.
+    UnauthenticatedMax,
+    /// Too many of them come from this address.
+    UnauthenticatedPerIp,
+    /// No file descriptor is left.
+    Descriptors,
+    /// The TLS handshake failed, or took too long.
+    TlsHandshake,
+}
+
+impl CloseReason {
+    /// All of them and their words, in the order of the declaration.
+    pub const ALL: [(Self, &'static str); 17] = [
+        (Self::Peer, "peer"),
+        (Self::Quit, "quit"),
+        (Self::Killed, "killed"),
+        (Self::Protocol, "protocol"),
+        (Self::Attack, "attack"),
+        (Self::FrameTimeout, "frame_timeout"),
+        (Self::Idle, "idle"),
+        (Self::UnreadReplies, "unread_replies"),
+        (Self::UnreadMessages, "unread_messages"),
+        (Self::AuthTimeout, "auth_timeout"),
+        (Self::AuthFailures, "auth_failures"),
+        (Self::Buffers, "buffers"),
+        (Self::Maxclients, "maxclients"),
+        (Self::UnauthenticatedMax, "unauthenticated_max"),
+        (Self::UnauthenticatedPerIp, "unauthenticated_per_ip"),
+        (Self::Descriptors, "descriptors"),
+        (Self::TlsHandshake, "tls_handshake"),
+    ];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// Whether an operator wants to hear of it: nobody meant it to happen.
+    pub fn is_trouble(self) -> bool {
+        !matches!(self, Self::Peer | Self::Quit | Self::Killed | Self::Idle)
+    }
+}
+
+impl Connection {
+    /// Ends it: what is owed to the client goes out first, and nothing more is taken from it.
+    pub fn end(&mut self, reason: CloseReason) {
+        self.closed_for.get_or_insert(reason);
+        if matches!(self.state, State::Open | State::HalfClosed) {
+            self.state = State::Ending { until_ms: self.now_ms + END_MS_MAX };
+        }
+    }
+
+    /// Ends it at once: nothing more is said to the client.
+    pub fn cut(&mut self, reason: CloseReason) {
+        self.closed_for.get_or_insert(reason);
+        self.state = State::Over;
+    }
+
+    /// Why it is over, or will be.
+    pub fn closed_for(&self) -> CloseReason {
+        self.closed_for.unwrap_or(CloseReason::Peer)
+    }
+
+    /// Ends a connection whose time is up: an incomplete request, silence, a slow end. Returns whether it is over.
+    pub fn sweep(&mut self, now_ms: u64, limits: &Limits) -> bool {
+        self.now_ms = now_ms;
+        let silent_ms = now_ms.saturating_sub(self.last_input_ms);
+        let incomplete = !self.input.is_empty() && !self.input_ready && self.need() == Need::Input;
+        match self.state {
+            State::Draining { until_ms, .. } if now_ms >= until_ms => self.cut(CloseReason::Peer),
+            State::Ending { until_ms } if now_ms >= until_ms && self.ring.is_empty() => self.cut(CloseReason::Peer),
+            State::Open | State::HalfClosed if incomplete && silent_ms > limits.frame_timeout_ms => {
+                self.cut(CloseReason::FrameTimeout);
+            }
+            State::Open | State::HalfClosed
+                if self.may_be_idle() && limits.idle_timeout_ms.is_some_and(|limit_ms| silent_ms > limit_ms) =>
+            {
+                self.cut(CloseReason::Idle);
+            }
+            _ => {}
+        }
+        self.state == State::Over
+    }
+
+    /// Whether silence says that nobody is there: nothing is owed to the client, and it does not listen.
+    fn may_be_idle(&self) -> bool {
+        self.ring.is_empty() && !self.is_subscribed() && !self.is_monitor
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_in_its_place() {
+        for (place, (reason, word)) in CloseReason::ALL.into_iter().enumerate() {
+            assert_eq!((reason as usize, reason.word()), (place, word));
+        }
+        assert_eq!(CloseReason::TlsHandshake as usize + 1, CloseReason::ALL.len());
+    }
+}

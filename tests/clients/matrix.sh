@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# The same calls (calls.txt) through every version of the clients, and what redis-cli and redis-benchmark can do besides,
+# against one server, which must not complain. SERVER_BIN names it (default: target/release/creditd).
+#
+#   matrix.sh              all of it
+#   matrix.sh COMMAND ..   only this check; the port follows as its last word
+set -euo pipefail
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+passed=0 failed=0
+
+cleanup() {
+  [ -z "${server_pid:-}" ] || kill "$server_pid" 2>/dev/null || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+: >"$work/banner" # the loop below may look before the server opens it
+"${SERVER_BIN:-../../target/release/creditd}" --port 0 --shards 1 --data-dir "$work/data" >"$work/banner" 2>"$work/log" &
+server_pid=$!
+port=
+for _ in $(seq 200); do
+  port=$(sed -n 's/.*listening on [^ ]*:\([0-9]*\).*/\1/p;q' "$work/banner" 2>/dev/null)
+  [ -z "$port" ] || break
+  sleep 0.05
+done
+[ -n "$port" ] || { echo "no banner"; exit 1; }
+
+# says WHAT PATTERN COMMAND..: the output of the command matches the extended regular expression; lines end with ~.
+says() {
+  local what=$1 pattern=$2 output
+  shift 2
+  output=$("$@" 2>&1 </dev/null | tr '\r\n' '~~') || true
+  if grep -Eq -- "$pattern" <<<"$output"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+    echo "FAILED $what: no /$pattern/ in: $output"
+  fi
+}
+
+# client COMMAND..: a program that counts for itself.
+client() { timeout 60 "$@" || failed=$((failed + 1)); }
+
+cli() { redis-cli -p "$port" "$@"; }
+
+clients() {
+  for package in ioredis ioredis-5 redis redis-5; do client node calls.mjs "$package" "$port"; done
+  for python in .venv .redis-py/*; do
+    PYTHONPATH=$([ "$python" = .venv ] || echo "$python") client .venv/bin/python calls.py "$port"
+  done
+}
+
+tools() {
+  says "RESP3" '1# "balance" => \(integer\) 0~2# "reserved" => \(integer\) 0' cli --no-raw -3 CREDIT.BALANCE nobody
+  printf 'CREDIT.GRANT piped g%s 3\r\n' $(seq 1000) >"$work/pipe"
+  says "--pipe" 'errors: 0, replies: 1000' eval "cat $work/pipe | redis-cli -p $port --pipe"
+  says "--scan" '^piped~$' cli --scan --pattern 'pip*'
+  says "--bigkeys" 'Biggest +hash found.*[1-9][0-9]* hashs with' cli --bigkeys
+  says "--memkeys" 'Biggest +hash found.*[1-9][0-9]* hashs with' cli --memkeys
+  says "--latency" '^[0-9]+ [0-9]+ [0-9.]+ [0-9]+~$' cli --latency
+  says "--stat" 'data ------.*keys +mem +clients.*~[1-9][0-9]* +[0-9.]+[KMG] +[1-9]' timeout 2 stdbuf -oL redis-cli -p "$port" --stat
+  : >"$work/monitor"
+  timeout 60 redis-cli -p "$port" MONITOR >"$work/monitor" &
+  until grep -q OK "$work/monitor"; do sleep 0.05; done
+  says "a password" 'ERR' cli AUTH hidden
+  cli CREDIT.GRANT watched g1 3 >/dev/null
+  until grep -q watched "$work/monitor"; do sleep 0.05; done
+  kill %% 2>/dev/null || true
+  says "MONITOR" '\[0 127.0.0.1:[0-9]+\] "CREDIT.GRANT" "watched" "g1" "3"~' cat "$work/monitor"
+  says "MONITOR tells no password" '^0~$' grep -c hidden "$work/monitor"
+  for protocol in "" -3; do
+    # shellcheck disable=SC2086 # a word or none
+    says "redis-benchmark $protocol" 'CREDIT.GRANT bench \* 1: [0-9.]+ requests per second' \
+      redis-benchmark -p "$port" $protocol -n 2000 -c 10 -P 4 -q CREDIT.GRANT bench '*' 1
+  done
+  says "redis-benchmark ping" 'PING_MBULK: [0-9.]+ requests' redis-benchmark -p "$port" -n 2000 -q -t ping
+  says "all of it arrived" '^balance~4000~' cli CREDIT.BALANCE bench
+}
+
+if [ $# = 0 ]; then clients && tools; else client "$@" "$port"; fi
+says "the server's log" '^$' grep -E ' (WARN|ERROR) ' "$work/log"
+kill -TERM "$server_pid"
+says "clean stop" '^0~$' eval "tail --pid=$server_pid -f /dev/null; grep -c panicked $work/log"
+server_pid=
+echo "matrix: $passed passed, $failed failed"
+[ "$failed" = 0 ]
