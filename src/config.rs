@@ -18,6 +18,7 @@ mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 use std::net::IpAddr;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 pub use exit::Exit;
 pub use secret::Secret;
 pub use settings::{ConfigError, Setting, Settings, Source};
+pub use tls::{AuthClients, Tls};
 pub use value::Value;
 
 /// When a reply may leave (journal.md 1).
@@ -59,9 +61,12 @@ pub enum LogFormat {
 /// A validated configuration. What each field means stands in [`knobs::KNOBS`].
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// TCP port; 0 = any free one.
-    pub port: u16,
-    /// Listen addresses, at least one. Non-loopback only together with `requirepass`.
+    /// TCP port without TLS; `None` = off, 0 = any free one.
+    pub port: Option<u16>,
+    /// How TLS is spoken; `None` = not at all.
+    pub tls: Option<Tls>,
+    /// Listen addresses, at least one. Non-loopback only together with `requirepass`, or where
+    /// [`Self::needs_certificates`].
     pub bind: Vec<IpAddr>,
     /// TCP port of the admin port; `None` = `port` + 10000, or any free one.
     pub admin_port: Option<u16>,
@@ -168,7 +173,13 @@ impl Config {
 
     /// The file that was read, if one was.
     pub fn config_file(&self) -> Option<PathBuf> {
-        Some(self.settings.path("config")).filter(|path| !path.as_os_str().is_empty())
+        self.settings.optional_path("config")
+    }
+
+    /// Whether every client shows a certificate that its CA stands for.
+    pub fn needs_certificates(&self) -> bool {
+        let has_all = |tls: &Tls| tls.auth_clients == AuthClients::Yes;
+        self.port.is_none() && self.tls.as_ref().is_some_and(has_all)
     }
 
     /// An address that other machines may reach, if it listens on one.
@@ -179,7 +190,8 @@ impl Config {
     fn validate(settings: Settings) -> Result<Self, ConfigError> {
         let s = &settings;
         let config = Self {
-            port: s.count("port") as u16,
+            port: s.port("port"),
+            tls: Tls::validate(s)?,
             bind: s.addresses("bind"),
             admin_port: some_if_positive(s.count("admin-port")).map(|n| n as u16),
             admin_bind: s.addresses("admin-bind"),
@@ -199,7 +211,7 @@ impl Config {
             allow_auto_tx: s.switch("allow-auto-tx"),
             maxclients: s.count("maxclients") as usize,
             requirepass: s.secret("requirepass"),
-            aclfile: Some(s.path("aclfile")).filter(|path| !path.as_os_str().is_empty()),
+            aclfile: s.optional_path("aclfile"),
             accounts_max: s.count("accounts-max"),
             leads_max: s.count("leads-max"),
             lead_slots_max: s.count("lead-slots-max"),
@@ -228,7 +240,8 @@ impl Config {
             let setting = config.settings.get("history-retention");
             return Err(ConfigError::HistoryOfIds { history: setting.display(), place: setting.source.clone() });
         }
-        if let (None, None, Some(address)) = (&config.requirepass, &config.aclfile, exposed(&config.bind)) {
+        let is_open = config.requirepass.is_none() && config.aclfile.is_none() && !config.needs_certificates();
+        if let (true, Some(address)) = (is_open, exposed(&config.bind)) {
             return Err(ConfigError::Exposed { address, place: config.settings.get("bind").source.clone() });
         }
         if let (None, Some(address)) = (&config.admin_token, exposed(&config.admin_bind)) {

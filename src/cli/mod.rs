@@ -132,11 +132,12 @@ fn placeholder(kind: Kind) -> &'static str {
         Kind::Count { .. } | Kind::CountOrAuto { .. } => "N",
         Kind::Size { .. } | Kind::SizeOrAuto { .. } => "SIZE",
         Kind::Duration { .. } => "TIME",
+        Kind::Port { .. } => "PORT",
         Kind::Switch => "yes|no",
         Kind::Choice(_) => "WORD",
         Kind::Addresses => "IP,...",
         Kind::Directory => "DIR",
-        Kind::File | Kind::Path => "FILE",
+        Kind::Path | Kind::File => "FILE",
         Kind::Secret => "PASSWORD",
     }
 }

@@ -1,5 +1,7 @@
 //! `creditd serve`: the log, the server, the banner.
 
+use std::net::SocketAddr;
+
 use tracing::level_filters::LevelFilter;
 use tracing::{error, info};
 
@@ -61,22 +63,30 @@ fn start_log(config: &Config) {
 
 /// What a new user wants to know. Scripts read the port from the first line.
 fn banner(config: &Config, ready: &Ready) -> String {
-    let addresses: Vec<String> = ready.addresses.iter().map(ToString::to_string).collect();
+    let joined = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let has_plain = !ready.addresses.is_empty();
+    let addresses = if has_plain { &ready.addresses } else { &ready.tls_addresses };
+    let tls = match &ready.tls_addresses[..] {
+        [] => String::new(),
+        addresses => format!("\x20 TLS         {}\n", joined(addresses)),
+    };
     let data_dir = std::path::absolute(&config.data_dir).unwrap_or_else(|_| config.data_dir.clone());
     let durability = match config.appendfsync {
         Appendfsync::Always => "appendfsync always: a reply leaves when what it shows is on disk",
         Appendfsync::No => "appendfsync no: kill -9 loses nothing, a power cut loses what the kernel held",
     };
-    let port = ready.addresses.first().map_or(config.port, |address| address.port());
     format!(
         "creditd {version} listening on {addresses}\n\
+         {tls}\
          \x20 data        {data_dir}\n\
          \x20 shards      {shards} on {cores} core{s}\n\
          \x20 durability  {durability}\n\
          \x20 metrics     http://{admin}/metrics\n\
-         \x20 try         redis-cli -p {port} CREDIT.GRANT tradie:7 pay_991 20\n",
+         \x20 try         redis-cli -p {port}{options} CREDIT.GRANT tradie:7 pay_991 20\n",
         version = env!("CARGO_PKG_VERSION"),
-        addresses = addresses.join(" "),
+        addresses = joined(addresses),
+        port = addresses.first().map_or(0, SocketAddr::port),
+        options = if has_plain { "" } else { " --tls --cacert CA.pem" },
         admin = ready.admin_addresses.first().map_or_else(String::new, ToString::to_string),
         data_dir = data_dir.display(),
         shards = ready.shards,
@@ -95,7 +105,8 @@ mod tests {
         let config = Config::load(flags, []).unwrap();
         let addresses = vec!["127.0.0.1:4711".parse().unwrap(), "[::1]:4711".parse().unwrap()];
         let admin_addresses = vec!["127.0.0.1:14711".parse().unwrap()];
-        let text = banner(&config, &Ready { addresses, admin_addresses, shards: 2, cores: 1 });
+        let mut ready = Ready { addresses, tls_addresses: Vec::new(), admin_addresses, shards: 2, cores: 1 };
+        let text = banner(&config, &ready);
         let first = format!("creditd {} listening on 127.0.0.1:4711 [::1]:4711\n", env!("CARGO_PKG_VERSION"));
         assert!(text.starts_with(&first), "{text}");
         for words in [
@@ -107,6 +118,12 @@ mod tests {
         ] {
             assert!(text.contains(words), "{words} in {text}");
         }
+        assert!(!text.contains("TLS"), "{text}");
+        ready.tls_addresses = vec!["127.0.0.1:4712".parse().unwrap()];
+        assert!(banner(&config, &ready).contains("4711 [::1]:4711\n  TLS         127.0.0.1:4712\n  data"));
+        ready.addresses.clear();
+        let text = banner(&config, &ready);
+        assert!(text.contains("listening on 127.0.0.1:4712\n") && text.contains("-p 4712 --tls"), "{text}");
     }
 
     #[test]

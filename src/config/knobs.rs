@@ -57,6 +57,11 @@ pub enum Kind {
         /// Whether `forever` is a value.
         forever: bool,
     },
+    /// A TCP port, `any` (a free one) or `off`.
+    Port {
+        /// What 0 means: `any` or `off`.
+        zero: &'static str,
+    },
     /// `yes` or `no`.
     Switch,
     /// One of these words.
@@ -65,10 +70,10 @@ pub enum Kind {
     Addresses,
     /// A directory.
     Directory,
-    /// A file; empty = none. Cannot stand in the file itself.
-    File,
     /// A file; empty = none.
     Path,
+    /// The configuration file; empty = none. Cannot stand in the file itself.
+    File,
     /// A password; empty = none. Never shown.
     Secret,
 }
@@ -94,15 +99,51 @@ pub const KNOBS: &[Knob] = &[
     },
     Knob {
         name: "port",
-        kind: Kind::Count { min: 0, max: 65_535 },
+        kind: Kind::Port { zero: "any" },
         default: "7379",
-        help: "TCP port; 0 = any free one",
+        help: "TCP port; any or 0 = a free one; off = none, where tls-port is to be the only one",
     },
     Knob {
         name: "bind",
         kind: Kind::Addresses,
         default: "127.0.0.1",
-        help: "IP addresses to listen on; others than loopback need requirepass",
+        help: "IP addresses to listen on; others than loopback need requirepass, or TLS alone with certificates of clients",
+    },
+    Knob {
+        name: "tls-port",
+        kind: Kind::Port { zero: "off" },
+        default: "off",
+        help: "TCP port of TLS, at the addresses of bind; off or 0 = none; any = a free one",
+    },
+    Knob {
+        name: "tls-cert-file",
+        kind: Kind::Path,
+        default: "",
+        help: "PEM file with the server's certificate and those that lead to its CA; read again when it changes",
+    },
+    Knob {
+        name: "tls-key-file",
+        kind: Kind::Path,
+        default: "",
+        help: "PEM file with the certificate's private key, without passphrase; only its owner may have rights to it",
+    },
+    Knob {
+        name: "tls-ca-cert-file",
+        kind: Kind::Path,
+        default: "",
+        help: "PEM file with the CAs whose clients are let in",
+    },
+    Knob {
+        name: "tls-auth-clients",
+        kind: Kind::Choice(&["yes", "optional", "no"]),
+        default: "yes",
+        help: "whether clients of TLS show a certificate of tls-ca-cert-file: yes = must, optional = a bad one is refused",
+    },
+    Knob {
+        name: "tls-protocols",
+        kind: Kind::Choice(&["TLSv1.3", "TLSv1.2 TLSv1.3"]),
+        default: "TLSv1.3",
+        help: "versions of TLS that are spoken",
     },
     Knob {
         name: "requirepass",

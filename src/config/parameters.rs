@@ -6,10 +6,10 @@
 use super::Config;
 
 impl Config {
-    /// Each parameter that is wanted, once, with its value. Passwords are shown as empty; `port` is the port that was
-    /// bound. Which names match which patterns is the language's business.
-    pub fn parameters(&self, port: u16, want: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
-        let mut found = self.redis_parameters(port);
+    /// Each parameter that is wanted, once, with its value. Passwords are shown as empty; `port` and `tls_port` are the ports
+    /// that were bound, 0 = none. Which names match which patterns is the language's business.
+    pub fn parameters(&self, port: u16, tls_port: u16, want: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
+        let mut found = self.redis_parameters(port, tls_port);
         for setting in self.settings.iter() {
             let name = setting.knob.name;
             if !found.iter().any(|(known, _)| *known == name) {
@@ -21,7 +21,7 @@ impl Config {
     }
 
     /// What Redis tools ask for (redis-protocol.md D), with numbers in the units of Redis.
-    fn redis_parameters(&self, port: u16) -> Vec<(&'static str, String)> {
+    fn redis_parameters(&self, port: u16, tls_port: u16) -> Vec<(&'static str, String)> {
         let text = |text: &str| text.to_string();
         let seconds = |ms: Option<u64>| (ms.unwrap_or(0) / 1_000).to_string();
         vec![
@@ -52,8 +52,7 @@ impl Config {
             ("slowlog-max-len", self.slowlog_len_max.to_string()),
             ("tcp-keepalive", seconds(self.tcp_keepalive_ms)),
             ("timeout", seconds(self.timeout_ms)),
-            ("tls-auth-clients", text("no")),
-            ("tls-port", text("0")),
+            ("tls-port", tls_port.to_string()),
         ]
     }
 }

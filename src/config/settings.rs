@@ -97,10 +97,23 @@ pub enum ConfigError {
         /// By whom.
         place: Source,
     },
+    /// Settings of TLS, or of the ports, that do not go together.
+    #[error("{name} {given} ({place}): {reason}")]
+    Tls {
+        /// The knob that asks for more than is there.
+        name: &'static str,
+        /// Its value.
+        given: String,
+        /// By whom.
+        place: Source,
+        /// What is missing, and the way out.
+        reason: &'static str,
+    },
     /// Open to other machines without a password.
     #[error(
         "bind {address} ({place}) lets other machines in and no password is set, so anyone could move credits: \
-         set requirepass (CREDITD_REQUIREPASS=..., or in the file), or bind to 127.0.0.1"
+         set requirepass (CREDITD_REQUIREPASS=..., or in the file), or serve TLS alone to clients with certificates \
+         (port off, tls-auth-clients yes), or bind to 127.0.0.1"
     )]
     Exposed {
         /// The address that is no loopback address.
@@ -214,6 +227,20 @@ impl Settings {
     pub(super) fn addresses(&self, name: &str) -> Vec<IpAddr> {
         let Value::Addresses(list) = &self.get(name).value else { panic!("{name} is a list of addresses") };
         list.clone()
+    }
+
+    /// A port; `None` = off, 0 = any free one.
+    pub(super) fn port(&self, name: &str) -> Option<u16> {
+        match self.get(name).value {
+            Value::Number(port) => Some(port as u16),
+            Value::Word("any") => Some(0),
+            _ => None,
+        }
+    }
+
+    /// `None` = empty.
+    pub(super) fn optional_path(&self, name: &str) -> Option<PathBuf> {
+        Some(self.path(name)).filter(|path| !path.as_os_str().is_empty())
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

@@ -42,7 +42,7 @@ fn every_default_parses_and_shows_itself_readably() {
 #[test]
 fn nothing_set_gives_the_documented_defaults() {
     let config = load(&[], &[("PATH", "/bin"), ("CREDIT", "not ours")]).unwrap();
-    assert_eq!(config.port, 7379);
+    assert_eq!((config.port, &config.tls), (Some(7379), &None));
     assert_eq!(config.bind, vec!["127.0.0.1".parse::<IpAddr>().unwrap()]);
     assert_eq!(config.data_dir, Path::new("./data"));
     assert_eq!((config.cores, config.shards), (None, None));
@@ -63,7 +63,7 @@ fn the_nearest_layer_wins_and_is_named() {
     let path = path.to_str().unwrap();
     let variables = [("CREDITD_PORT", "3"), ("CREDITD_MAXCLIENTS", "4"), ("CREDITD_CONFIG", path)];
     let config = load(&[("port", "5")], &variables).unwrap();
-    assert_eq!((config.port, config.maxclients, config.reserve_ttl_ms), (5, 4, 60_000));
+    assert_eq!((config.port, config.maxclients, config.reserve_ttl_ms), (Some(5), 4, 60_000));
     assert_eq!(config.bind.len(), 2);
     let source = |name| config.settings().get(name).source.to_string();
     assert_eq!(source("port"), "--port");
@@ -108,7 +108,11 @@ fn units_are_read_and_shown() {
 #[test]
 fn bad_values_name_place_value_and_range() {
     for (name, given, words) in [
-        ("port", "70000", "--port: port cannot be `70000`: give a whole number from 0 to 65535"),
+        (
+            "port",
+            "70000",
+            "--port: port cannot be `70000`: give a port from 1 to 65535, any (a free one), off, or 0 (= any)",
+        ),
         ("shards", "3", "--shards: shards cannot be `3`: give a power of two from 1 to 256, or auto"),
         ("appendfsync", "everysec", "--appendfsync: appendfsync cannot be `everysec`: give always or no"),
         ("segment-size", "5000000", "a multiple of 4KiB, such as 64MiB"),
@@ -165,6 +169,51 @@ fn an_open_bind_needs_a_password() {
 }
 
 #[test]
+fn a_port_has_two_words() {
+    for (name, text, port) in [
+        ("port", "0", Some(0)),
+        ("port", "any", Some(0)),
+        ("port", "7379", Some(7379)),
+        ("tls-port", "0", None),
+        ("tls-port", "OFF", None),
+    ] {
+        let config = load(&[(name, text)], &[]).unwrap();
+        let found = if name == "port" { config.port } else { config.tls.map(|tls| tls.port) };
+        assert_eq!(found, port, "{name} {text}");
+    }
+    let err = refusal(&[("port", "off")], &[]);
+    assert_eq!(err, "port off (--port): nobody could connect: set tls-port");
+}
+
+#[test]
+fn tls_needs_its_files_and_certificates_of_clients_open_a_bind() {
+    let files = [("tls-port", "any"), ("tls-cert-file", "s.crt"), ("tls-key-file", "s.key")];
+    let with = |more: &[(&'static str, &'static str)]| load(&[&files, more].concat(), &[]);
+    for (flags, missing) in [
+        (vec![("tls-port", "1"), ("tls-auth-clients", "no")], "tls-port 1 (--tls-port): TLS needs a certificate"),
+        (files.to_vec(), "set tls-ca-cert-file, or tls-auth-clients to no"),
+        ([&files[..], &[("tls-auth-clients", "optional")]].concat(), "set tls-ca-cert-file"),
+    ] {
+        let err = refusal(&flags, &[]);
+        assert!(err.contains(missing), "{err}");
+    }
+    let tls = with(&[("tls-auth-clients", "no"), ("tls-ca-cert-file", "ca.crt")]).unwrap().tls.unwrap();
+    assert_eq!((tls.port, tls.auth_clients, tls.ca_cert_file, tls.has_tls12), (0, AuthClients::No, None, false));
+    let ca = ("tls-ca-cert-file", "ca.crt");
+    let both = with(&[ca, ("tls-protocols", "tlsv1.2 tlsv1.3")]).unwrap();
+    assert!(both.tls.as_ref().is_some_and(|tls| tls.has_tls12) && !both.needs_certificates());
+    let open = ("bind", "0.0.0.0");
+    with(&[open, ca, ("port", "off")]).expect("nobody comes in without a certificate");
+    for (flags, why) in [
+        (vec![open, ca], "the other port asks for nothing"),
+        (vec![open, ca, ("port", "off"), ("tls-auth-clients", "optional")], "who has none comes in"),
+        (vec![open, ("port", "off"), ("tls-auth-clients", "no")], "anyone comes in"),
+    ] {
+        assert!(matches!(with(&flags), Err(ConfigError::Exposed { .. })), "{why}");
+    }
+}
+
+#[test]
 fn history_goes_only_when_ids_may_be_forgotten() {
     let err = load(&[("history-retention", "30d"), ("tx-retention", "forever")], &[]).expect_err("ids need records");
     assert!(matches!(err, ConfigError::HistoryOfIds { .. }), "{err}");
@@ -185,7 +234,7 @@ fn the_password_and_the_token_are_never_shown() {
     let mut shown = format!("{config:?}");
     shown += &config.settings().get("requirepass").display();
     shown += &config.settings().get("admin-token").display();
-    shown += &format!("{:?}", config.parameters(1, |_| true));
+    shown += &format!("{:?}", config.parameters(1, 2, |_| true));
     shown += &refusal(&[("requirepass", &canary.repeat(100))], &[]);
     assert!(!shown.contains("hunter"), "{shown}");
     assert_eq!(config.settings().get("requirepass").display(), "(set)");
@@ -195,7 +244,7 @@ fn the_password_and_the_token_are_never_shown() {
 #[test]
 fn config_get_speaks_redis_and_our_own_names() {
     let config = load(&[("timeout", "300"), ("reserve-ttl", "90s")], &[]).unwrap();
-    let get = |wanted: &str| config.parameters(4711, |name| name == wanted);
+    let get = |wanted: &str| config.parameters(4711, 4712, |name| name == wanted);
     assert_eq!(get("save"), [("save", String::new())]);
     assert_eq!(get("appendonly"), [("appendonly", "yes".into())]);
     assert_eq!(get("databases"), [("databases", "1".into())]);
@@ -203,9 +252,11 @@ fn config_get_speaks_redis_and_our_own_names() {
     assert_eq!(get("reserve-ttl"), [("reserve-ttl", "90s".into())]);
     assert_eq!(get("maxmemory-policy"), [("maxmemory-policy", "noeviction".into())]);
     assert_eq!(get("port"), [("port", "4711".into())], "the port that was bound");
+    assert_eq!(get("tls-port"), [("tls-port", "4712".into())]);
+    assert_eq!(get("tls-auth-clients"), [("tls-auth-clients", "yes".into())]);
     assert_eq!(get("inline-sync-max"), [("inline-sync-max", "1ms".into())]);
     assert_eq!(get("no-such-thing"), []);
-    let all = config.parameters(4711, |_| true);
+    let all = config.parameters(4711, 4712, |_| true);
     for name in KNOBS.iter().map(|knob| knob.name) {
         assert_eq!(all.iter().filter(|(known, _)| *known == name).count(), 1, "{name} is answered once");
     }

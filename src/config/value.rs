@@ -60,6 +60,14 @@ impl Value {
             Kind::Duration { min_us, max_us, bare_us, .. } => {
                 within(with_unit(text, DURATION_UNITS, bare_us)?, min_us, max_us).map(Self::Number)
             }
+            Kind::Port { zero } => match text.to_ascii_lowercase().as_str() {
+                "any" => Some(Self::Word("any")),
+                "off" => Some(Self::Word("off")),
+                digits => match within(whole(digits)?, 0, u64::from(u16::MAX))? {
+                    0 => Some(Self::Word(zero)),
+                    port => Some(Self::Number(port)),
+                },
+            },
             Kind::Switch => match text.to_ascii_lowercase().as_str() {
                 "yes" | "true" | "on" | "1" => Some(Self::Switch(true)),
                 "no" | "false" | "off" | "0" => Some(Self::Switch(false)),
@@ -68,7 +76,7 @@ impl Value {
             Kind::Choice(words) => words.iter().find(|word| word.eq_ignore_ascii_case(text)).map(|w| Self::Word(w)),
             Kind::Addresses => addresses(text).map(Self::Addresses),
             Kind::Directory => (!text.is_empty()).then(|| Self::Path(text.into())),
-            Kind::File | Kind::Path => Some(Self::Path(text.into())),
+            Kind::Path | Kind::File => Some(Self::Path(text.into())),
             Kind::Secret if text.len() > PASSWORD_LEN_MAX => None,
             Kind::Secret => Some(Self::Secret((!text.is_empty()).then(|| Secret::new(text)))),
         }
@@ -115,11 +123,12 @@ pub(super) fn expected(kind: Kind) -> String {
             let or = if forever { ", or forever" } else { "" };
             format!("a duration from {} to {}, such as 90s, 5m or 24h{or}", show(min_us), show(max_us))
         }
+        Kind::Port { zero } => format!("a port from 1 to 65535, any (a free one), off, or 0 (= {zero})"),
         Kind::Switch => "yes or no".into(),
         Kind::Choice(words) => words.join(" or "),
         Kind::Addresses => "IP addresses separated by commas, such as 127.0.0.1,::1".into(),
         Kind::Directory => "the path of a directory".into(),
-        Kind::File | Kind::Path => "the path of a file".into(),
+        Kind::Path | Kind::File => "the path of a file".into(),
         Kind::Secret => format!("at most {PASSWORD_LEN_MAX} bytes"),
     }
 }

@@ -6,3 +6,4 @@ pub mod connection;
 pub mod listener;
 pub mod replies;
 pub mod resp;
+pub mod tls;

@@ -164,7 +164,7 @@ impl Core {
         while let Some(answer) = self.engine.mailbox().next_answer() {
             match answer {
                 Answer::Replies(mut replies) => self.engine.released.append(&mut replies),
-                Answer::Slow((ticket, entry)) => self.engine.note_slow(entry, self.sockets.find(ticket)),
+                Answer::Slow((ticket, entry)) => self.engine.note_slow(*entry, self.sockets.find(ticket)),
                 Answer::Part { inquiry, part } => {
                     if let Some((ticket, answer)) = self.engine.inquiries.part(inquiry, part, &self.engine.shared) {
                         self.fill(ticket, answer);

@@ -13,6 +13,7 @@ use super::readers::{self, Returned};
 use super::saving::{Newest, SAVED_MAX, Saved};
 use super::slow::Seen;
 use super::streams::{FED_MAX, Fed};
+use crate::net::tls::Fresh;
 use crate::shard::batch::{Batch, Reply};
 use crate::telemetry::CoreFacts;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -40,7 +41,7 @@ pub(super) enum Request {
 
 /// A fresh socket.
 pub(super) struct Accepted {
-    pub(super) stream: std::net::TcpStream,
+    pub(super) stream: Fresh,
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) id: u64,

@@ -14,7 +14,7 @@
 //!  SIGTERM, SHUTDOWN ─────────────▶ Quiescing, Finishing, Closing
 //! ```
 //!
-//! The admin port has a thread of its own (`observe`).
+//! The admin port has a thread of its own (`observe`), and so have handshakes of TLS (`tls`).
 //!
 //! Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
 
@@ -45,6 +45,7 @@ mod slow;
 mod sockets;
 mod start;
 mod streams;
+mod tls;
 mod tuning;
 mod ulid;
 mod watch;
@@ -53,6 +54,7 @@ use crate::journal::{self, FileStorage, Storage};
 use crate::shard::Shard;
 
 pub use start::{Ready, StartError, run};
+pub use tls::TlsError;
 
 /// The committer over real files.
 type Committer = journal::Committer<FileStorage>;

@@ -8,6 +8,7 @@ use super::router::Router;
 use super::saving::Saves;
 use super::slow::Slow;
 use super::streams::Streams;
+use super::tls;
 use super::tuning::Tuning;
 use crate::access::Users;
 use crate::clock::{Clock, ShardClock};
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     pub(super) port: AtomicU16,
     pub(super) tuning: Tuning,
     pub(super) overseers: Overseers,
+    pub(super) tls_port: AtomicU16,
+    pub(super) tls: tls::Figures,
     shard_clock: OnceLock<ShardClock>,
     fallback_clock: ShardClock,
     loading: LoadingFigures,
@@ -102,9 +105,11 @@ impl Shared {
             saves: Saves::new(router.shards()),
             fallback_clock: ShardClock::start(clock.as_ref(), 0),
             shard_clock: OnceLock::new(),
-            port: AtomicU16::new(config.port),
+            port: AtomicU16::new(0),
             tuning: Tuning::new(&config),
             overseers: Overseers::default(),
+            tls_port: AtomicU16::new(0),
+            tls: tls::Figures::default(),
             loading: LoadingFigures { started_ns: AtomicU64::new(clock.boot_ns()), ..LoadingFigures::default() },
             clients: (0..cores).map(|_| AtomicU32::new(0)).collect(),
             next_client: AtomicU64::new(0),
@@ -231,6 +236,7 @@ impl Shared {
             saving: self.saves.is_busy(),
             last_save_duration_ms: self.saves.duration_ms(),
             snapshot_longest_step_ns: self.saves.step_ns_max(),
+            tls: self.config.tls.as_ref().map(|_| self.tls.facts()),
             messages_lost: self.streams.interests.lost_so_far(),
             process: ProcessFigures::now(),
             device_write_bytes_at_ready: self.device_bytes_at_ready.load(Ordering::Relaxed),

@@ -188,11 +188,11 @@ impl Engine {
     }
 
     /// Something was slow; `client`: who asked.
-    pub(super) fn note_slow(&self, mut entry: Box<SlowEntry>, client: Option<&Connection>) {
+    pub(super) fn note_slow(&self, mut entry: SlowEntry, client: Option<&Connection>) {
         if let Some(client) = client {
             (entry.client, entry.client_name) = client.who();
         }
-        self.shared.slow.log().push(*entry);
+        self.shared.slow.log().push(entry);
     }
 }
 

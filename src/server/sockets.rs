@@ -12,19 +12,18 @@ use super::core::Core;
 use super::mailbox::Accepted;
 use crate::access::Users;
 use crate::net::connection::{CloseReason, Connection, Need};
+use crate::net::tls::{SCRATCH_BYTES_MIN, Stream};
 use crate::shard::batch::Ticket;
 use slab::Slab;
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Result};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 
-/// Bytes taken from a socket in one read.
+/// Bytes taken from a socket in one read, of TLS fewer.
 pub(super) const READ_BYTES: usize = 64 * 1024;
+const _: () = assert!(READ_BYTES >= SCRATCH_BYTES_MIN);
 
 /// Messages that a subscriber may leave unread, in times of what others may (security.md 2: 64 MiB and 8).
 const SUBSCRIBER_OUTPUT_TIMES: usize = 8;
@@ -35,7 +34,7 @@ const READS_PER_POLL: usize = 2;
 /// A connection and its socket.
 pub(super) struct Socket {
     pub(super) connection: Connection,
-    stream: TcpStream,
+    stream: Stream,
     generation: u32,
     waker: Option<Waker>,
     /// Has output that the next turn shall write.
@@ -70,7 +69,7 @@ impl Sockets {
     /// Takes a fresh socket in and starts its task.
     pub(super) fn add(core: &Rc<RefCell<Core>>, accepted: Accepted) -> Result<()> {
         let Accepted { stream, peer, local, id } = accepted;
-        let stream = TcpStream::from_std(stream)?;
+        let stream = stream.adopt()?;
         let key = {
             let core = &mut *core.borrow_mut();
             core.engine.counters.connections += 1;
@@ -186,15 +185,10 @@ impl Socket {
         let by_task = cx.is_some();
         let output = self.connection.output();
         if !output.is_empty() {
-            let result = match cx {
-                Some(cx) => match Pin::new(&mut self.stream).poll_write(cx, output) {
-                    Poll::Ready(result) => result,
-                    Poll::Pending => Err(ErrorKind::WouldBlock.into()),
-                },
-                None if self.blocked => return 0,
-                None => self.stream.try_write(output),
-            };
-            match result {
+            if self.blocked && !by_task {
+                return 0;
+            }
+            match self.stream.write(output, cx) {
                 Ok(n) => {
                     written = n;
                     self.connection.sent(n);
@@ -251,7 +245,7 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
     loop {
         if socket.connection.must_shut() && !socket.shut {
             socket.shut = true;
-            let _ = socket2::SockRef::from(&socket.stream).shutdown(std::net::Shutdown::Write);
+            socket.stream.shutdown();
             socket.connection.was_shut();
         }
         match socket.connection.need() {
@@ -276,16 +270,15 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
             cx.waker().wake_by_ref();
             return false;
         }
-        let mut buffer = ReadBuf::new(scratch);
-        match Pin::new(&mut socket.stream).poll_read(cx, &mut buffer) {
+        match socket.stream.poll_read(cx, scratch) {
             Poll::Pending => return false,
             Poll::Ready(Err(_)) => socket.connection.cut(CloseReason::Peer),
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => socket.connection.end_of_input(),
-            Poll::Ready(Ok(())) => {
+            Poll::Ready(Ok([])) => socket.connection.end_of_input(),
+            Poll::Ready(Ok(bytes)) => {
                 reads += 1;
                 engine.begin();
-                engine.counters.bytes_in += buffer.filled().len() as u64;
-                socket.connection.receive(buffer.filled(), engine);
+                engine.counters.bytes_in += bytes.len() as u64;
+                socket.connection.receive(bytes, engine);
                 engine.received();
             }
         }

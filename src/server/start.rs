@@ -10,6 +10,7 @@ use super::readers::Readers;
 use super::router::Router;
 use super::saving::Saver;
 use super::shared::{Shared, Signals};
+use super::tls::{self, Identity, TlsError};
 use super::watch::{self, Post};
 use super::{access, core};
 use crate::admin;
@@ -19,11 +20,12 @@ use crate::journal::manifest::SHARDS_MAX;
 use crate::journal::{DataDir, JournalError, NewDir, Opened};
 use crate::net::connection::CloseReason;
 use crate::net::listener::{self, ListenError};
+use crate::net::tls::Fresh;
 use crate::shard::{Patience, Shard};
 use crate::telemetry::Loading;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -41,8 +43,10 @@ const DAY_MS: u64 = 24 * 3600 * 1000;
 /// What a server that serves can tell of itself.
 #[derive(Clone, Debug)]
 pub struct Ready {
-    /// Where it listens.
+    /// Where it listens without TLS.
     pub addresses: Vec<SocketAddr>,
+    /// Where it listens for TLS.
+    pub tls_addresses: Vec<SocketAddr>,
     /// Where the admin port is.
     pub admin_addresses: Vec<SocketAddr>,
     /// Shards of the data directory.
@@ -60,6 +64,9 @@ pub enum StartError {
     /// A listening address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The files that TLS needs.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The wall clock is far ahead of the log.
     #[error(
         "the wall clock is {days} days ahead of the log's newest entry: all holds would expire and all transaction ids \
@@ -93,6 +100,7 @@ impl StartError {
             Self::Journal(error) => Exit::from_code(error.exit_code()),
             Self::Listen(error) if error.source.kind() == ErrorKind::PermissionDenied => Exit::Permission,
             Self::Listen(_) => Exit::Unavailable,
+            Self::Tls(error) => error.exit(),
             Self::ClockJump { .. } | Self::Users(_) | Self::Exposed { .. } => Exit::Config,
             Self::System(_) => Exit::Sync,
         }
@@ -112,22 +120,29 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cpus = core::cpus();
     let cores = config.cores.unwrap_or_else(|| quota::default_cores(cpus.len()));
+    let identity = config.tls.as_ref().map(Identity::load).transpose()?;
     let dir = open_directory(&config, cores)?;
-    let listeners = listener::listen(&config.bind, config.port)?;
+    let listen = |port: Option<u16>| port.map_or_else(|| Ok(Vec::new()), |port| listener::listen(&config.bind, port));
+    let listeners = listen(config.port)?;
+    let tls_listeners = listen(config.tls.as_ref().map(|tls| tls.port))?;
     let admin_listeners = listen_for_admin(&config)?;
     let router = Router::new(dir.manifest(), cores as u16);
     let users = access::load(&config).map_err(StartError::Users)?;
     if users.unasked().is_some()
+        && !config.needs_certificates()
         && let Some(address) = config.exposed_address()
     {
         return Err(StartError::Exposed { address });
     }
     let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?, users)?;
-    let (addresses, admin_addresses) = (addresses(&listeners)?, addresses(&admin_listeners)?);
-    tracing::info!(?addresses, ?admin_addresses, "listening");
+    let (tls_addresses, admin_addresses) = (addresses(&tls_listeners)?, addresses(&admin_listeners)?);
+    let addresses = addresses(&listeners)?;
+    tracing::info!(?addresses, ?tls_addresses, ?admin_addresses, "listening");
     let observer = Observer::new(shared.clone());
     let _admin = admin::start(admin_listeners, shared.config.admin_token.clone(), observer.clone())?;
-    shared.port.store(addresses.first().map_or(0, SocketAddr::port), Ordering::Relaxed);
+    let port = |addresses: &[SocketAddr]| addresses.first().map_or(0, SocketAddr::port);
+    shared.port.store(port(&addresses), Ordering::Relaxed);
+    shared.tls_port.store(port(&tls_addresses), Ordering::Relaxed);
 
     let readers = Readers::start(router.shards(), shared.config.history_threads)?;
     let saver = Saver::start()?;
@@ -145,8 +160,9 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();
     let served = local.block_on(&runtime, async {
-        let ready = Ready { addresses, admin_addresses, shards: router.shards(), cores };
-        serve(&observer, signals, listeners, &dir, on_loading, || on_ready(&ready)).await
+        let ready = Ready { addresses, tls_addresses, admin_addresses, shards: router.shards(), cores };
+        let tls = identity.map(|identity| (tls_listeners, identity));
+        serve(&observer, signals, (listeners, tls), &dir, on_loading, || on_ready(&ready)).await
     });
     if served.is_ok() {
         for thread in threads {
@@ -170,7 +186,8 @@ fn listen_for_admin(config: &Config) -> Result<Vec<TcpListener>, ListenError> {
     if let Some(port) = config.admin_port {
         return listen(port);
     }
-    let usual = config.port.checked_add(ADMIN_PORT_OFFSET).filter(|_| config.port > 0);
+    let port = config.port.or(config.tls.as_ref().map(|tls| tls.port)).filter(|port| *port > 0);
+    let usual = port.and_then(|port| port.checked_add(ADMIN_PORT_OFFSET));
     usual.map_or_else(|| listen(0), |port| listen(port).or_else(|_| listen(0)))
 }
 
@@ -197,7 +214,7 @@ fn run_id() -> io::Result<String> {
 async fn serve(
     observer: &Observer,
     mut signals: Signals,
-    listeners: Vec<TcpListener>,
+    (listeners, tls): (Vec<TcpListener>, Option<(Vec<TcpListener>, Identity)>),
     dir: &DataDir,
     on_loading: impl Fn(&Loading),
     on_ready: impl FnOnce(),
@@ -211,10 +228,12 @@ async fn serve(
         .map(|listener| {
             let shared = shared.clone();
             tokio::task::spawn_local(listener::accept(listener, keepalive, move |stream, peer| {
-                place(&shared, stream, peer)
+                place(&shared, stream.into(), peer).map_err(Fresh::into_socket)
             }))
         })
         .collect();
+    let start_tls = |(listeners, identity)| tls::start(listeners, identity, shared.clone(), place);
+    let handshakes = tls.map(start_tls).transpose()?;
     // Clients connect already, and hear -LOADING.
     let recovered = tokio::select! {
         recovered = recover_all(shared, dir) => recovered?,
@@ -233,6 +252,7 @@ async fn serve(
     for task in accepting {
         task.abort();
     }
+    drop(handshakes);
     for phase in [Phase::Quiescing, Phase::Settling, Phase::Finishing] {
         tell_all(shared, &mut signals, phase).await;
     }
@@ -253,11 +273,10 @@ async fn tell_loading(shared: &Shared, on_loading: impl Fn(&Loading)) -> Infalli
 }
 
 /// Gives a fresh socket to the core with the fewest; gives it back if that core is too far behind.
-fn place(shared: &Shared, stream: TcpStream, peer: SocketAddr) -> Result<(), TcpStream> {
+fn place(shared: &Shared, stream: Fresh, peer: SocketAddr) -> Result<(), Fresh> {
     let Some((core, id)) = shared.place_connection() else {
         shared.turn_away(CloseReason::Maxclients, peer);
-        use std::io::Write;
-        let _ = (&stream).write_all(b"-ERR max number of clients reached\r\n"); // a courtesy, if it fits
+        stream.say(b"-ERR max number of clients reached\r\n");
         return Ok(());
     };
     let Ok(local) = stream.local_addr() else {

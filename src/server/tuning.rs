@@ -5,7 +5,7 @@ use super::shared::Shared;
 use crate::commands::refusal::printable;
 use crate::commands::server::config::Assignments;
 use crate::config::Config;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// What has no other place to be changed at.
 pub(super) struct Tuning {
@@ -87,7 +87,8 @@ impl Tuning {
 impl Shared {
     /// The wanted parameters as they are now.
     pub(super) fn parameters(&self, want: impl Fn(&str) -> bool) -> Vec<(&'static str, String)> {
-        let mut pairs = self.config.parameters(self.port.load(Ordering::Relaxed), want);
+        let port = |port: &AtomicU16| port.load(Ordering::Relaxed);
+        let mut pairs = self.config.parameters(port(&self.port), port(&self.tls_port), want);
         for (name, value) in &mut pairs {
             if let Some(parameter) = SETTABLE.iter().find(|parameter| parameter.name == *name) {
                 *value = (parameter.get)(self).to_string();

@@ -49,10 +49,25 @@ pub struct ServerFacts {
     pub snapshot_longest_step_ns: u64,
     /// The system's figures, now.
     pub process: ProcessFigures,
+    /// The thread of handshakes, if TLS is spoken.
+    pub tls: Option<TlsFacts>,
     /// Messages for subscribers for which there was no room between threads.
     pub messages_lost: u64,
     /// Bytes written to storage before the server was ready: recovery and the first segments, not commits.
     pub device_write_bytes_at_ready: u64,
+}
+
+/// Handshakes of TLS.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TlsFacts {
+    /// That ended well.
+    pub completed: u64,
+    /// That did not.
+    pub failed: u64,
+    /// That took too long.
+    pub timed_out: u64,
+    /// Unix seconds at which the server's certificate ends.
+    pub expires_at_s: u64,
 }
 
 /// How far recovery is.

@@ -24,7 +24,7 @@ mod system;
 
 pub use counters::{CommandCounter, CoreCounters, ErrorCounter, WRITES};
 pub use durations::Durations;
-pub use facts::{CoreFacts, CreditTotals, DiskState, FeedFacts, LeadFacts, Loading, ServerFacts, ShardFacts};
+pub use facts::{CoreFacts, CreditTotals, DiskState, FeedFacts, LeadFacts, Loading, ServerFacts, ShardFacts, TlsFacts};
 pub use growth::Growth;
 pub use info::info;
 pub use latency::{Latencies, Stage};

@@ -126,6 +126,11 @@ impl Server {
         self.said_port(" admin_addresses=[").expect("it says where it listens")
     }
 
+    /// Where it listens for TLS on 127.0.0.1.
+    pub fn tls_port(&self) -> u16 {
+        self.said_port(" tls_addresses=[").expect("it says where it listens")
+    }
+
     /// The first port behind `field` of the line that says where it listens.
     fn said_port(&self, field: &str) -> Option<u16> {
         let log = self.log();
@@ -157,9 +162,14 @@ impl Server {
 
     /// Asks it to end (SIGTERM) and returns its exit code.
     pub fn terminate(self) -> Option<i32> {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        self.signal(rustix::process::Signal::TERM);
         self.exit_code()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
     /// Waits for its end.

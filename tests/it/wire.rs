@@ -8,9 +8,21 @@ use std::time::Duration;
 /// A reply that takes longer will not come.
 const WITHIN: Duration = Duration::from_secs(30);
 
+/// What bytes go through.
+pub trait Link: Read + Write + Send {
+    /// Ends this side.
+    fn half_close(&mut self);
+}
+
+impl Link for TcpStream {
+    fn half_close(&mut self) {
+        self.shutdown(Shutdown::Write).expect("a socket");
+    }
+}
+
 /// One connection.
 pub struct Wire {
-    stream: TcpStream,
+    stream: Box<dyn Link>,
     received: Vec<u8>,
 }
 
@@ -22,11 +34,12 @@ impl Wire {
 
     /// Connects to a server that may be gone.
     pub fn try_connect(port: u16) -> Option<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream.set_read_timeout(Some(WITHIN)).expect("a socket");
-        stream.set_write_timeout(Some(WITHIN)).expect("a socket");
-        stream.set_nodelay(true).expect("a socket");
-        Some(Self { stream, received: Vec::new() })
+        Some(Self::over(socket(port)?))
+    }
+
+    /// Talks through `link`.
+    pub fn over(link: impl Link + 'static) -> Self {
+        Self { stream: Box::new(link), received: Vec::new() }
     }
 
     /// Sends bytes as they are.
@@ -93,7 +106,7 @@ impl Wire {
 
     /// Ends this side; the server may go on sending.
     pub fn half_close(&mut self) {
-        self.stream.shutdown(Shutdown::Write).expect("a socket");
+        self.stream.half_close();
     }
 
     /// Whether more bytes came.
@@ -108,6 +121,15 @@ impl Wire {
             Err(error) => panic!("no reply: {error}; so far {:?}", String::from_utf8_lossy(&self.received)),
         }
     }
+}
+
+/// A socket that is connected to a server on this machine, if there is one.
+pub fn socket(port: u16) -> Option<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(WITHIN)).expect("a socket");
+    stream.set_write_timeout(Some(WITHIN)).expect("a socket");
+    stream.set_nodelay(true).expect("a socket");
+    Some(stream)
 }
 
 /// The bytes of one reply.

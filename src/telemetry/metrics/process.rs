@@ -64,6 +64,22 @@ pub(super) const FAMILIES: &[Family] = &[
         "Logins that were refused: wrong user or password",
         |looked, out| out.counter(&[], looked.view.count(|core| core.auth_failures)),
     ),
+    family("credit_tls_handshakes", None, Counter, "result", "Handshakes of TLS: completed, failed, timed_out", {
+        |looked, out| {
+            let Some(tls) = &looked.view.server.tls else { return Ok(()) };
+            out.counter(&[("result", "completed")], tls.completed)?;
+            out.counter(&[("result", "failed")], tls.failed)?;
+            out.counter(&[("result", "timed_out")], tls.timed_out)
+        }
+    }),
+    family(
+        "credit_tls_certificate_expires_at",
+        Some(Unit::Seconds),
+        Gauge,
+        "",
+        "Unix time at which the certificate of TLS ends",
+        |looked, out| looked.view.server.tls.iter().try_for_each(|tls| out.gauge(&[], tls.expires_at_s)),
+    ),
     family("credit_network", Some(Unit::Bytes), Counter, "direction", "Bytes read from and written to clients", {
         |looked, out| {
             out.counter(&[("direction", "in")], looked.view.count(|core| core.bytes_in))?;

@@ -1,0 +1,205 @@
+//! The thread `tls`: handshakes, and certificates that are read again when they change.
+//!
+//! ```text
+//!  listener ──▶ at most 64 handshakes, 5 s each ──▶ Fresh ──▶ the core with the fewest
+//!  SIGHUP, changed files ──▶ Identity ──▶ the handshakes from now on
+//! ```
+//!
+//! More clients wait in the kernel. Connections that are there keep what their handshake gave them. Absent on purpose:
+//! CRL and OCSP (a CA of one's own whose certificates are short-lived does it), certificates by name (SNI).
+
+mod expiry;
+mod identity;
+
+use super::shared::Shared;
+use crate::config::Tls;
+use crate::net::connection::CloseReason;
+use crate::net::listener;
+use crate::net::tls::{self, Fresh};
+use crate::telemetry::TlsFacts;
+use identity::Stamp;
+use rustls::ServerConfig;
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, oneshot, watch};
+
+pub(super) use identity::Identity;
+pub use identity::TlsError;
+
+/// Handshakes at a time: what hostile clients can make of them is small, and more would not be faster.
+const HANDSHAKES_MAX: usize = 64;
+
+/// How long one may take, the client's pace included.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often the files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Pause before a socket is offered to a core again.
+const PLACE_RETRY: Duration = Duration::from_millis(1);
+
+/// Gives a socket to a core; gives it back if that has no room now.
+type Place = fn(&Shared, Fresh, SocketAddr) -> Result<(), Fresh>;
+
+/// What the thread counts.
+#[derive(Default)]
+pub(super) struct Figures {
+    completed: AtomicU64,
+    failed: AtomicU64,
+    timed_out: AtomicU64,
+    expires_at_s: AtomicU64,
+}
+
+impl Figures {
+    /// The figures now.
+    pub(super) fn facts(&self) -> TlsFacts {
+        let read = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        TlsFacts {
+            completed: read(&self.completed),
+            failed: read(&self.failed),
+            timed_out: read(&self.timed_out),
+            expires_at_s: read(&self.expires_at_s),
+        }
+    }
+}
+
+/// The running thread. Dropping it closes the port and waits for the thread.
+pub(super) struct Handshakes {
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Serves `listeners`, where the configuration has TLS. `place`: gives a socket to a core, or back.
+///
+/// # Errors
+/// The system gives no thread, or nothing for it to wait with.
+pub(super) fn start(
+    listeners: Vec<TcpListener>,
+    identity: Identity,
+    shared: Arc<Shared>,
+    place: Place,
+) -> io::Result<Handshakes> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (stop, stopped) = oneshot::channel();
+    let hangup = {
+        let _inside = runtime.enter();
+        signal(SignalKind::hangup())?
+    };
+    let settings = shared.config.tls.clone().expect("there are files of it");
+    let serve = move || {
+        runtime.block_on(async {
+            let (current, config) = watch::channel(identity.config.clone());
+            let door = Door { shared, config, room: Arc::new(Semaphore::new(HANDSHAKES_MAX)), place };
+            door.expires(identity.expires_at_s);
+            for listener in listeners {
+                let (inside, keepalive) =
+                    (door.clone(), door.shared.config.tcp_keepalive_ms.map(Duration::from_millis));
+                tokio::spawn(listener::accept(listener, keepalive, move |socket, peer| inside.admit(socket, peer)));
+            }
+            tokio::select! {
+                () = door.renew(&settings, &current, hangup) => {}
+                _ = stopped => {} // by a message or by the sender's end: both mean so
+            }
+        });
+    };
+    let thread = std::thread::Builder::new().name("tls".to_owned()).spawn(serve)?;
+    Ok(Handshakes { stop: Some(stop), thread: Some(thread) })
+}
+
+impl Drop for Handshakes {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Who comes in, and by what.
+#[derive(Clone)]
+struct Door {
+    shared: Arc<Shared>,
+    config: watch::Receiver<Arc<ServerConfig>>,
+    room: Arc<Semaphore>,
+    place: Place,
+}
+
+impl Door {
+    /// Starts the handshake of a fresh socket; gives it back if there are too many.
+    fn admit(&self, socket: TcpStream, peer: SocketAddr) -> Result<(), TcpStream> {
+        let Ok(permit) = self.room.clone().try_acquire_owned() else { return Err(socket) };
+        let door = self.clone();
+        tokio::spawn(async move {
+            let handshake = tls::accept(socket, door.config.borrow().clone());
+            let shaken = tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await;
+            let figures = &door.shared.tls;
+            match shaken {
+                Ok(Ok(fresh)) => {
+                    figures.completed.fetch_add(1, Ordering::Relaxed);
+                    door.hand_over(fresh, peer).await;
+                }
+                Ok(Err(error)) => {
+                    figures.failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(%peer, %error, "TLS handshake failed");
+                    door.shared.turn_away(CloseReason::TlsHandshake, peer);
+                }
+                Err(_) => {
+                    figures.timed_out.fetch_add(1, Ordering::Relaxed);
+                    tracing::debug!(%peer, "TLS handshake took too long");
+                    door.shared.turn_away(CloseReason::TlsHandshake, peer);
+                }
+            }
+            drop(permit);
+        });
+        Ok(())
+    }
+
+    async fn hand_over(&self, fresh: Fresh, peer: SocketAddr) {
+        let mut unplaced = (self.place)(&self.shared, fresh, peer);
+        while let Err(fresh) = unplaced {
+            tokio::time::sleep(PLACE_RETRY).await;
+            unplaced = (self.place)(&self.shared, fresh, peer);
+        }
+    }
+
+    /// Reads the files again at every SIGHUP and when they have changed, for ever. Files that are wrong change nothing.
+    async fn renew(&self, settings: &Tls, current: &watch::Sender<Arc<ServerConfig>>, mut hangup: Signal) {
+        let mut loaded = Stamp::of(settings);
+        let mut seen = loaded.clone();
+        loop {
+            let is_asked = tokio::select! {
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            let now = Stamp::of(settings);
+            // Certificate and key change one after the other: when both looks see the same, both are there.
+            let is_settled = now == seen;
+            seen = now;
+            if !is_asked && (!is_settled || seen == loaded) {
+                continue;
+            }
+            loaded = seen.clone();
+            match Identity::load(settings) {
+                Ok(identity) => {
+                    current.send_replace(identity.config);
+                    tracing::info!("the files of TLS were read again and hold from now on");
+                    self.expires(identity.expires_at_s);
+                }
+                Err(error) => tracing::warn!(%error, "the files of TLS are wrong: those read before still hold"),
+            }
+        }
+    }
+
+    /// Tells when the certificate ends.
+    fn expires(&self, at_s: u64) {
+        self.shared.tls.expires_at_s.store(at_s, Ordering::Relaxed);
+        if at_s * 1000 <= self.shared.clock.wall_ms() {
+            tracing::warn!("the certificate of TLS has expired: clients that look will not connect");
+        }
+    }
+}
