@@ -1,7 +1,9 @@
 //! The wire: the request parser alone, and a client's whole conversation without its socket.
 
 use crate::crowd::{NOW_MS, account, tx};
+use creditd::access::{User, Users};
 use creditd::commands::Defaults;
+use creditd::commands::connection::Credentials;
 use creditd::commands::reply::Proto;
 use creditd::commands::server::ServerRequest;
 use creditd::commands::spec::CommandSpec;
@@ -14,7 +16,8 @@ use creditd::net::resp::{self, Parser};
 use creditd::shard::batch::{Batch, Ticket};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// `CREDIT.DEBIT a00000000001 t00000000001 5` for ids from 1 on, as clients send it.
 fn debits(count: u64) -> Vec<u8> {
@@ -61,8 +64,9 @@ fn parse_all(bencher: Bencher<'_, '_>, input: &[u8]) {
 fn conversation(bencher: Bencher<'_, '_>, requests: u64) {
     let address = SocketAddr::from(([127, 0, 0, 1], 7));
     let place = Ticket { core: 0, connection: 0, generation: 0, slot: 0 };
-    let mut connection = Connection::new(1, place, address, address, NOW_MS);
-    let mut desk = Desk { batch: Batch::default(), limits: LIMITS, defaults: DEFAULTS };
+    let users = Arc::new(Users::load("", None).expect("the open default user"));
+    let mut desk = Desk { batch: Batch::default(), users, limits: LIMITS, defaults: DEFAULTS };
+    let mut connection = Connection::new(1, place, address, address, &desk);
     let input = debits(requests);
     let receipt = Receipt {
         status: Status::Debited,
@@ -86,6 +90,7 @@ fn conversation(bencher: Bencher<'_, '_>, requests: u64) {
 /// A host that puts commands into a batch, as a core does, and knows nothing else.
 struct Desk {
     batch: Batch,
+    users: Arc<Users>,
     limits: Limits,
     defaults: Defaults,
 }
@@ -122,11 +127,11 @@ impl Host for Desk {
     fn is_congested(&self) -> bool {
         false
     }
-    fn needs_password(&self) -> bool {
-        false
+    fn users(&self) -> &Arc<Users> {
+        &self.users
     }
-    fn is_password(&self, _: &[u8]) -> bool {
-        false
+    fn log_in(&mut self, _: Ticket, _: IpAddr, _: &Credentials<'_>) -> Option<Arc<User>> {
+        None
     }
     fn monitor(&mut self, _: Ticket, _: bool) {}
     fn is_monitored(&self) -> bool {

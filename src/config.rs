@@ -104,6 +104,8 @@ pub struct Config {
     pub maxclients: usize,
     /// The password of AUTH; `None` = open.
     pub requirepass: Option<Secret>,
+    /// Users; `None` = the default user alone.
+    pub aclfile: Option<PathBuf>,
     /// Accounts per shard.
     pub accounts_max: u64,
     /// Leads per shard.
@@ -182,6 +184,11 @@ impl Config {
         self.port.is_none() && self.tls.as_ref().is_some_and(has_all)
     }
 
+    /// An address that other machines may reach, if it listens on one.
+    pub fn exposed_address(&self) -> Option<IpAddr> {
+        exposed(&self.bind)
+    }
+
     fn validate(settings: Settings) -> Result<Self, ConfigError> {
         let s = &settings;
         let config = Self {
@@ -206,6 +213,7 @@ impl Config {
             allow_auto_tx: s.switch("allow-auto-tx"),
             maxclients: s.count("maxclients") as usize,
             requirepass: s.secret("requirepass"),
+            aclfile: s.optional_path("aclfile"),
             accounts_max: s.count("accounts-max"),
             leads_max: s.count("leads-max"),
             lead_slots_max: s.count("lead-slots-max"),
@@ -235,8 +243,7 @@ impl Config {
             let setting = config.settings.get("history-retention");
             return Err(ConfigError::HistoryOfIds { history: setting.display(), place: setting.source.clone() });
         }
-        let exposed = |bind: &[IpAddr]| bind.iter().find(|address| !address.is_loopback()).copied();
-        let is_open = config.requirepass.is_none() && !config.needs_certificates();
+        let is_open = config.requirepass.is_none() && config.aclfile.is_none() && !config.needs_certificates();
         if let (true, Some(address)) = (is_open, exposed(&config.bind)) {
             return Err(ConfigError::Exposed { address, place: config.settings.get("bind").source.clone() });
         }
@@ -253,4 +260,8 @@ const US_PER_MS: u64 = 1_000;
 /// 0 is how a file and a flag say "not set".
 fn some_if_positive(n: u64) -> Option<u64> {
     (n > 0).then_some(n)
+}
+
+fn exposed(bind: &[IpAddr]) -> Option<IpAddr> {
+    bind.iter().find(|address| !address.is_loopback()).copied()
 }

@@ -46,7 +46,8 @@ macro_rules! planted {
     };
 }
 
-pub mod admin;
+pub mod access;
+mod admin;
 pub mod archive;
 pub mod cli;
 pub mod clock;

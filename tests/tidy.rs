@@ -12,10 +12,14 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lib", &[]),
     ("main", &[]),
     ("cli", &["*"]),
-    ("server", &["net", "commands", "shard", "ledger", "journal", "feed", "admin", "telemetry", "config", "clock"]),
+    (
+        "server",
+        &["access", "net", "commands", "shard", "ledger", "journal", "feed", "admin", "telemetry", "config", "clock"],
+    ),
     (
         "net",
         &[
+            "access",
             "commands",
             "shard::batch",
             "ledger::command",
@@ -38,6 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "ledger::rejection",
         ],
     ),
+    ("access", &["commands"]),
     ("shard", &["ledger", "journal"]),
     ("admin", &["net::listener", "telemetry", "config"]),
     ("archive", &["journal", "ledger"]),

@@ -4,9 +4,11 @@
 
 use super::arguments::Arguments;
 use super::glob;
+use super::refusal::{Refusal, printable};
 use super::reply::Encoder;
 use super::spec::{ArgKind, ArgSpec, CommandSpec, KeyUse};
-use super::table::{TABLE, find_full};
+use super::table::{self, TABLE, find_full};
+use std::collections::BTreeSet;
 
 /// What is asked of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum CatalogRequest<'a> {
     Info(Arguments<'a>),
     /// COMMAND DOCS of these, unknown names left out; none: of all.
     Docs(Arguments<'a>),
+    /// ACL CAT: all classes and categories; or the commands of one.
+    Category(Option<&'a [u8]>),
     /// COMMAND GETKEYS, found already.
     Keys(Arguments<'a>),
     /// COMMAND GETKEYSANDFLAGS, found already, with how they are used.
@@ -45,6 +49,12 @@ pub fn answer(request: CatalogRequest<'_>, out: &mut Encoder<'_>) {
     match request {
         CatalogRequest::Count => out.integer(TABLE.len() as u64),
         CatalogRequest::List(filter) => list(filter, out),
+        CatalogRequest::Category(None) => {
+            let names: BTreeSet<_> = table::entries().flat_map(|(_, spec)| spec.all_categories()).collect();
+            out.array(names.len());
+            names.into_iter().for_each(|name| out.text(name));
+        }
+        CatalogRequest::Category(Some(word)) => category(word, out),
         CatalogRequest::Keys(keys) => {
             out.array(keys.len());
             keys.iter().for_each(|key| out.bulk(key));
@@ -80,6 +90,18 @@ pub fn answer(request: CatalogRequest<'_>, out: &mut Encoder<'_>) {
             TABLE.iter().for_each(|spec| docs(spec, out));
         }
     }
+}
+
+/// The commands of a class or category, by name.
+fn category(word: &[u8], out: &mut Encoder<'_>) {
+    let word = String::from_utf8_lossy(word).to_ascii_lowercase();
+    let names: Vec<_> =
+        table::entries().filter(|(_, spec)| spec.is_in_category(&word)).map(|(_, spec)| spec.name).collect();
+    if names.is_empty() {
+        return out.refusal(&Refusal::made(format!("ERR Unknown category '{}'", printable(word.as_bytes(), 128))));
+    }
+    out.array(names.len());
+    names.into_iter().for_each(|name| out.text(name));
 }
 
 /// Names, those of subcommands too, as a set.

@@ -13,6 +13,7 @@
 //!
 //! Absent on purpose: state, clocks, I/O; journal, shard and net are unknown here.
 
+pub mod acl;
 pub mod args;
 pub mod arguments;
 pub mod catalog;

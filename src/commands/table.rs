@@ -7,7 +7,7 @@ use super::args::Args;
 use super::arguments::Arguments;
 use super::refusal::Refusal;
 use super::spec::CommandSpec;
-use super::{Defaults, Request, connection, credit, keys, lead, pubsub, server, streams};
+use super::{Defaults, Request, acl, connection, credit, keys, lead, pubsub, server, streams};
 
 /// Every command, in the order in which COMMAND lists them.
 pub static TABLE: &[&CommandSpec] = COMMANDS;
@@ -97,6 +97,7 @@ const COMMANDS: &[&CommandSpec] = &[
     &server::lastsave::SPEC,
     &server::save::SAVE,
     &server::save::BGSAVE,
+    &acl::SPEC,
     &server::slowlog::SPEC,
     &server::latency::SPEC,
     &server::shutdown::SPEC,
@@ -119,6 +120,8 @@ pub struct Call<'a> {
     pub spec: &'static CommandSpec,
     /// Where the command stands in [`TABLE`]; a subcommand where its container does. What counters are kept by.
     pub position: u16,
+    /// Where the command or subcommand stands among [`entries`].
+    pub ordinal: u16,
     /// The words after its name.
     pub rest: Arguments<'a>,
 }
@@ -141,17 +144,22 @@ pub fn resolve(arguments: Arguments<'_>) -> Result<Call<'_>, Refusal> {
     let name = arguments.get(0).unwrap_or_default();
     let position = place(name).ok_or_else(|| Refusal::unknown_command(arguments))?;
     let spec = TABLE[position];
-    let (spec, rest) = match arguments.get(1) {
+    let (spec, ordinal, rest) = match arguments.get(1) {
         Some(word) if !spec.subcommands.is_empty() => {
-            let subcommand = find_subcommand(spec, word);
-            (subcommand.ok_or_else(|| Refusal::unknown_subcommand(spec.name, word))?, arguments.skip(2))
+            let at = subcommand(spec, word).ok_or_else(|| Refusal::unknown_subcommand(spec.name, word))?;
+            (&spec.subcommands[at], ORDINALS[position] + 1 + at as u16, arguments.skip(2))
         }
-        _ => (spec, arguments.skip(1)),
+        _ => (spec, ORDINALS[position], arguments.skip(1)),
     };
     if !spec.accepts(arguments.len()) {
         return Err(Refusal::wrong_arity(spec.name));
     }
-    Ok(Call { spec, position: position as u16, rest })
+    Ok(Call { spec, position: position as u16, ordinal, rest })
+}
+
+/// Every command and subcommand with its [`Call::ordinal`], containers before what is in them.
+pub fn entries() -> impl Iterator<Item = (u16, &'static CommandSpec)> {
+    (0..).zip(COMMANDS.iter().flat_map(|&spec| std::iter::once(spec).chain(spec.subcommands)))
 }
 
 /// The [`Call::position`] of a command.
@@ -175,7 +183,12 @@ pub fn find(name: &[u8]) -> Option<&'static CommandSpec> {
 /// The entry of a subcommand by its own word.
 pub fn find_subcommand(container: &CommandSpec, word: &[u8]) -> Option<&'static CommandSpec> {
     let subcommands: &'static [CommandSpec] = container.subcommands;
-    subcommands.iter().find(|spec| spec.word().as_bytes().eq_ignore_ascii_case(word))
+    subcommands.get(subcommand(container, word)?)
+}
+
+/// Where the subcommand of that word stands in its container.
+fn subcommand(container: &CommandSpec, word: &[u8]) -> Option<usize> {
+    container.subcommands.iter().position(|spec| spec.word().as_bytes().eq_ignore_ascii_case(word))
 }
 
 /// Where the command of that name stands in [`TABLE`].
@@ -240,6 +253,20 @@ static NAMES: [Name; COMMANDS.len()] = build_names();
 static INDEX: [u8; 1 << INDEX_BITS] = build_index();
 const INDEX_BITS: u32 = 9;
 const EMPTY: u8 = u8::MAX;
+
+/// The [`Call::ordinal`] of each command in `COMMANDS`.
+static ORDINALS: [u16; COMMANDS.len()] = build_ordinals();
+
+const fn build_ordinals() -> [u16; COMMANDS.len()] {
+    let (mut ordinals, mut command, mut next) = ([0; COMMANDS.len()], 0, 0);
+    while command < COMMANDS.len() {
+        ordinals[command] = next as u16;
+        next += 1 + COMMANDS[command].subcommands.len();
+        command += 1;
+    }
+    assert!(next <= 256, "a set of rights has 256 bits");
+    ordinals
+}
 
 const fn build_names() -> [Name; COMMANDS.len()] {
     let mut names = [Name { first: 0, last: 0, len: 0 }; COMMANDS.len()];

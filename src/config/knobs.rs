@@ -152,6 +152,12 @@ pub const KNOBS: &[Knob] = &[
         help: "password that AUTH or HELLO must give; better from a file or variable than a flag, which ps shows",
     },
     Knob {
+        name: "aclfile",
+        kind: Kind::Path,
+        default: "",
+        help: "file of users, mode 0600: `user NAME on #SHA-256 ~prefix* +@spender`, one a line",
+    },
+    Knob {
         name: "admin-port",
         kind: Kind::CountOrAuto { max: 65_535, power_of_two: false },
         default: "auto",

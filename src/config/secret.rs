@@ -14,6 +14,11 @@ impl Secret {
         Self(text.into())
     }
 
+    /// What it is, to be hashed.
+    pub fn reveal(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     /// Whether `given` is the password. The time it takes does not tell how much of it is right; only its length
     /// can be learned.
     pub fn matches(&self, given: &[u8]) -> bool {

@@ -17,6 +17,7 @@
 //!
 //! While an XREAD waits nothing is executed behind it, and input is taken for nothing but to see the client go.
 
+mod access;
 mod closing;
 mod control;
 mod keys;
@@ -29,7 +30,9 @@ mod tests;
 
 use super::replies::{Answer, Failure, MadeTx, ReplyRing, Shape};
 use super::resp::{Parser, ProtocolError};
+use crate::access::{User, Users};
 use crate::commands::arguments::{Arguments, OwnedArguments};
+use crate::commands::connection::Credentials;
 use crate::commands::refusal::Refusal;
 use crate::commands::reply::{Encoder, Proto};
 use crate::commands::server::ServerRequest;
@@ -47,7 +50,8 @@ use listening::Subscriptions;
 use multi::Mode;
 use session::{Activity, Session};
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// Unsent output above which no more requests are taken.
 const OUTPUT_SOFT_MAX: usize = 256 * 1024;
@@ -115,11 +119,11 @@ pub trait Host {
     /// Whether shards are too far behind to take more commands, or the server takes none any more.
     fn is_congested(&self) -> bool;
 
-    /// Whether clients must give a password.
-    fn needs_password(&self) -> bool;
+    /// Who there is now, and what they may do.
+    fn users(&self) -> &Arc<Users>;
 
-    /// Whether `given` is the password, compared in constant time.
-    fn is_password(&self, given: &[u8]) -> bool;
+    /// Looks at a password from `peer`. `Some`: it is right; else what it comes to is told to [`Connection::verified`].
+    fn log_in(&mut self, ticket: Ticket, peer: IpAddr, credentials: &Credentials<'_>) -> Option<Arc<User>>;
 
     /// The connection at `place` hears of all requests from now on, or no more. Lines come to [`Connection::push`].
     fn monitor(&mut self, place: Ticket, begins: bool);
@@ -218,9 +222,10 @@ pub struct Connection {
 
 impl Connection {
     /// A fresh connection. `place` is where its answers come to, without the slot.
-    pub fn new(id: u64, place: Ticket, peer: SocketAddr, local: SocketAddr, now_ms: u64) -> Self {
+    pub fn new(id: u64, place: Ticket, peer: SocketAddr, local: SocketAddr, host: &impl Host) -> Self {
+        let now_ms = host.now_ms();
         Self {
-            session: Session::new(id, peer, local, now_ms),
+            session: Session::new(id, peer, local, now_ms, host.users()),
             place,
             parser: Parser::default(),
             input: BytesMut::new(),
@@ -246,6 +251,7 @@ impl Connection {
     /// with what waits.
     pub fn receive(&mut self, bytes: &[u8], host: &mut impl Host) {
         self.now_ms = host.now_ms();
+        self.refresh(host.users());
         self.last_input_ms = self.now_ms; // also of what has waited: that was no silence
         if let State::Draining { bytes: left, .. } = &mut self.state {
             *left = left.saturating_sub(bytes.len());
@@ -375,7 +381,10 @@ impl Connection {
             }
             if let Some(queued) = self.exec.pop_front() {
                 let call = table::resolve(queued.borrow()).expect("resolved when it was queued");
-                self.run(&call, false, host);
+                match self.not_allowed(&call) {
+                    None => self.run(&call, false, host),
+                    Some(refusal) => self.refuse(Some(call.spec), &refusal, host),
+                }
                 continue;
             }
             match parser.parse(&bytes[consumed..], &self.session.parser_limits(host)) {
@@ -426,8 +435,8 @@ impl Connection {
         };
         let spec = call.spec;
         self.session.last_command = spec.name;
-        if !self.session.authenticated(host) && !spec.flags.has(Flags::NO_AUTH) {
-            return self.refuse(Some(spec), &Refusal::fixed("NOAUTH Authentication required."), host);
+        if let Some(refusal) = self.not_allowed(call) {
+            return self.refuse(Some(spec), &refusal, host);
         }
         if let Some(text) = host.loading()
             && !spec.flags.has(Flags::LOADING)
@@ -470,14 +479,14 @@ impl Connection {
                 host.submit(ticket, &Command { tx: &tx, ..command });
             }
             Request::Server(request) => {
-                let ticket = self.ticket(position, None, 0);
+                let ticket = self.ticket(position, None, server_weight(&request));
                 if let Some(answer) = host.ask(ticket, self.session.proto, &request) {
                     self.fill(ticket.slot, answer, |failure| host.failed(failure));
                 }
             }
             Request::Stream(ref request) => self.read_stream(position, request, may_block, host),
             Request::Keys(request) => self.ask_keys(position, request, host),
-            Request::Connection(request) => self.converse(request, host),
+            Request::Connection(request) => self.converse(position, request, host),
             Request::PubSub(request) => self.listen(request, host),
             Request::Catalog(request) => self.reply(|e| catalog::answer(request, e)),
             Request::Accepted => self.reply(|e| e.ok()),
@@ -513,4 +522,9 @@ fn trail_weight(op: &Op) -> u16 {
         Op::BalanceAt { .. } | Op::Tx | Op::Audit => TRAIL_WEIGHT_MIN,
         _ => 0,
     }
+}
+
+/// What a question about the server weighs: what changes users ends before anything behind it is executed.
+fn server_weight(request: &ServerRequest<'_>) -> u16 {
+    if matches!(request, ServerRequest::Acl(request) if request.is_change()) { TRAIL_WEIGHT_MAX as u16 } else { 0 }
 }

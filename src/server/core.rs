@@ -9,6 +9,7 @@
 //!
 //! The turn stands behind the tasks that were ready with it, so one commit covers them all: group commit without a timer.
 
+use super::access::Heard;
 use super::engine::Engine;
 use super::inquiry;
 use super::mailbox::{Answer, Phase, Request};
@@ -176,14 +177,31 @@ impl Core {
     /// Takes what the threads of streams have made.
     fn take_fed(&mut self) {
         let Self { engine, sockets, .. } = self;
+        let mut changed = Vec::new();
         while let Some(fed) = engine.mailbox().next_fed() {
             match fed {
                 Fed::Pages { reading, pages } => engine.readings.heard(reading, pages),
                 Fed::Changed { reading, index } => engine.readings.changed(reading, index),
+                Fed::Access(Heard::Changed(ticket, answer)) => changed.push((ticket, answer)),
+                Fed::Access(Heard::Verified(ticket, user)) => {
+                    if let Some(user) = engine.heard_of_login(ticket, user)
+                        && let Some(connection) = sockets.connection(ticket)
+                    {
+                        connection.verified(ticket.slot, Some(user), engine);
+                    }
+                }
                 Fed::Messages(messages) => engine.subscribers.tell(&messages, sockets),
             }
         }
         engine.send_readings();
+        for ticket in engine.refused_logins() {
+            if let Some(connection) = sockets.connection(ticket) {
+                connection.verified(ticket.slot, None, engine);
+            }
+        }
+        for (ticket, answer) in changed {
+            self.fill(ticket, answer);
+        }
     }
 
     /// Answers the readings that are through. Returns whether something that they ask found no room.
@@ -343,6 +361,7 @@ impl Core {
             let shared = &self.engine.shared;
             let limits = Limits { idle_timeout_ms: shared.tuning.timeout_ms(), ..shared.connection_limits };
             self.sockets.sweep(now_ms, &limits);
+            self.sockets.refresh(&self.engine.users);
             self.engine.review_saves();
             self.patrol.step(&self.engine.homes, &mut self.engine.counters);
         }
@@ -358,7 +377,17 @@ impl Core {
         let expiry_at_ms = self.engine.homes.iter().filter_map(|home| home.shard.next_expiry()).min();
         let reading_at_ms = self.engine.readings.next_deadline_ms();
         let paused_until_ms = self.engine.shared.overseers.paused_until_ms(now_ms);
-        let due = [sweep_at_ms, retry_at_ms, save_at_ms, idle_at_ms, expiry_at_ms, reading_at_ms, paused_until_ms];
+        let refusal_at_ms = self.engine.next_refusal_ms();
+        let due = [
+            refusal_at_ms,
+            sweep_at_ms,
+            retry_at_ms,
+            save_at_ms,
+            idle_at_ms,
+            expiry_at_ms,
+            reading_at_ms,
+            paused_until_ms,
+        ];
         let Some(at_ms) = due.into_iter().flatten().min() else {
             return;
         };

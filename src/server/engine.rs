@@ -3,6 +3,7 @@
 //! The only state on the way of a command. No lock, no shared counter, no clock read per command: `now` is read once per
 //! read of a socket and once per batch.
 
+use super::access::Waiting;
 use super::home::{Done, Home};
 use super::inquiry::{Inquiries, Part, Question};
 use super::journal_thread::JournalThread;
@@ -14,6 +15,7 @@ use super::shared::Shared;
 use super::slow::Seen;
 use super::streams::readings::Readings;
 use super::streams::subscribers::Subscribers;
+use crate::access::Users;
 use crate::commands::table::TABLE;
 use crate::journal::BlockKind;
 use crate::ledger::Sought;
@@ -53,6 +55,9 @@ pub(crate) struct Engine {
     pub(super) saving: Saving,
     pub(super) readings: Readings,
     pub(super) subscribers: Subscribers,
+    pub(super) users: Arc<Users>,
+    /// Logins that are looked at. One a connection.
+    pub(super) logins: Vec<Waiting>,
     pub(super) monitors: Monitors,
     pub(super) counters: CoreCounters,
     /// Duration and outcomes of the commits of this turn.
@@ -96,6 +101,8 @@ impl Engine {
             saving: Saving::new(&shared, saver),
             readings: Readings::new(id, mailbox, shared.router.clone(), shared.streams.clone()),
             subscribers: Subscribers::default(),
+            users: shared.access.current(),
+            logins: Vec::new(),
             monitors: Monitors::default(),
             counters: CoreCounters::new(TABLE.iter().map(|spec| spec.name)),
             syncs: Vec::new(),
@@ -128,6 +135,7 @@ impl Engine {
     pub(super) fn begin(&mut self) {
         self.boot_ns = self.shared.clock.boot_ns();
         self.now_ms = self.shared.now_ms_at(self.boot_ns);
+        self.renew_users();
     }
 
     /// Reads the clock again, after requests were read.

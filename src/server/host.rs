@@ -7,7 +7,9 @@ use super::shared::REDIS_VERSION;
 use super::slow;
 use super::streams::readings::ShardCommand;
 use super::ulid;
+use crate::access::{User, Users};
 use crate::commands::Defaults;
+use crate::commands::connection::Credentials;
 use crate::commands::reply::{Encoder, Proto, error_code};
 use crate::commands::server::ServerRequest;
 use crate::commands::server::flush::Flush;
@@ -20,6 +22,7 @@ use crate::ledger::command::Command;
 use crate::net::connection::{Host, Limits};
 use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -133,6 +136,7 @@ impl Host for Engine {
                 self.inquire(ticket, Wanted::Histogram { names, proto })
             }
             ServerRequest::Latency(request) => Some(slow::answer_latency(&self.shared.slow, request, proto)),
+            ServerRequest::Acl(request) => self.ask_access(ticket, proto, request),
             ServerRequest::Shutdown => {
                 self.shared.request_stop();
                 None // the connection closes without a reply, as in Redis
@@ -181,12 +185,12 @@ impl Host for Engine {
         Engine::is_congested(self) || self.phase > Phase::Serving
     }
 
-    fn needs_password(&self) -> bool {
-        self.shared.config.requirepass.is_some()
+    fn users(&self) -> &Arc<Users> {
+        &self.users
     }
 
-    fn is_password(&self, given: &[u8]) -> bool {
-        self.shared.config.requirepass.as_ref().is_some_and(|password| password.matches(given))
+    fn log_in(&mut self, ticket: Ticket, peer: IpAddr, credentials: &Credentials<'_>) -> Option<Arc<User>> {
+        self.look_at_login(ticket, peer, credentials)
     }
 
     fn monitor(&mut self, place: Ticket, begins: bool) {

@@ -18,6 +18,7 @@
 //!
 //! Core to core: `mailbox` and `doorbell`. Absent on purpose: locks and shared counters on the way of a command.
 
+mod access;
 mod closes;
 mod core;
 mod descriptors;

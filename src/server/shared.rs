@@ -1,5 +1,6 @@
 //! What all threads of the server see: fixed after the start, or atomic and off the way of commands.
 
+use super::access::Access;
 use super::closes::Closes;
 use super::mailbox::Mailbox;
 use super::monitor::Overseers;
@@ -9,6 +10,7 @@ use super::slow::Slow;
 use super::streams::Streams;
 use super::tls;
 use super::tuning::Tuning;
+use crate::access::Users;
 use crate::clock::{Clock, ShardClock};
 use crate::commands::Defaults;
 use crate::config::Config;
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     pub(super) saves: Saves,
     pub(super) streams: Arc<Streams>,
     pub(super) slow: Slow,
+    pub(super) access: Arc<Access>,
     pub(super) port: AtomicU16,
     pub(super) tuning: Tuning,
     pub(super) overseers: Overseers,
@@ -78,6 +81,7 @@ impl Shared {
         clock: Arc<dyn Clock>,
         router: Router,
         run_id: String,
+        users: Users,
     ) -> std::io::Result<(Arc<Self>, Signals)> {
         let cores = usize::from(router.cores());
         let (steps, steps_out) = mpsc::channel(cores + usize::from(router.shards()));
@@ -95,6 +99,7 @@ impl Shared {
             defaults: Defaults { reserve_ttl_ms: config.reserve_ttl_ms, allow_auto_tx: config.allow_auto_tx },
             streams: Arc::new(Streams::start(router.shards(), &mailboxes)?),
             slow: Slow::new(&config),
+            access: Access::start(&config, users, &mailboxes)?,
             mailboxes,
             started_ms: clock.wall_ms(),
             saves: Saves::new(router.shards()),

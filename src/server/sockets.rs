@@ -10,6 +10,7 @@
 use super::closes::Closes;
 use super::core::Core;
 use super::mailbox::Accepted;
+use crate::access::Users;
 use crate::net::connection::{CloseReason, Connection, Need};
 use crate::net::tls::{SCRATCH_BYTES_MIN, Stream};
 use crate::shard::batch::Ticket;
@@ -79,7 +80,7 @@ impl Sockets {
             let place =
                 Ticket { core: core.engine.id(), connection: key as u32, generation: sockets.generation, slot: 0 };
             entry.insert(Socket {
-                connection: Connection::new(id, place, peer, local, core.engine.now_ms()),
+                connection: Connection::new(id, place, peer, local, &core.engine),
                 stream,
                 generation: sockets.generation,
                 waker: None,
@@ -142,6 +143,16 @@ impl Sockets {
     pub(super) fn sweep(&mut self, now_ms: u64, limits: &crate::net::connection::Limits) {
         for (_, socket) in &mut self.slab {
             if socket.connection.sweep(now_ms, limits) {
+                socket.wake();
+            }
+        }
+    }
+
+    /// Ends the connections of users that are gone.
+    pub(super) fn refresh(&mut self, users: &Users) {
+        for (_, socket) in &mut self.slab {
+            socket.connection.refresh(users);
+            if socket.connection.is_over() {
                 socket.wake();
             }
         }

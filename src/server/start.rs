@@ -1,6 +1,5 @@
 //! From a configuration to a serving server, and back.
 
-use super::core;
 use super::descriptors;
 use super::home::Home;
 use super::loading::{RecoveredShard, recover_all};
@@ -13,6 +12,7 @@ use super::saving::Saver;
 use super::shared::{Shared, Signals};
 use super::tls::{self, Identity, TlsError};
 use super::watch::{self, Post};
+use super::{access, core};
 use crate::admin;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Exit};
@@ -25,7 +25,7 @@ use crate::shard::{Patience, Shard};
 use crate::telemetry::Loading;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -76,6 +76,18 @@ pub enum StartError {
         /// How far.
         days: u64,
     },
+    /// The aclfile.
+    #[error("{0}")]
+    Users(String),
+    /// Open to other machines, and the aclfile lets anybody in.
+    #[error(
+        "bind {address} lets other machines in and the aclfile lets anybody be `default`: give that user a password, or \
+         turn it off (user default off), or bind to 127.0.0.1"
+    )]
+    Exposed {
+        /// The address that is no loopback address.
+        address: IpAddr,
+    },
     /// The system refused a thread, a signal handler or random bytes.
     #[error("cannot start: {0}")]
     System(#[from] io::Error),
@@ -89,7 +101,7 @@ impl StartError {
             Self::Listen(error) if error.source.kind() == ErrorKind::PermissionDenied => Exit::Permission,
             Self::Listen(_) => Exit::Unavailable,
             Self::Tls(error) => error.exit(),
-            Self::ClockJump { .. } => Exit::Config,
+            Self::ClockJump { .. } | Self::Users(_) | Self::Exposed { .. } => Exit::Config,
             Self::System(_) => Exit::Sync,
         }
     }
@@ -118,7 +130,14 @@ pub fn run(config: Config, on_loading: impl Fn(&Loading), on_ready: impl FnOnce(
     let tls_listeners = listen(config.tls.as_ref().map(|tls| tls.port))?;
     let admin_listeners = listen_for_admin(&config)?;
     let router = Router::new(dir.manifest(), cores as u16);
-    let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?)?;
+    let users = access::load(&config).map_err(StartError::Users)?;
+    if users.unasked().is_some()
+        && !config.needs_certificates()
+        && let Some(address) = config.exposed_address()
+    {
+        return Err(StartError::Exposed { address });
+    }
+    let (shared, signals) = Shared::new(config, clock, router.clone(), run_id()?, users)?;
     let (tls_addresses, admin_addresses) = (addresses(&tls_listeners)?, addresses(&admin_listeners)?);
     let addresses = addresses(&listeners)?;
     tracing::info!(?addresses, ?tls_addresses, ?admin_addresses, "listening");

@@ -82,6 +82,8 @@ pub struct CoreCounters {
     pub read_misses: u64,
     /// Accounts whose figures were checked in memory.
     pub accounts_checked: u64,
+    /// Logins that were refused.
+    pub auth_failures: u64,
     /// Leads that the sweep has checked.
     pub leads_checked: u64,
     /// Accounts that broke an invariant when they were checked.
@@ -113,6 +115,7 @@ impl CoreCounters {
             read_hits: 0,
             read_misses: 0,
             accounts_checked: 0,
+            auth_failures: 0,
             leads_checked: 0,
             invariant_violations: 0,
         }
@@ -238,6 +241,7 @@ impl CoreCounters {
         self.read_hits += other.read_hits;
         self.read_misses += other.read_misses;
         self.accounts_checked += other.accounts_checked;
+        self.auth_failures += other.auth_failures;
         self.leads_checked += other.leads_checked;
         self.invariant_violations += other.invariant_violations;
     }

@@ -221,6 +221,7 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("total_net_output_bytes", view.count(|core| core.bytes_out));
     out.put("rejected_connections", view.count(|core| core.closed_for("maxclients")));
     out.put("client_output_buffer_limit_disconnections", view.count(|core| core.closed_for("unread_replies")));
+    out.put("acl_access_denied_auth", view.count(|core| core.auth_failures));
     out.put("rejected_misconf", view.shard_sum(|shard| shard.refused_disk_full));
     out.put("expired_keys", view.totals.expired);
     out.put("evicted_keys", 0);

@@ -9,6 +9,7 @@
 //! process; all waits are bounded. Absent on purpose: anything that looks into the server past its replies, its exit
 //! code and its standard error.
 
+mod access;
 mod backup;
 mod bench;
 mod chance;

@@ -39,6 +39,8 @@ pub enum ConnectionRequest<'a> {
     },
     /// AUTH
     Auth(Credentials<'a>),
+    /// ACL WHOAMI: the user's name.
+    WhoAmI,
     /// CLIENT ID
     ClientId,
     /// CLIENT INFO: this connection's line of CLIENT LIST.

@@ -15,6 +15,7 @@ pub mod slowlog;
 pub mod time;
 pub mod words;
 
+use super::acl::AclRequest;
 use super::arguments::Arguments;
 use super::connection::client::ClientFilter;
 use super::connection::control::KillRequest;
@@ -87,6 +88,8 @@ pub enum ServerRequest<'a> {
     SlowLogLen,
     /// SLOWLOG RESET: OK.
     SlowLogReset,
+    /// About users.
+    Acl(AclRequest<'a>),
     /// LATENCY.
     Latency(latency::LatencyRequest<'a>),
     /// SHUTDOWN: drain, stop; no reply. SAVE, NOSAVE, NOW and FORCE make no difference to a log.

@@ -1,23 +1,13 @@
 //! Who the client is and what it said about itself; the commands that ask and change that.
 
+use super::access::{Greeting, Identity};
 use super::control::Silence;
 use super::{CloseReason, Connection, Host, Mode};
-use crate::commands::connection::{ConnectionRequest, Credentials, LibraryInfo};
-use crate::commands::reply::{HelloFacts, Proto};
+use crate::access::{DEFAULT, Users};
+use crate::commands::connection::{ConnectionRequest, LibraryInfo};
+use crate::commands::reply::Proto;
 use crate::net::resp;
 use std::net::SocketAddr;
-
-/// Failed AUTHs after which a connection is closed (security.md 2).
-const AUTH_FAILURES_MAX: u8 = 3;
-
-const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
-
-const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. \
-     Are you sure your configuration is correct?";
-
-const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
-     <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version \
-     at the same time";
 
 /// The part of a connection that CLIENT INFO shows.
 pub(super) struct Session {
@@ -25,9 +15,8 @@ pub(super) struct Session {
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
     pub(super) proto: Proto,
-    authenticated: bool,
-    auth_failures: u8,
-    name: Vec<u8>,
+    pub(super) identity: Identity,
+    pub(super) name: Vec<u8>,
     lib_name: Vec<u8>,
     lib_version: Vec<u8>,
     created_ms: u64,
@@ -61,25 +50,19 @@ impl Activity {
 }
 
 impl Session {
-    pub(super) fn new(id: u64, peer: SocketAddr, local: SocketAddr, now_ms: u64) -> Self {
+    pub(super) fn new(id: u64, peer: SocketAddr, local: SocketAddr, now_ms: u64, users: &Users) -> Self {
         Self {
             id,
             peer,
             local,
             proto: Proto::Resp2,
-            authenticated: false,
-            auth_failures: 0,
+            identity: Identity::new(users),
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_version: Vec::new(),
             created_ms: now_ms,
             last_command: "NULL",
         }
-    }
-
-    /// Whether the client may use commands: it has given the password, or none is needed.
-    pub(super) fn authenticated(&self, host: &impl Host) -> bool {
-        self.authenticated || !host.needs_password()
     }
 
     /// The client's address and name.
@@ -89,11 +72,11 @@ impl Session {
 
     /// Its user's name.
     pub(super) fn user(&self) -> &str {
-        "default"
+        self.identity.user.as_ref().map_or(DEFAULT, |user| user.name())
     }
 
     pub(super) fn parser_limits(&self, host: &impl Host) -> resp::Limits {
-        if !self.authenticated(host) {
+        if self.identity.user.is_none() {
             return resp::Limits::UNAUTHENTICATED;
         }
         let limits = host.limits();
@@ -126,9 +109,10 @@ impl Session {
         format!(
             "id={id} addr={peer} laddr={local} fd=-1 name={name} age={age_s} idle={idle_s} flags={flags} db=0 sub={sub} psub={psub} \
              ssub=0 multi={multi} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 \
-             tot-mem=0 events=r cmd={command} user=default redir=-1 resp={proto} lib-name={lib_name} lib-ver={lib_version}",
+             tot-mem=0 events=r cmd={command} user={user} redir=-1 resp={proto} lib-name={lib_name} lib-ver={lib_version}",
             name = text(&self.name),
             command = self.last_command,
+            user = self.user(),
             lib_name = text(&self.lib_name),
             lib_version = text(&self.lib_version),
         )
@@ -137,7 +121,7 @@ impl Session {
 
 impl Connection {
     /// Answers what concerns the connection alone.
-    pub(super) fn converse(&mut self, request: ConnectionRequest<'_>, host: &mut impl Host) {
+    pub(super) fn converse(&mut self, command: u16, request: ConnectionRequest<'_>, host: &mut impl Host) {
         match request {
             ConnectionRequest::Ping(message) if matches!(self.mode, Mode::Listening) => self.reply(|e| {
                 e.array(2);
@@ -153,8 +137,14 @@ impl Connection {
                 self.end(CloseReason::Quit);
             }
             ConnectionRequest::Reset => self.reset(host),
-            ConnectionRequest::Hello { proto, auth, name } => self.hello(proto, auth, name, host),
-            ConnectionRequest::Auth(credentials) => self.auth(credentials, host),
+            ConnectionRequest::Hello { proto, auth, name } => {
+                self.hello(command, auth, Greeting { proto, name: name.map(<[u8]>::to_vec) }, host)
+            }
+            ConnectionRequest::Auth(credentials) => self.log_in(command, credentials, None, host),
+            ConnectionRequest::WhoAmI => {
+                let name = self.session.user().to_owned();
+                self.reply(|e| e.text(&name));
+            }
             ConnectionRequest::ClientId => {
                 let id = self.session.id;
                 self.reply(|e| e.integer(id));
@@ -194,59 +184,8 @@ impl Connection {
         self.ring.set_mute(false);
         self.mode = Mode::Free;
         self.session.name.clear();
-        self.session.authenticated = false;
+        self.forget_user(host);
         self.session.proto = Proto::Resp2;
         self.reply(|e| e.simple("RESET"));
-    }
-
-    fn hello(
-        &mut self,
-        proto: Option<Proto>,
-        auth: Option<Credentials<'_>>,
-        name: Option<&[u8]>,
-        host: &mut impl Host,
-    ) {
-        if let Some(credentials) = auth {
-            if let Err(text) = self.check(credentials, host) {
-                return self.reply(|e| e.error(text));
-            }
-        } else if !self.session.authenticated(host) {
-            return self.reply(|e| e.error(HELLO_NOAUTH));
-        }
-        if let Some(proto) = proto {
-            self.session.proto = proto;
-            self.choose_mode();
-        }
-        if let Some(name) = name {
-            self.session.name = name.to_vec();
-        }
-        let facts = HelloFacts { redis_version: host.redis_version(), connection_id: self.session.id };
-        self.reply(|e| e.hello(&facts));
-    }
-
-    fn auth(&mut self, credentials: Credentials<'_>, host: &mut impl Host) {
-        match self.check(credentials, host) {
-            Ok(()) => self.reply(|e| e.ok()),
-            Err(text) => self.reply(|e| e.error(text)),
-        }
-    }
-
-    /// Checks a password; too many wrong ones end the connection.
-    fn check(&mut self, credentials: Credentials<'_>, host: &mut impl Host) -> Result<(), &'static str> {
-        if !host.needs_password() {
-            return Err(NO_PASSWORD);
-        }
-        // Both are looked at whatever the first says: an unknown user takes the same path.
-        let password_right = host.is_password(credentials.password.reveal());
-        if credentials.user == b"default" && password_right {
-            self.session.authenticated = true;
-            return Ok(());
-        }
-        self.session.auth_failures += 1;
-        if self.session.auth_failures >= AUTH_FAILURES_MAX {
-            self.end(CloseReason::AuthFailures);
-        }
-        host.refused(None, WRONG_PASSWORD);
-        Err(WRONG_PASSWORD)
     }
 }

@@ -4,6 +4,7 @@ mod pubsub;
 mod streams;
 
 use super::*;
+use crate::access::{Checked, Password};
 use crate::ledger::outcome::{Figures, Outcome};
 
 struct Desk {
@@ -13,7 +14,9 @@ struct Desk {
     congested: bool,
     /// For what changes something.
     paused: bool,
-    password: Option<&'static [u8]>,
+    users: Arc<Users>,
+    /// Passwords that were wrong, and are not refused yet.
+    logins: Vec<Ticket>,
     now_ms: u64,
     submitted: Vec<(Ticket, Vec<u8>)>,
     /// Questions about streams, and whether they may wait.
@@ -37,7 +40,8 @@ impl Desk {
             loading: false,
             congested: false,
             paused: false,
-            password: None,
+            users: Arc::new(Users::load("", None).expect("the open default user")),
+            logins: Vec::new(),
             now_ms: 1000,
             submitted: Vec::new(),
             reads: Vec::new(),
@@ -78,11 +82,17 @@ impl Host for Desk {
     fn is_congested(&self) -> bool {
         self.congested
     }
-    fn needs_password(&self) -> bool {
-        self.password.is_some()
+    fn users(&self) -> &Arc<Users> {
+        &self.users
     }
-    fn is_password(&self, given: &[u8]) -> bool {
-        self.password == Some(given)
+    fn log_in(&mut self, ticket: Ticket, _: IpAddr, credentials: &Credentials<'_>) -> Option<Arc<User>> {
+        match self.users.check(credentials.user, credentials.password.reveal()) {
+            Checked::Right(user) => Some(user),
+            _ => {
+                self.logins.push(ticket);
+                None
+            }
+        }
     }
     fn monitor(&mut self, _: Ticket, _: bool) {}
     fn is_monitored(&self) -> bool {
@@ -114,8 +124,20 @@ impl Host for Desk {
 }
 
 fn connect() -> Connection {
+    connect_to(&Desk::new())
+}
+
+fn connect_to(desk: &Desk) -> Connection {
     let address = SocketAddr::from(([127, 0, 0, 1], 7));
-    Connection::new(9, Ticket { core: 0, connection: 0, generation: 0, slot: 0 }, address, address, 1000)
+    Connection::new(9, Ticket { core: 0, connection: 0, generation: 0, slot: 0 }, address, address, desk)
+}
+
+/// Refuses the password that is being looked at.
+fn refuse(connection: &mut Connection, desk: &mut Desk) {
+    let ticket = desk.logins.pop().expect("a wrong password");
+    assert!(desk.logins.is_empty(), "nothing is executed behind a login");
+    connection.verified(ticket.slot, None, desk);
+    connection.receive(b"", desk);
 }
 
 /// What the client reads next.
@@ -229,17 +251,69 @@ fn exec_waits_for_room_as_single_requests_do() {
     assert!(places.is_sorted(), "{text}");
 }
 
+fn desk_with_users(text: &str) -> Desk {
+    Desk { users: Arc::new(Users::load(text, Some(Password::token(b"secret"))).expect(text)), ..Desk::new() }
+}
+
 #[test]
 fn three_wrong_passwords_end_it_after_their_replies() {
-    let (mut connection, mut desk) = (connect(), Desk::new());
-    desk.password = Some(b"secret");
-    connection.receive(b"PING\r\nAUTH a\r\nAUTH b\r\nAUTH c\r\nAUTH secret\r\n", &mut desk);
-    let text = told(&mut connection);
-    assert_eq!((text.matches("-NOAUTH").count(), text.matches("-WRONGPASS").count()), (1, 3), "{text}");
-    assert!(!text.contains("+OK") && connection.must_shut());
-    let mut connection = connect();
+    let mut desk = desk_with_users("");
+    let mut connection = connect_to(&desk);
+    connection.receive(b"PING\r\nAUTH a\r\nAUTH b\r\nHELLO 3 AUTH default c\r\nAUTH secret\r\n", &mut desk);
+    assert_eq!(told(&mut connection), "-NOAUTH Authentication required. ");
+    for left in [2, 1, 0] {
+        assert!(!connection.must_shut(), "{left}");
+        refuse(&mut connection, &mut desk);
+        assert_eq!(told(&mut connection), format!("-{WRONG} "));
+    }
+    assert!(connection.must_shut() && !connection.is_authenticated());
+    let mut connection = connect_to(&desk);
     connection.receive(b"AUTH secret\r\nPING\r\nRESET\r\nPING\r\n", &mut desk);
     assert_eq!(told(&mut connection), "+OK +PONG +RESET -NOAUTH Authentication required. ");
+}
+
+const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+#[test]
+fn a_wrong_hello_leaves_the_protocol_and_a_right_one_answers_in_the_new() {
+    let mut desk = desk_with_users("");
+    let mut connection = connect_to(&desk);
+    connection.receive(b"HELLO 3 AUTH default no SETNAME x\r\nAUTH secret\r\nCLIENT GETNAME\r\n", &mut desk);
+    refuse(&mut connection, &mut desk);
+    assert_eq!(told(&mut connection), format!("-{WRONG} +OK $-1 "));
+    connection.receive(b"HELLO 3 AUTH default secret SETNAME x\r\nCLIENT GETNAME\r\n", &mut desk);
+    let text = told(&mut connection);
+    assert!(text.starts_with("%7 $6 server") && text.ends_with(" $1 x "), "{text}");
+}
+
+#[test]
+fn a_command_has_the_rights_of_the_moment_when_it_runs() {
+    let mut desk = desk_with_users("user u on nopass ~a* +@reader");
+    let mut connection = connect_to(&desk);
+    connection.receive(b"AUTH u x\r\nMULTI\r\nCREDIT.BALANCE a1\r\nCREDIT.BALANCE b\r\n", &mut desk);
+    let refused = "-NOPERM No permissions to access a key";
+    assert_eq!(told(&mut connection), format!("+OK +OK +QUEUED {refused} "), "refused when it is queued");
+    connection.receive(b"DISCARD\r\nMULTI\r\nCREDIT.BALANCE a1\r\n", &mut desk);
+    desk.users = Arc::new(desk.users.with("u", &["resetkeys"], || [0; 16]).expect("a rule"));
+    told(&mut connection);
+    connection.receive(b"EXEC\r\nPING\r\n", &mut desk);
+    assert_eq!(told(&mut connection), format!("*1 {refused} +PONG "), "and again when it runs");
+    assert!(desk.submitted.is_empty());
+    desk.users = Arc::new(desk.users.without(&["u"]).0);
+    connection.receive(b"PING\r\n", &mut desk);
+    assert_eq!((told(&mut connection).as_str(), connection.need()), ("", Need::End), "its user is gone");
+}
+
+#[test]
+fn who_listens_is_cut_off_when_its_rights_change_and_not_when_its_password_does() {
+    for (rule, is_over) in [("-@feed", true), ("nopass", false)] {
+        let mut desk = desk_with_users("user u on nopass ~* +@feed");
+        let mut connection = connect_to(&desk);
+        connection.receive(b"AUTH u x\r\nSUBSCRIBE c\r\n", &mut desk);
+        desk.users = Arc::new(desk.users.with("u", &[rule], || [0; 16]).expect(rule));
+        connection.refresh(&desk.users);
+        assert_eq!(connection.is_over(), is_over, "{rule}");
+    }
 }
 
 #[test]

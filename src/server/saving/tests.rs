@@ -9,6 +9,7 @@ use super::super::router::Router;
 use super::super::shared::{Shared, Signals};
 use super::super::watch::Post;
 use super::Saver;
+use crate::access::Users;
 use crate::clock::{Clock, ManualClock, SystemClock};
 use crate::config::Config;
 use crate::journal::{DataDir, NewDir, Opened};
@@ -43,8 +44,14 @@ impl Bench {
         let new = NewDir { instance: [7; 16], shards: 1, hash_keys: [1, 2] };
         let dir = DataDir::open_or_create(path, new).expect("a directory");
         let router = Router::new(dir.manifest(), 1);
-        let (shared, signals) =
-            Shared::new(config, Arc::new(clock.clone()), router, String::new()).expect("threads start");
+        let (shared, signals) = Shared::new(
+            config,
+            Arc::new(clock.clone()),
+            router,
+            String::new(),
+            Users::load("", None).expect("nothing is right"),
+        )
+        .expect("threads start");
         let storage = dir.storage(0).expect("a shard");
         let recovered = recover_shard(&shared, storage, dir.manifest().log_id(0), dir.manifest().hash_keys);
         let RecoveredShard { number, opened, ledger, newest } = recovered.expect("a whole log");

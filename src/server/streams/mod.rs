@@ -26,6 +26,7 @@ pub(super) use interests::Interests;
 pub(super) use pages::Paged;
 pub(super) use tails::Tails;
 
+use super::access::Heard;
 use super::mailbox::Mailbox;
 use crate::feed::Name;
 use crate::journal::Lsn;
@@ -45,6 +46,8 @@ pub(super) enum Fed {
     Changed { reading: u32, index: usize },
     /// For whoever listens.
     Messages(Vec<Message>),
+    /// From the thread of users.
+    Access(Heard),
 }
 
 /// An event as a message.

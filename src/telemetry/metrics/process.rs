@@ -56,6 +56,14 @@ pub(super) const FAMILIES: &[Family] = &[
             closed.try_for_each(|(word, count)| out.counter(&[("reason", word)], *count))
         },
     ),
+    family(
+        "credit_auth_failures",
+        None,
+        Counter,
+        "",
+        "Logins that were refused: wrong user or password",
+        |looked, out| out.counter(&[], looked.view.count(|core| core.auth_failures)),
+    ),
     family("credit_tls_handshakes", None, Counter, "result", "Handshakes of TLS: completed, failed, timed_out", {
         |looked, out| {
             let Some(tls) = &looked.view.server.tls else { return Ok(()) };

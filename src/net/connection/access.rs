@@ -1,0 +1,185 @@
+//! Who a connection is: AUTH, HELLO, RESET, and what its user may do.
+//!
+//! ```text
+//!  AUTH, HELLO AUTH ─▶ Host::log_in ─┬─ at once: right ─────────────────────────▶ the user's rights from here on
+//!                                    └─ later: verified(): right after argon2id, wrong after a while
+//! ```
+//! Nothing is executed behind a login before it is answered. Invariant: a command runs with the rights that its user has
+//! when it runs, however long ago the user came in.
+
+use super::{CloseReason, Connection, Host, TRAIL_WEIGHT_MAX};
+use crate::access::{User, Users};
+use crate::commands::connection::Credentials;
+use crate::commands::refusal::Refusal;
+use crate::commands::reply::{Encoder, HelloFacts, Proto};
+use crate::commands::spec::Flags;
+use crate::commands::table::Call;
+use crate::net::replies::Answer;
+use crate::shard::batch::Ticket;
+use std::sync::Arc;
+
+/// Failed logins after which a connection is closed (security.md 2).
+const AUTH_FAILURES_MAX: u8 = 3;
+
+/// What a login weighs: nothing is executed behind it before its reply has left.
+const LOGIN_WEIGHT: u16 = TRAIL_WEIGHT_MAX as u16;
+
+const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+
+const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. \
+     Are you sure your configuration is correct?";
+
+const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
+     <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version \
+     at the same time";
+
+/// Who the client is.
+pub(super) struct Identity {
+    /// `None`: it has not said.
+    pub(super) user: Option<Arc<User>>,
+    /// Of the users among which that one was found.
+    version: u64,
+    failures: u8,
+    /// A login that is being looked at.
+    login: Option<Login>,
+}
+
+/// A login under way.
+struct Login {
+    slot: u32,
+    /// What HELLO asked beside it; `None`: it was an AUTH.
+    greeting: Option<Greeting>,
+}
+
+/// What HELLO asks.
+pub(super) struct Greeting {
+    /// `None`: stay.
+    pub(super) proto: Option<Proto>,
+    pub(super) name: Option<Vec<u8>>,
+}
+
+impl Identity {
+    /// Of a fresh connection.
+    pub(super) fn new(users: &Users) -> Self {
+        Self { user: users.unasked().cloned(), version: users.version(), failures: 0, login: None }
+    }
+}
+
+impl Connection {
+    /// Whether the client may use commands.
+    pub fn is_authenticated(&self) -> bool {
+        self.session.identity.user.is_some()
+    }
+
+    /// A login has been looked at: who that is, or nobody.
+    pub fn verified(&mut self, slot: u32, user: Option<Arc<User>>, host: &mut impl Host) {
+        let Some(Login { greeting, .. }) = self.session.identity.login.take_if(|login| login.slot == slot) else {
+            return;
+        };
+        let mut bytes = Vec::new();
+        match (user, greeting) {
+            (Some(user), greeting) => {
+                self.session.identity.user = Some(user);
+                self.take_rights(host.users()); // which may have changed while the password was looked at
+                match greeting {
+                    None => Encoder::new(&mut bytes, self.session.proto).ok(),
+                    Some(greeting) => self.greet(greeting, &mut bytes, host),
+                }
+            }
+            (None, _) => {
+                self.session.identity.failures += 1;
+                if self.session.identity.failures >= AUTH_FAILURES_MAX {
+                    self.end(CloseReason::AuthFailures);
+                }
+                host.refused(None, WRONG_PASSWORD);
+                Encoder::new(&mut bytes, self.session.proto).error(WRONG_PASSWORD);
+            }
+        }
+        self.fill(slot, Answer::Encoded(bytes), |failure| host.failed(failure));
+    }
+
+    /// Takes the rights that its user has now, if there is anything new. Without that user it is over; so is one that
+    /// listens or waits with rights that have changed: it comes again and asks anew.
+    pub fn refresh(&mut self, users: &Users) {
+        if self.session.identity.version != users.version() {
+            self.take_rights(users);
+        }
+    }
+
+    fn take_rights(&mut self, users: &Users) {
+        let is_listening = self.is_subscribed() || self.is_monitor || self.ring.waiting().is_some();
+        let identity = &mut self.session.identity;
+        identity.version = users.version();
+        let Some(user) = &mut identity.user else { return };
+        match users.get(user.name().as_bytes()) {
+            Some(now) if !is_listening || user.may_the_same_as(now) => user.clone_from(now),
+            _ => self.cut(CloseReason::Killed),
+        }
+    }
+
+    /// Why the client may not run a command.
+    #[inline]
+    pub(super) fn not_allowed(&self, call: &Call<'_>) -> Option<Refusal> {
+        match &self.session.identity.user {
+            Some(user) => user.refusal(call.ordinal, call.spec, call.rest),
+            None if call.spec.flags.has(Flags::NO_AUTH) => None,
+            None => Some(Refusal::fixed("NOAUTH Authentication required.")),
+        }
+    }
+
+    /// HELLO
+    pub(super) fn hello(
+        &mut self,
+        command: u16,
+        auth: Option<Credentials<'_>>,
+        greeting: Greeting,
+        host: &mut impl Host,
+    ) {
+        if let Some(credentials) = auth {
+            return self.log_in(command, credentials, Some(greeting), host);
+        }
+        if !self.is_authenticated() {
+            return self.reply(|e| e.error(HELLO_NOAUTH));
+        }
+        let slot = self.ring.push(self.session.proto, command, None, 0);
+        let mut bytes = Vec::new();
+        self.greet(greeting, &mut bytes, host);
+        self.fill(slot, Answer::Encoded(bytes), |failure| host.failed(failure));
+    }
+
+    /// AUTH, and HELLO with AUTH.
+    pub(super) fn log_in(
+        &mut self,
+        command: u16,
+        credentials: Credentials<'_>,
+        greeting: Option<Greeting>,
+        host: &mut impl Host,
+    ) {
+        if credentials.user == b"default" && host.users().unasked().is_some() {
+            return self.reply(|e| e.error(NO_PASSWORD));
+        }
+        let slot = self.ring.push(self.session.proto, command, None, LOGIN_WEIGHT);
+        self.session.identity.login = Some(Login { slot, greeting });
+        let ticket = Ticket { slot, ..self.place };
+        if let Some(user) = host.log_in(ticket, self.session.peer.ip(), &credentials) {
+            self.verified(slot, Some(user), host);
+        }
+    }
+
+    /// Nobody again, as RESET says, or who comes in without being asked.
+    pub(super) fn forget_user(&mut self, host: &impl Host) {
+        self.session.identity.user = host.users().unasked().cloned();
+    }
+
+    fn greet(&mut self, greeting: Greeting, bytes: &mut Vec<u8>, host: &impl Host) {
+        if let Some(proto) = greeting.proto {
+            self.session.proto = proto;
+            self.choose_mode();
+        }
+        if let Some(name) = greeting.name {
+            self.session.name = name;
+        }
+        let facts = HelloFacts { redis_version: host.redis_version(), connection_id: self.session.id };
+        Encoder::new(bytes, self.session.proto).hello(&facts);
+    }
+}
