@@ -74,7 +74,7 @@ fn check_refused(error: &ConfigError) {
     let place = match error {
         ConfigError::Unknown { place, .. } | ConfigError::Invalid { place, .. } => place,
         ConfigError::Nested { place } | ConfigError::Malformed { place, .. } => place,
-        ConfigError::HistoryOfIds { place, .. } => place,
+        ConfigError::HistoryOfIds { place, .. } | ConfigError::Tls { place, .. } => place,
         ConfigError::Exposed { place, .. } | ConfigError::AdminExposed { place, .. } => place,
         ConfigError::Unreadable { .. } => return,
     };
