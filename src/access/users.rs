@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Users at most.
+/// Users at most, beside the default user.
 pub const USERS_MAX: usize = 1000;
 
 /// The user that a connection is until it says who it is, and that AUTH with one word means.
@@ -163,7 +163,8 @@ impl Users {
     }
 
     fn put(&mut self, user: User) -> Result<(), &'static str> {
-        if self.by_name.len() >= USERS_MAX && !self.by_name.contains_key(user.name()) {
+        let is_new = user.name() != DEFAULT && !self.by_name.contains_key(user.name());
+        if is_new && self.by_name.len() - usize::from(self.by_name.contains_key(DEFAULT)) >= USERS_MAX {
             return Err("there are 1000 users already");
         }
         self.by_name.insert(user.name().into(), Arc::new(user));

@@ -38,7 +38,7 @@ mod tests {
         let line =
             |name: &str| text.lines().find(|line| line.starts_with(&format!("{name} "))).expect("a line").to_string();
         let words = |name: &str| line(name).split_whitespace().take(3).map(String::from).collect::<Vec<_>>();
-        assert_eq!(words("port"), ["port", "0", "--port"]);
+        assert_eq!(words("port"), ["port", "any", "--port"]);
         assert_eq!(words("cores"), ["cores", "2", "CREDITD_CORES"]);
         assert_eq!(words("shards"), ["shards", "auto", "default"]);
         assert_eq!(words("config"), ["config", "-", "default"]);

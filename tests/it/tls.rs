@@ -101,7 +101,8 @@ fn new_certificates_hold_from_the_next_handshake_on_and_wrong_ones_not_at_all() 
     files.write(old.issue(2020));
     server.signal(Signal::HUP);
     wait_for_log(&server, "the certificate of TLS has expired", 1);
-    assert!(knows_old.ping(port).contains("Expired"));
+    let said = knows_old.ping(port);
+    assert!(said.contains("Expired"), "{said}");
     let ends = sample(&scrape(server.admin_port()), "credit_tls_certificate_expires_at_seconds");
     assert_eq!(ends, 1_609_372_800.0);
     wire.expect("PING", "+PONG");
