@@ -136,6 +136,12 @@ pub struct Config {
     pub tcp_keepalive_ms: Option<u64>,
     /// Idle time after which a connection is closed; `None` = never.
     pub timeout_ms: Option<u64>,
+    /// Connections that have not logged in, in all.
+    pub unauthenticated_max: usize,
+    /// The same from one address.
+    pub unauthenticated_per_ip_max: usize,
+    /// How long a connection may take to log in.
+    pub auth_timeout_ms: u64,
     /// Whether a crash may leave a core dump.
     pub core_dumps: bool,
     /// Start although the wall clock is far ahead of the log (journal.md 9).
@@ -229,6 +235,9 @@ impl Config {
             frame_timeout_ms: s.count("frame-timeout") / US_PER_MS,
             tcp_keepalive_ms: some_if_positive(s.count("tcp-keepalive") / US_PER_MS),
             timeout_ms: some_if_positive(s.count("timeout") / US_PER_MS),
+            unauthenticated_max: s.count("unauthenticated-max") as usize,
+            unauthenticated_per_ip_max: s.count("unauthenticated-per-ip-max") as usize,
+            auth_timeout_ms: s.count("auth-timeout") / US_PER_MS,
             core_dumps: s.switch("core-dumps"),
             accept_clock_jump: s.switch("accept-clock-jump"),
             slowlog_slower_than_us: s.duration_us("slowlog-log-slower-than"),

@@ -346,6 +346,24 @@ pub const KNOBS: &[Knob] = &[
         help: "idle time after which a connection is closed; 0 = never; a number without unit is seconds, as in Redis",
     },
     Knob {
+        name: "unauthenticated-max",
+        kind: Kind::Count { min: 1, max: 1_000_000 },
+        default: "256",
+        help: "connections that have not logged in, where users have passwords",
+    },
+    Knob {
+        name: "unauthenticated-per-ip-max",
+        kind: Kind::Count { min: 1, max: 1_000_000 },
+        default: "32",
+        help: "the same from one address; more where a proxy brings everybody",
+    },
+    Knob {
+        name: "auth-timeout",
+        kind: Kind::Duration { min_us: 100 * MS, max_us: 3_600 * SECOND, bare_us: MS, forever: false },
+        default: "10s",
+        help: "how long a connection may take to log in before it is closed",
+    },
+    Knob {
         name: "core-dumps",
         kind: Kind::Switch,
         default: "no",

@@ -56,6 +56,9 @@ use std::sync::Arc;
 /// Unsent output above which no more requests are taken.
 const OUTPUT_SOFT_MAX: usize = 256 * 1024;
 
+/// The same, for a client that has not logged in (security.md 2).
+const STRANGERS_OUTPUT_MAX: usize = 64 * 1024;
+
 /// Weight of the replies owed at which no more requests are taken. An entry of a HISTORY, and a claim of LEAD.CLAIMS,
 /// weighs 1 and makes at most 1.7 KB of reply: what answers at once stays below the default of `output-bytes-max`, where
 /// a client is cut off.
@@ -313,7 +316,7 @@ impl Connection {
             State::Over => Need::End,
             State::Draining { .. } => Need::Input,
             State::Ending { .. } => Need::Room,
-            State::Open | State::HalfClosed if self.output().len() > OUTPUT_SOFT_MAX => Need::Room,
+            State::Open | State::HalfClosed if self.output().len() > self.output_soft_max() => Need::Room,
             State::Open | State::HalfClosed if self.ring.waiting().is_some() => self.need_while_waiting(),
             State::Open | State::HalfClosed if self.input_ready => Need::Resume,
             State::Open => Need::Input,
@@ -410,10 +413,14 @@ impl Connection {
         if matches!(self.state, State::Ending { .. } | State::Over) { bytes.len() } else { consumed }
     }
 
+    fn output_soft_max(&self) -> usize {
+        if self.is_authenticated() { OUTPUT_SOFT_MAX } else { STRANGERS_OUTPUT_MAX }
+    }
+
     fn is_full(&self, host: &impl Host) -> bool {
         self.ring.owed() >= host.limits().slots_max
             || self.ring.weight() >= TRAIL_WEIGHT_MAX
-            || self.output().len() > OUTPUT_SOFT_MAX
+            || self.output().len() > self.output_soft_max()
             || host.is_congested()
     }
 

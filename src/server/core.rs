@@ -98,12 +98,12 @@ pub(super) fn cpus() -> Vec<core_affinity::CoreId> {
 }
 
 async fn run(shared: Arc<Shared>, id: u16, readers: Readers, saver: Saver) -> std::io::Result<()> {
-    let output_bytes_max = shared.config.output_bytes_max;
+    let sockets = Sockets::new(shared.config.output_bytes_max, shared.config.auth_timeout_ms);
     let engine = Engine::new(shared, id, readers, saver)?;
     let core = Rc::new(RefCell::new(Core {
         swept_at_ms: engine.now_ms(),
         engine,
-        sockets: Sockets::new(output_bytes_max),
+        sockets,
         scratch: vec![0; READ_BYTES],
         failures: Vec::new(),
         patrol: Patrol::default(),
@@ -137,7 +137,8 @@ fn poll(shared_core: &Rc<RefCell<Core>>, cx: &mut Context<'_>) -> Poll<()> {
     let replies = core.deliver();
     core.engine.send_monitored();
     let stuck = core.answer_readings() | core.engine.flush();
-    core.sockets.write();
+    let now_ms = core.engine.now_ms();
+    core.sockets.write(now_ms);
     core.engine.replied(may_leave_ns, replies);
     let is_paused = core.engine.shared.overseers.paused_until_ms(core.engine.now_ms()).is_some();
     if core.engine.review_congestion() | core.engine.monitors.pause_ended(is_paused) {
@@ -235,7 +236,6 @@ impl Core {
                     let shared_core = shared_core.clone();
                     tokio::task::spawn_local(async move {
                         if let Err(error) = Sockets::add(&shared_core, accepted) {
-                            shared_core.borrow_mut().engine.closed_connection();
                             tracing::debug!(%error, "a fresh connection was gone already");
                         }
                     });

@@ -479,8 +479,4 @@ impl Engine {
             self.turn = Some(waker.clone());
         }
     }
-
-    pub(super) fn closed_connection(&mut self) {
-        self.shared.closed_connection(self.id);
-    }
 }

@@ -6,6 +6,7 @@
 //! the sender keeps what it has and tries again in its next turn.
 
 use super::doorbell::Doorbell;
+use super::gate::Place;
 use super::home::Home;
 use super::inquiry::{Part, Question};
 use super::journal_thread::Committed;
@@ -44,7 +45,7 @@ pub(super) struct Accepted {
     pub(super) stream: Fresh,
     pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
-    pub(super) id: u64,
+    pub(super) place: Place,
 }
 
 /// The steps of a server's life, as a core is told of them.

@@ -25,6 +25,7 @@ mod descriptors;
 mod doorbell;
 mod engine;
 mod fatal;
+mod gate;
 mod home;
 mod host;
 mod inquiry;

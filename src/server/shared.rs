@@ -2,6 +2,7 @@
 
 use super::access::Access;
 use super::closes::Closes;
+use super::gate::{Gate, Place, StrangersMax};
 use super::mailbox::Mailbox;
 use super::monitor::Overseers;
 use super::router::Router;
@@ -18,7 +19,7 @@ use crate::net::connection::{CloseReason, Limits};
 use crate::telemetry::{Loading, ProcessFigures, Rate, ServerFacts};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::mpsc;
 
@@ -47,8 +48,7 @@ pub(crate) struct Shared {
     shard_clock: OnceLock<ShardClock>,
     fallback_clock: ShardClock,
     loading: LoadingFigures,
-    clients: Vec<AtomicU32>,
-    next_client: AtomicU64,
+    gate: Arc<Gate>,
     /// Connections that no core was given.
     turned_away: Mutex<Closes>,
     clean_start: AtomicBool,
@@ -111,8 +111,10 @@ impl Shared {
             tls_port: AtomicU16::new(0),
             tls: tls::Figures::default(),
             loading: LoadingFigures { started_ns: AtomicU64::new(clock.boot_ns()), ..LoadingFigures::default() },
-            clients: (0..cores).map(|_| AtomicU32::new(0)).collect(),
-            next_client: AtomicU64::new(0),
+            gate: Gate::new(
+                cores,
+                StrangersMax { in_all: config.unauthenticated_max, per_ip: config.unauthenticated_per_ip_max },
+            ),
             turned_away: Mutex::default(),
             clean_start: AtomicBool::new(false),
             device_bytes_at_ready: AtomicU64::new(0),
@@ -152,15 +154,14 @@ impl Shared {
         let _ = self.stop.try_send(()); // full: somebody has asked already
     }
 
-    /// Counts a fresh connection to the core that has fewest, unless there are too many.
-    pub(super) fn place_connection(&self) -> Option<(u16, u64)> {
-        let count = |clients: &AtomicU32| clients.load(Ordering::Relaxed);
-        if self.clients.iter().map(|clients| count(clients) as usize).sum::<usize>() >= self.tuning.maxclients() {
-            return None;
-        }
-        let (core, clients) = self.clients.iter().enumerate().min_by_key(|(_, clients)| count(clients))?;
-        clients.fetch_add(1, Ordering::Relaxed);
-        Some((core as u16, self.next_client.fetch_add(1, Ordering::Relaxed) + 1))
+    /// A place for a fresh connection.
+    ///
+    /// # Errors
+    /// Why there is none; it is counted.
+    pub(super) fn admit(&self, peer: SocketAddr) -> Result<Place, CloseReason> {
+        let is_stranger = self.access.current().unasked().is_none();
+        let admitted = self.gate.admit(peer.ip(), self.tuning.maxclients(), is_stranger);
+        admitted.inspect_err(|reason| self.turn_away(*reason, peer))
     }
 
     /// Counts a connection that no core is given.
@@ -171,11 +172,6 @@ impl Shared {
     /// Connections that no core was given, by word.
     pub(super) fn turned_away_counts(&self) -> BTreeMap<&'static str, u64> {
         self.turned_away.lock().expect("counting does not panic").counts()
-    }
-
-    /// A connection of `core` is gone.
-    pub(super) fn closed_connection(&self, core: u16) {
-        self.clients[usize::from(core)].fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Recovery of a shard has come from `was` to `is`: bytes read, of so many. Both may shrink when a snapshot turns out

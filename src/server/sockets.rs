@@ -9,6 +9,7 @@
 
 use super::closes::Closes;
 use super::core::Core;
+use super::gate::Place;
 use super::mailbox::Accepted;
 use crate::access::Users;
 use crate::net::connection::{CloseReason, Connection, Need};
@@ -25,6 +26,9 @@ use std::task::{Context, Poll, Waker};
 pub(super) const READ_BYTES: usize = 64 * 1024;
 const _: () = assert!(READ_BYTES >= SCRATCH_BYTES_MIN);
 
+/// The same, from one that has not logged in: it may keep no more than that.
+const STRANGERS_READ_BYTES: usize = 4 * 1024;
+
 /// Messages that a subscriber may leave unread, in times of what others may (security.md 2: 64 MiB and 8).
 const SUBSCRIBER_OUTPUT_TIMES: usize = 8;
 
@@ -34,6 +38,9 @@ const READS_PER_POLL: usize = 2;
 /// A connection and its socket.
 pub(super) struct Socket {
     pub(super) connection: Connection,
+    place: Place,
+    /// When it came, or went out by RESET.
+    stranger_since_ms: u64,
     stream: Stream,
     generation: u32,
     waker: Option<Waker>,
@@ -54,6 +61,7 @@ pub(super) struct Sockets {
     generation: u32,
     dirty: Vec<usize>,
     output_bytes_max: usize,
+    auth_timeout_ms: u64,
     /// Bytes written since the start.
     pub(super) written: u64,
     /// Its connections that are no more.
@@ -61,14 +69,15 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// No sockets yet. `output_bytes_max`: replies that a client may leave unread.
-    pub(super) fn new(output_bytes_max: usize) -> Self {
-        Self { output_bytes_max, ..Self::default() }
+    /// No sockets yet. `output_bytes_max`: replies that a client may leave unread; `auth_timeout_ms`: how long it may take to
+    /// log in.
+    pub(super) fn new(output_bytes_max: usize, auth_timeout_ms: u64) -> Self {
+        Self { output_bytes_max, auth_timeout_ms, ..Self::default() }
     }
 
     /// Takes a fresh socket in and starts its task.
     pub(super) fn add(core: &Rc<RefCell<Core>>, accepted: Accepted) -> Result<()> {
-        let Accepted { stream, peer, local, id } = accepted;
+        let Accepted { stream, peer, local, place: seat } = accepted;
         let stream = stream.adopt()?;
         let key = {
             let core = &mut *core.borrow_mut();
@@ -80,7 +89,9 @@ impl Sockets {
             let place =
                 Ticket { core: core.engine.id(), connection: key as u32, generation: sockets.generation, slot: 0 };
             entry.insert(Socket {
-                connection: Connection::new(id, place, peer, local, &core.engine),
+                connection: Connection::new(seat.id, place, peer, local, &core.engine),
+                place: seat,
+                stranger_since_ms: core.engine.now_ms(),
                 stream,
                 generation: sockets.generation,
                 waker: None,
@@ -114,11 +125,12 @@ impl Sockets {
     }
 
     /// Writes what is ready, one write a socket.
-    pub(super) fn write(&mut self) {
+    pub(super) fn write(&mut self, now_ms: u64) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for key in dirty.drain(..) {
             let Some(socket) = self.slab.get_mut(key) else { continue };
             socket.dirty = false;
+            socket.look_who(now_ms);
             self.written += socket.write(None) as u64;
             let (times, reason) = match socket.connection.is_subscribed() {
                 true => (SUBSCRIBER_OUTPUT_TIMES, CloseReason::UnreadMessages),
@@ -142,6 +154,10 @@ impl Sockets {
     /// Looks for connections whose time is up.
     pub(super) fn sweep(&mut self, now_ms: u64, limits: &crate::net::connection::Limits) {
         for (_, socket) in &mut self.slab {
+            socket.look_who(now_ms);
+            if socket.place.is_stranger() && now_ms - socket.stranger_since_ms > self.auth_timeout_ms {
+                socket.connection.cut(CloseReason::AuthTimeout);
+            }
             if socket.connection.sweep(now_ms, limits) {
                 socket.wake();
             }
@@ -173,6 +189,15 @@ impl Sockets {
 }
 
 impl Socket {
+    /// Notes a login, or a logout.
+    fn look_who(&mut self, now_ms: u64) {
+        let is_stranger = !self.connection.is_authenticated();
+        if self.place.is_stranger() != is_stranger {
+            self.place.set_stranger(is_stranger);
+            self.stranger_since_ms = now_ms;
+        }
+    }
+
     fn wake(&mut self) {
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -220,6 +245,7 @@ fn poll(core: &Rc<RefCell<Core>>, key: usize, cx: &mut Context<'_>) -> Poll<()> 
         }
     }
     let over = read(socket, engine, scratch, cx);
+    socket.look_who(engine.now_ms());
     if !socket.dirty && (!socket.connection.output().is_empty() || socket.connection.must_shut()) {
         socket.dirty = true;
         sockets.dirty.push(key);
@@ -229,7 +255,6 @@ fn poll(core: &Rc<RefCell<Core>>, key: usize, cx: &mut Context<'_>) -> Poll<()> 
         let mut connection = sockets.slab.remove(key).connection;
         connection.leave(engine);
         sockets.closes.closed(connection.closed_for(), connection.peer(), engine.now_ms());
-        engine.closed_connection();
         return Poll::Ready(());
     }
     if !socket.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -270,7 +295,8 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
             cx.waker().wake_by_ref();
             return false;
         }
-        match socket.stream.poll_read(cx, scratch) {
+        let taken = if socket.place.is_stranger() { STRANGERS_READ_BYTES } else { READ_BYTES };
+        match socket.stream.poll_read(cx, &mut scratch[..taken]) {
             Poll::Pending => return false,
             Poll::Ready(Err(_)) => socket.connection.cut(CloseReason::Peer),
             Poll::Ready(Ok([])) => socket.connection.end_of_input(),

@@ -277,21 +277,21 @@ async fn tell_loading(shared: &Shared, on_loading: impl Fn(&Loading)) -> Infalli
 
 /// Gives a fresh socket to the core with the fewest; gives it back if that core is too far behind.
 fn place(shared: &Shared, stream: Fresh, peer: SocketAddr) -> Result<(), Fresh> {
-    let Some((core, id)) = shared.place_connection() else {
-        shared.turn_away(CloseReason::Maxclients, peer);
-        stream.say(b"-ERR max number of clients reached\r\n");
-        return Ok(());
-    };
-    let Ok(local) = stream.local_addr() else {
-        shared.closed_connection(core);
-        return Ok(()); // gone already
-    };
-    let request = Request::Connection(Accepted { stream, peer, local, id });
-    match shared.mailboxes[usize::from(core)].request(request) {
-        Err(Request::Connection(accepted)) => {
-            shared.closed_connection(core);
-            Err(accepted.stream)
+    let place = match shared.admit(peer) {
+        Ok(place) => place,
+        Err(CloseReason::Maxclients) => {
+            stream.say(b"-ERR max number of clients reached\r\n");
+            return Ok(());
         }
+        Err(_) => {
+            stream.say(b"-ERR too many connections that are not authenticated\r\n");
+            return Ok(());
+        }
+    };
+    let Ok(local) = stream.local_addr() else { return Ok(()) }; // gone already
+    let core = usize::from(place.core);
+    match shared.mailboxes[core].request(Request::Connection(Accepted { stream, peer, local, place })) {
+        Err(Request::Connection(accepted)) => Err(accepted.stream),
         _ => Ok(()),
     }
 }

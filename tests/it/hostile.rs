@@ -271,3 +271,61 @@ fn a_full_server_says_oom_forgets_nothing_and_still_ends_holds() {
     assert_eq!(wire.ask("CREDIT.CAPTURE a hold").number("captured"), 10, "a hold ends all the same");
     assert_eq!(wire.ask("CREDIT.BALANCE a").number("balance"), 1_000_000 - 10 - filled);
 }
+
+/// A connection from `127.0.0.last`.
+fn connect_from(last: u8, server: &Server) -> Wire {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, last], 0)).into()).expect("an address of this machine");
+    socket.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], server.port)).into()).expect("the server listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
+    Wire::over(stream)
+}
+
+#[test]
+fn strangers_are_few_and_have_little_time() {
+    let site = Site::new();
+    let flags = ["--requirepass", "x", "--unauthenticated-max", "4", "--unauthenticated-per-ip-max", "3"];
+    let server = site.start(&flags);
+    let full: &[u8] = b"-ERR too many connections that are not authenticated\r\n";
+    let mut wires: Vec<_> = (0..3).map(|_| connect_from(2, &server)).collect();
+    assert_eq!(connect_from(2, &server).rest(), full, "three from one address");
+    let _other = connect_from(3, &server);
+    assert_eq!(connect_from(4, &server).rest(), full, "four in all");
+    wires[0].expect("AUTH x", "+OK");
+    let mut late = connect_from(2, &server);
+    late.expect("PING", "-NOAUTH Authentication required.");
+    wires[0].expect("RESET", "+RESET");
+    assert_eq!(connect_from(5, &server).rest(), full, "who logs out is a stranger again");
+    late.expect("AUTH x", "+OK");
+    let closed = info(&mut late, "stats", "connections_closed");
+    assert!(closed.contains("unauthenticated_max=2,unauthenticated_per_ip=1,"), "{closed}");
+    drop(server);
+
+    let server = Site::new().start(&["--requirepass", "x", "--auth-timeout", "100ms"]);
+    let mut known = server.connect();
+    known.expect("AUTH x", "+OK");
+    assert_eq!(server.connect().rest(), b"", "silent");
+    let mut busy = server.connect();
+    while busy.try_send(&request("PING")).is_ok() && busy.next().is_some() {}
+    let closed = info(&mut known, "stats", "connections_closed");
+    assert!(closed.contains("auth_timeout=2,"), "{closed}");
+}
+
+#[test]
+fn a_stranger_cannot_fill_memory() {
+    let site = Site::new();
+    let server = site.start(&["--requirepass", "x", "--cores", "1"]);
+    let mut known = server.connect();
+    known.expect("AUTH x", "+OK");
+    let mut deaf = TcpStream::connect(("127.0.0.1", server.port)).expect("it listens");
+    deaf.set_write_timeout(Some(Duration::from_millis(200))).expect("a socket");
+    let pings = request("PING").repeat(1000);
+    let taken = (0..10_000).take_while(|_| deaf.write_all(&pings).is_ok()).count();
+    assert!(taken < 10_000, "140 MB were taken from a stranger that reads nothing");
+    let line = known.ask("CLIENT LIST").body();
+    let stranger = line.lines().find(|line| line.contains("cmd=ping")).expect("it is there");
+    let figure =
+        |name: &str| stranger.split(' ').find_map(|word| word.strip_prefix(name)).expect("it").parse::<usize>();
+    assert!(figure("obl=").expect("a number") <= 65 * 1024 && figure("qbuf=").expect("a number") <= 4096, "{stranger}");
+}

@@ -43,23 +43,19 @@ pub enum CloseReason {
     AuthTimeout,
     /// Too many wrong passwords.
     AuthFailures,
-    /// All buffers together went beyond `buffer-memory`, and this one had the largest.
-    Buffers,
     /// `maxclients` connections are open.
     Maxclients,
     /// Too many connections are not authenticated yet.
     UnauthenticatedMax,
     /// Too many of them come from this address.
     UnauthenticatedPerIp,
-    /// No file descriptor is left.
-    Descriptors,
     /// The TLS handshake failed, or took too long.
     TlsHandshake,
 }
 
 impl CloseReason {
     /// All of them and their words, in the order of the declaration.
-    pub const ALL: [(Self, &'static str); 17] = [
+    pub const ALL: [(Self, &'static str); 15] = [
         (Self::Peer, "peer"),
         (Self::Quit, "quit"),
         (Self::Killed, "killed"),
@@ -71,11 +67,9 @@ impl CloseReason {
         (Self::UnreadMessages, "unread_messages"),
         (Self::AuthTimeout, "auth_timeout"),
         (Self::AuthFailures, "auth_failures"),
-        (Self::Buffers, "buffers"),
         (Self::Maxclients, "maxclients"),
         (Self::UnauthenticatedMax, "unauthenticated_max"),
         (Self::UnauthenticatedPerIp, "unauthenticated_per_ip"),
-        (Self::Descriptors, "descriptors"),
         (Self::TlsHandshake, "tls_handshake"),
     ];
 
