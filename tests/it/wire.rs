@@ -16,7 +16,10 @@ pub trait Link: Read + Write + Send {
 
 impl Link for TcpStream {
     fn half_close(&mut self) {
-        self.shutdown(Shutdown::Write).expect("a socket");
+        match self.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() == ErrorKind::NotConnected => {} // the server has gone already
+            result => result.expect("a socket"),
+        }
     }
 }
 
