@@ -9,7 +9,7 @@
 #
 # Takes strace: three bugs live between creditd and its kernel.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 export RUSTFLAGS="--cfg planted" RUST_BACKTRACE=0 CARGO_TERM_COLOR=never PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
 CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")/planted
 export CARGO_TARGET_DIR
@@ -123,6 +123,7 @@ while IFS='|' read -r bug tests; do
     seen=$(grep -oP '^    \K[a-z_0-9]+(::[a-z_0-9]+)*$|^fuzz [a-z_]+(?=: FAILED)' "$log" | sort -u)
     more=$(($(wc -l <<<"$seen") - 1))
     seen=$(grep -m 1 nothing_ <<<"$seen" || head -1 <<<"$seen")
+    # shellcheck disable=SC2016  # backticks of a table, not of a shell
     printf '| %s | `%s`%s | %s |\n' "$bug" "${seen:-hangs or aborts}" "$([ $more = 0 ] || echo " and $more more")" \
       $((SECONDS - started))
   else
