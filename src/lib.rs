@@ -47,7 +47,7 @@ macro_rules! planted {
 }
 
 pub mod access;
-mod admin;
+pub mod admin;
 pub mod archive;
 pub mod cli;
 pub mod clock;
