@@ -36,6 +36,8 @@ class Server:
     """A started server with its own directory below `work`. `prefix` stands before the 12 digits of an account."""
 
     prefix = ""
+    # What redis-benchmark gets instead of the plain port.
+    secure = None
 
     def __init__(self, name, argv, port, work):
         self.name, self.argv, self.port, self.work = name, argv, port, pathlib.Path(work)
@@ -119,6 +121,22 @@ class Server:
             self.process.wait()
 
 
+class Certificate:
+    """A certificate for 127.0.0.1, signed by itself, and a port for TLS: settings of a server, words for who connects."""
+
+    def __init__(self, work):
+        self.key, self.cert = f"{work}/tls.key", f"{work}/tls.crt"
+        make = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {self.key} -out {self.cert}"
+        subprocess.run(make.split(), check=True, capture_output=True)
+
+    def settings(self):
+        """The same words for creditd and for Redis, and where redis-benchmark finds the server."""
+        port = str(free_port())
+        settings = ["--tls-port", port, "--tls-cert-file", self.cert, "--tls-key-file", self.key]
+        settings += ["--tls-auth-clients", "no", "--tls-protocols", "TLSv1.3"]
+        return settings, ["-p", port, "--tls", "--insecure"]
+
+
 class Creditd(Server):
     prefix = "acct:"
 
@@ -137,11 +155,11 @@ class Creditd(Server):
 class Redis(Server):
     """With the functions of peer_functions.lua; its append-only file is never rewritten while it is measured."""
 
-    def __init__(self, name, work, appendfsync):
+    def __init__(self, name, work, appendfsync, *settings):
         port, self.data = free_port(), f"{work}/{name}"
         pathlib.Path(self.data).mkdir()
         argv = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", self.data, "--save", ""]
-        argv += ["--appendonly", "yes", "--appendfsync", appendfsync, "--auto-aof-rewrite-percentage", "0"]
+        argv += ["--appendonly", "yes", "--appendfsync", appendfsync, "--auto-aof-rewrite-percentage", "0", *settings]
         super().__init__(name, argv, port, work)
 
     def await_start(self):
@@ -184,7 +202,7 @@ def fresh_tag():
 
 def redis_benchmark(server, words, clients, pipeline, operations, keys):
     """One run: (its command line, figures): ops a second, latencies in ms, CPU of the server in us an operation."""
-    argv = ["redis-benchmark", "-p", server.port, "-c", clients, "-P", pipeline, "-n", operations]
+    argv = ["redis-benchmark", *(server.secure or ["-p", server.port]), "-c", clients, "-P", pipeline, "-n", operations]
     argv = [str(word) for word in [*argv, "-r", keys, "--precision", 3, *words]]
     cpu_s = server.cpu_s()
     done = subprocess.run(argv, capture_output=True, text=True)

@@ -43,6 +43,7 @@ mod repair;
 mod replies;
 mod rush;
 mod scrape;
+mod secrets;
 mod secure;
 mod server;
 mod session;
