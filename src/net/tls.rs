@@ -99,18 +99,25 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Bytes from the client, in `scratch`; empty: it will send no more.
+    /// Bytes from the client, in `scratch`; empty: it will send no more. Takes at most `taken_max` from the socket; of TLS
+    /// that may open to a whole record, 16 KiB, of which most came before.
     ///
     /// # Errors
     /// The socket is broken, or what came is not what the client's TLS had sent.
-    pub fn poll_read<'a>(&mut self, cx: &mut Context<'_>, scratch: &'a mut [u8]) -> Poll<io::Result<&'a [u8]>> {
+    pub fn poll_read<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        scratch: &'a mut [u8],
+        taken_max: usize,
+    ) -> Poll<io::Result<&'a [u8]>> {
         let Some(session) = &mut self.session else {
-            let len = ready!(read(&mut self.socket, cx, scratch))?;
+            let len = ready!(read(&mut self.socket, cx, &mut scratch[..taken_max]))?;
             return Poll::Ready(Ok(&scratch[..len]));
         };
         let (sealed, plain) = scratch.split_at_mut(SEALED_INPUT_MAX);
         let mut len = session.take_opened(plain); // requests may have come with the end of the handshake
         if len == 0 && !session.is_ended {
+            let sealed = &mut sealed[..taken_max.min(SEALED_INPUT_MAX)];
             let sealed_len = ready!(read(&mut self.socket, cx, sealed))?;
             let opened = session.open(&sealed[..sealed_len], plain);
             let _ = session.flush(&mut Wire(&self.socket)); // an alert, new keys: they go before any output

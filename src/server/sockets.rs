@@ -295,8 +295,8 @@ fn read(socket: &mut Socket, engine: &mut super::engine::Engine, scratch: &mut [
             cx.waker().wake_by_ref();
             return false;
         }
-        let taken = if socket.place.is_stranger() { STRANGERS_READ_BYTES } else { READ_BYTES };
-        match socket.stream.poll_read(cx, &mut scratch[..taken]) {
+        let taken_max = if socket.place.is_stranger() { STRANGERS_READ_BYTES } else { READ_BYTES };
+        match socket.stream.poll_read(cx, scratch, taken_max) {
             Poll::Pending => return false,
             Poll::Ready(Err(_)) => socket.connection.cut(CloseReason::Peer),
             Poll::Ready(Ok([])) => socket.connection.end_of_input(),

@@ -257,3 +257,23 @@ fn a_client_that_never_reads_is_held_back_behind_tls_too() {
     assert!(held.is_some_and(|bytes| (100_000..1 << 20).contains(&bytes)), "{line}");
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn who_has_not_logged_in_is_read_in_small_pieces_behind_tls_too() {
+    let (site, authority) = (Site::new(), Authority::new("one"));
+    let files = Files::of(&site, &authority);
+    let server = site.start(&files.flags(&["--tls-auth-clients", "no", "--requirepass", "s3cret"]));
+    let friend = authority.friend();
+    let mut wire = friend.connect(server.tls_port());
+    wire.expect("PING", "-NOAUTH Authentication required.");
+    wire.expect("AUTH wrong", "-WRONGPASS invalid username-password pair or user is disabled.");
+    wire.expect("AUTH s3cret", "+OK");
+    // Records as large as they come, before a login and after it.
+    let pings = "PING\r\n".repeat(20_000);
+    wire.send(pings.as_bytes());
+    (0..20_000).for_each(|_| assert_eq!(wire.reply().line(), "+PONG"));
+    let mut stranger = friend.connect(server.tls_port());
+    stranger.send(pings[..6 * 2_000].as_bytes());
+    (0..2_000).for_each(|_| assert!(stranger.reply().line().starts_with("-NOAUTH")));
+    wire.expect("PING", "+PONG");
+}
