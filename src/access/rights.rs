@@ -2,12 +2,16 @@
 
 use crate::commands::spec::{Class, CommandSpec};
 use crate::commands::table;
+use std::sync::LazyLock;
 
 /// Words of the set: 256 commands and subcommands.
 const WORDS: usize = 4;
 
 /// The classes that a user can be given, as they are called.
 const CLASSES: [&str; 5] = ["reader", "spender", "granter", "feed", "admin"];
+
+/// What shows all accounts: made once, because each command about streams looks at it.
+static FEED: LazyLock<Rights> = LazyLock::new(|| Rights::of(|spec| spec.class == Class::Feed));
 
 /// The commands and subcommands that a user may run. What is open to every user ([`Class::Open`]) is always among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl Rights {
 
     /// Whether they show what happens to all accounts.
     pub fn has_feed(&self) -> bool {
-        !self.is_apart_from(&Self::of(|spec| spec.class == Class::Feed))
+        !self.is_apart_from(&FEED)
     }
 
     /// The rules that make them of nothing, as ACL LIST shows them.

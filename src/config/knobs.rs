@@ -89,6 +89,9 @@ const YEAR: u64 = 366 * DAY;
 /// Longest password: the longest argument that is read before AUTH (security.md 2).
 pub const PASSWORD_LEN_MAX: usize = 512;
 
+/// Most entries of SLOWLOG.
+pub const SLOWLOG_LEN_MAX: u64 = 10_000;
+
 /// Every knob, grouped as an operator thinks: where, how durable, what the commands mean, limits, operation.
 pub const KNOBS: &[Knob] = &[
     Knob {
@@ -383,7 +386,7 @@ pub const KNOBS: &[Knob] = &[
     },
     Knob {
         name: "slowlog-max-len",
-        kind: Kind::Count { min: 0, max: 10_000 },
+        kind: Kind::Count { min: 0, max: SLOWLOG_LEN_MAX },
         default: "128",
         help: "slow commands that are kept",
     },

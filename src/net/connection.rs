@@ -20,6 +20,7 @@
 mod access;
 mod closing;
 mod control;
+mod host;
 mod keys;
 mod listening;
 mod multi;
@@ -28,30 +29,27 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use super::replies::{Answer, Failure, MadeTx, ReplyRing, Shape};
+use super::replies::{Answer, Failure, ReplyRing, Shape};
 use super::resp::{Parser, ProtocolError};
-use crate::access::{User, Users};
 use crate::commands::arguments::{Arguments, OwnedArguments};
-use crate::commands::connection::Credentials;
 use crate::commands::refusal::Refusal;
-use crate::commands::reply::{Encoder, Proto};
+use crate::commands::reply::Encoder;
 use crate::commands::server::ServerRequest;
 use crate::commands::spec::{CommandSpec, Flags};
-use crate::commands::streams::StreamRequest;
 use crate::commands::table::Call;
-use crate::commands::{Defaults, Request, catalog, table};
+use crate::commands::{Request, catalog, table};
 use crate::ledger::command::{Command, LeadOp, Op};
 use crate::shard::batch::Ticket;
 use bytes::{Buf, BytesMut};
 pub use closing::CloseReason;
 use closing::DRAIN_MS_MAX;
 use control::Silence;
+pub use host::{Host, Limits};
 use listening::Subscriptions;
 use multi::Mode;
 use session::{Activity, Session};
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
 
 /// Unsent output above which no more requests are taken.
 const OUTPUT_SOFT_MAX: usize = 256 * 1024;
@@ -69,101 +67,6 @@ const TRAIL_WEIGHT_MIN: u16 = 200;
 
 /// Bytes thrown away at the end of a connection, so that its last reply is not lost to a reset.
 const DRAIN_BYTES_MAX: usize = 64 * 1024;
-
-/// Limits of a connection, from the configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Replies owed at most.
-    pub slots_max: usize,
-    /// Arguments of a request.
-    pub args_max: usize,
-    /// Bytes of a request.
-    pub frame_bytes_max: usize,
-    /// How long a request may stay incomplete.
-    pub frame_timeout_ms: u64,
-    /// How long a connection may be silent; `None` = for ever.
-    pub idle_timeout_ms: Option<u64>,
-}
-
-/// What a connection needs the rest of the server for.
-pub trait Host {
-    /// Hands a command to the shard that owns its account. The outcome comes to [`Connection::fill`] by `ticket`.
-    fn submit(&mut self, ticket: Ticket, command: &Command<'_>);
-
-    /// Puts a question about the whole server. `Some`: the answer; else it comes to `ticket`.
-    fn ask(&mut self, ticket: Ticket, proto: Proto, request: &ServerRequest<'_>) -> Option<Answer>;
-
-    /// Puts a question about streams. `Some`: the answer; else it comes to `ticket`, and nothing is asked for this
-    /// connection before that. It waits for entries only if it `may_block`.
-    fn read_stream(
-        &mut self,
-        ticket: Ticket,
-        proto: Proto,
-        request: &StreamRequest<'_>,
-        may_block: bool,
-    ) -> Option<Answer>;
-
-    /// Nobody waits any more for what was asked by [`Self::read_stream`]: the connection is over.
-    fn give_up(&mut self, ticket: Ticket);
-
-    /// The connection at `place` listens to a channel, or to those that match a pattern. Messages come to
-    /// [`Connection::push`].
-    fn subscribe(&mut self, place: Ticket, channel: &[u8], is_pattern: bool);
-
-    /// It listens no more.
-    fn unsubscribe(&mut self, place: Ticket, channel: &[u8], is_pattern: bool);
-
-    /// A fresh transaction id, for `*`.
-    fn make_tx(&mut self) -> MadeTx;
-
-    /// Text of the `-LOADING` error while recovery runs.
-    fn loading(&self) -> Option<String>;
-
-    /// Whether shards are too far behind to take more commands, or the server takes none any more.
-    fn is_congested(&self) -> bool;
-
-    /// Who there is now, and what they may do.
-    fn users(&self) -> &Arc<Users>;
-
-    /// Looks at a password from `peer`. `Some`: it is right; else what it comes to is told to [`Connection::verified`].
-    fn log_in(&mut self, ticket: Ticket, peer: IpAddr, credentials: &Credentials<'_>) -> Option<Arc<User>>;
-
-    /// The connection at `place` hears of all requests from now on, or no more. Lines come to [`Connection::push`].
-    fn monitor(&mut self, place: Ticket, begins: bool);
-
-    /// Whether somebody hears of all requests.
-    fn is_monitored(&self) -> bool;
-
-    /// A line for those who do.
-    fn tell_monitors(&mut self, line: &[u8]);
-
-    /// Whether requests wait for the end of a CLIENT PAUSE; `is_write`: those that change something.
-    fn pauses(&self, is_write: bool) -> bool;
-
-    /// How many shards there are, numbered from 0.
-    fn shards(&self) -> u16;
-
-    /// Version of Redis that HELLO tells.
-    fn redis_version(&self) -> &'static str;
-
-    /// Limits and defaults of the configuration.
-    fn limits(&self) -> &Limits;
-
-    /// What the commands' grammar takes from the configuration.
-    fn defaults(&self) -> &Defaults;
-
-    /// Unix milliseconds.
-    fn now_ms(&self) -> u64;
-
-    /// Counts a command, by its position in the table: executed.
-    fn called(&mut self, command: u16);
-
-    /// Counts a command refused before it ran, or a request that was none.
-    fn refused(&mut self, spec: Option<&'static CommandSpec>, text: &str);
-
-    /// A request was executed and answered by an error.
-    fn failed(&mut self, failure: Failure);
-}
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -360,8 +360,7 @@ impl Core {
             self.swept_at_ms = now_ms;
             let shared = &self.engine.shared;
             let limits = Limits { idle_timeout_ms: shared.tuning.timeout_ms(), ..shared.connection_limits };
-            self.sockets.sweep(now_ms, &limits);
-            self.sockets.refresh(&self.engine.users);
+            self.sockets.sweep(now_ms, &limits, &self.engine.users);
             self.engine.review_saves();
             self.patrol.step(&self.engine.homes, &mut self.engine.counters);
         }

@@ -151,24 +151,15 @@ impl Sockets {
         }
     }
 
-    /// Looks for connections whose time is up.
-    pub(super) fn sweep(&mut self, now_ms: u64, limits: &crate::net::connection::Limits) {
+    /// Looks for connections whose time is up, or whose user is gone.
+    pub(super) fn sweep(&mut self, now_ms: u64, limits: &crate::net::connection::Limits, users: &Users) {
         for (_, socket) in &mut self.slab {
+            socket.connection.refresh(users);
             socket.look_who(now_ms);
             if socket.place.is_stranger() && now_ms - socket.stranger_since_ms > self.auth_timeout_ms {
                 socket.connection.cut(CloseReason::AuthTimeout);
             }
             if socket.connection.sweep(now_ms, limits) {
-                socket.wake();
-            }
-        }
-    }
-
-    /// Ends the connections of users that are gone.
-    pub(super) fn refresh(&mut self, users: &Users) {
-        for (_, socket) in &mut self.slab {
-            socket.connection.refresh(users);
-            if socket.connection.is_over() {
                 socket.wake();
             }
         }

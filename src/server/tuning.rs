@@ -5,6 +5,7 @@ use super::shared::Shared;
 use crate::commands::refusal::printable;
 use crate::commands::server::config::Assignments;
 use crate::config::Config;
+use crate::config::knobs::SLOWLOG_LEN_MAX;
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// What has no other place to be changed at.
@@ -52,7 +53,7 @@ const SETTABLE: [Parameter; 5] = [
     Parameter {
         name: "slowlog-max-len",
         min: 0,
-        max: |_| 10_000,
+        max: |_| SLOWLOG_LEN_MAX as i64,
         get: |shared| shared.slow.log().len_max() as i64,
         set: |shared, len| shared.slow.log().set_len_max(len as usize),
     },

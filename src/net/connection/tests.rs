@@ -4,8 +4,15 @@ mod pubsub;
 mod streams;
 
 use super::*;
-use crate::access::{Checked, Password};
+use crate::access::{Checked, Password, User, Users};
+use crate::commands::Defaults;
+use crate::commands::connection::Credentials;
+use crate::commands::reply::Proto;
+use crate::commands::streams::StreamRequest;
 use crate::ledger::outcome::{Figures, Outcome};
+use crate::net::replies::MadeTx;
+use std::net::IpAddr;
+use std::sync::Arc;
 
 struct Desk {
     limits: Limits,
