@@ -14,6 +14,7 @@
 //! - [`journal`]: the disk. Records are bytes to it.
 //! - [`shard`]: the joint of both, and the replies that wait for durability.
 //! - [`commands`]: the language. One table, one argument cursor, one reply encoder.
+//! - [`access`]: who may come in, and what they may do.
 //! - [`net`]: the wire. Parser, conversation, listener.
 //! - [`server`]: the threads.
 //! - [`admin`]: HTTP for operators: metrics and health.
