@@ -88,7 +88,10 @@ impl World {
             Err(JournalError::Format { .. }) => self.counts.rot_refused += 1,
             Err(error) => panic!("a flipped bit is refused, not {error}"),
         }
-        disk.patch(&segment.to_string(), offset, &right);
+        // What an interrupted trim had left may have been removed by the start.
+        if disk.file_names().contains(&segment.to_string()) {
+            disk.patch(&segment.to_string(), offset, &right);
+        }
         disk.kill();
     }
 

@@ -71,7 +71,10 @@ fn nothing_acknowledged_is_lost_or_done_twice() {
                 while let Some(seed) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < seeds.end) {
                     match catch_unwind(AssertUnwindSafe(|| twice(seed))) {
                         Ok(life) => sum.lock().expect("counting does not panic").add(&life.counts),
-                        Err(_) => failed.lock().expect("pushing does not panic").push(seed),
+                        Err(_) => {
+                            eprintln!("seed {seed} failed");
+                            failed.lock().expect("pushing does not panic").push(seed);
+                        }
                     }
                 }
             });
