@@ -102,6 +102,8 @@ pub struct Config {
     pub allow_auto_tx: bool,
     /// Connections.
     pub maxclients: usize,
+    /// Bytes of memory for their buffers; `None` = a quarter of the machine's.
+    pub clients_bytes_max: Option<u64>,
     /// The password of AUTH; `None` = open.
     pub requirepass: Option<Secret>,
     /// Users; `None` = the default user alone.
@@ -218,6 +220,7 @@ impl Config {
             tx_retention_ms: s.duration_us("tx-retention").map(|us| us / US_PER_MS),
             allow_auto_tx: s.switch("allow-auto-tx"),
             maxclients: s.count("maxclients") as usize,
+            clients_bytes_max: some_if_positive(s.count("maxmemory-clients")),
             requirepass: s.secret("requirepass"),
             aclfile: s.optional_path("aclfile"),
             accounts_max: s.count("accounts-max"),

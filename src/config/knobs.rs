@@ -247,6 +247,12 @@ pub const KNOBS: &[Knob] = &[
     },
     Knob { name: "maxclients", kind: Kind::Count { min: 1, max: 1_000_000 }, default: "10000", help: "connections" },
     Knob {
+        name: "maxmemory-clients",
+        kind: Kind::SizeOrAuto { min: 16 * MIB, max: 1024 * GIB },
+        default: "auto",
+        help: "buffers of all connections; beyond it those that take most are closed; auto = a quarter of the machine's memory",
+    },
+    Knob {
         name: "accounts-max",
         kind: Kind::Count { min: 1, max: 1 << 31 },
         default: "16777216",

@@ -58,7 +58,8 @@ const OUTPUT_SOFT_MAX: usize = 256 * 1024;
 const STRANGERS_OUTPUT_MAX: usize = 64 * 1024;
 
 /// Weight of the replies owed at which no more requests are taken. An entry of a HISTORY, and a claim of LEAD.CLAIMS,
-/// weighs 1 and makes at most 1.7 KB of reply: what answers at once stays below the default of `output-bytes-max`, where
+/// weighs 1 and makes at most 1.7 KB of reply, a KiB of a reply that is ready before its turn weighs 1, too: what answers
+/// at once stays below the default of `output-bytes-max`, where
 /// a client is cut off.
 const TRAIL_WEIGHT_MAX: u32 = 3200;
 
@@ -271,6 +272,7 @@ impl Connection {
             is_waiting: self.ring.waiting().is_some(),
             subscriptions: self.subscriptions.counts(),
             is_monitor: self.is_monitor,
+            memory: self.memory(),
         };
         self.session.describe(now_ms, idle_s, &activity, self.input.len(), self.output().len())
     }
@@ -434,7 +436,11 @@ fn trail_weight(op: &Op) -> u16 {
     }
 }
 
-/// What a question about the server weighs: what changes users ends before anything behind it is executed.
+/// What a question about the server weighs, whose answer may be a long list. What changes users ends before anything behind
+/// it is executed.
 fn server_weight(request: &ServerRequest<'_>) -> u16 {
-    if matches!(request, ServerRequest::Acl(request) if request.is_change()) { TRAIL_WEIGHT_MAX as u16 } else { 0 }
+    match request {
+        ServerRequest::Acl(request) if request.is_change() => TRAIL_WEIGHT_MAX as u16,
+        _ => TRAIL_WEIGHT_MIN,
+    }
 }

@@ -150,19 +150,21 @@ impl ReplyRing {
         }
         let mut bytes = Vec::new();
         encode(&mut Encoder::new(&mut bytes, proto));
-        self.push_encoded(proto, 0, bytes);
+        self.push_encoded(proto, bytes);
     }
 
-    /// Takes the next slot for a message of `weight`; puts it into `out` at once if nothing is owed.
-    pub fn push_message(&mut self, proto: Proto, weight: u16, out: &mut Vec<u8>, message: &[u8]) {
+    /// Takes the next slot for a message; puts it into `out` at once if nothing is owed.
+    pub fn push_message(&mut self, proto: Proto, out: &mut Vec<u8>, message: &[u8]) {
         if self.slots.is_empty() {
             out.extend_from_slice(message);
         } else {
-            self.push_encoded(proto, weight, message.to_vec());
+            self.push_encoded(proto, message.to_vec());
         }
     }
 
-    fn push_encoded(&mut self, proto: Proto, weight: u16, bytes: Vec<u8>) {
+    /// What is kept weighs 1 for each KiB of it.
+    fn push_encoded(&mut self, proto: Proto, bytes: Vec<u8>) {
+        let weight = bytes.len().div_ceil(1024).min(u16::MAX.into()) as u16;
         self.slots.push_back(Slot { proto, shape: None, command: 0, weight, mute: false });
         self.weight += u32::from(weight);
         self.keep(self.slots.len() - 1, Answer::Encoded(bytes));
@@ -249,6 +251,13 @@ impl ReplyRing {
         self.weight
     }
 
+    /// Bytes of memory that it holds, about: a weight of 1 is taken for a KiB.
+    pub fn memory(&self) -> usize {
+        let (slots, early) =
+            (self.slots.capacity() * size_of::<Slot>(), self.early.capacity() * size_of::<Option<Answer>>());
+        slots + early + self.weight as usize * 1024
+    }
+
     /// Whether nothing is owed.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.waiting.is_none()
@@ -284,12 +293,12 @@ mod tests {
             let before = ring.push(Proto::Resp3, 0, None, 0);
             let waiting = ring.push_waiting(Proto::Resp3, 7, 3200);
             assert_eq!((ring.waiting(), ring.owed(), ring.weight()), (Some(waiting), 1, 3200));
-            ring.push_message(Proto::Resp3, 2, &mut out, b">early\r\n");
-            assert_eq!((&out[..], ring.weight()), (&b""[..], 3202), "a reply is owed");
+            ring.push_message(Proto::Resp3, &mut out, b">early\r\n");
+            assert_eq!((&out[..], ring.weight()), (&b""[..], 3201), "a reply is owed");
             if owed_first {
                 ring.fill(before, Answer::Integer(1), &mut out, |_| {});
                 assert_eq!(out, b":1\r\n>early\r\n");
-                ring.push_message(Proto::Resp3, 2, &mut out, b">late\r\n");
+                ring.push_message(Proto::Resp3, &mut out, b">late\r\n");
                 assert!(out.ends_with(b">late\r\n"), "what waits does not hold it up");
             }
             assert!(!ring.is_empty());

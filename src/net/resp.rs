@@ -117,6 +117,11 @@ impl Parser {
         }
     }
 
+    /// Bytes of memory that it holds.
+    pub fn memory(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>() + self.unquoted.capacity()
+    }
+
     /// The words of the request that [`Self::parse`] just found in `input`.
     pub fn arguments<'a>(&'a self, input: &'a [u8]) -> Arguments<'a> {
         assert!(self.stage == Stage::Start, "arguments of an incomplete request");

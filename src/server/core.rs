@@ -17,7 +17,7 @@ use super::patrol::Patrol;
 use super::readers::Readers;
 use super::saving::Saver;
 use super::shared::Shared;
-use super::sockets::{READ_BYTES, Sockets};
+use super::sockets::{READ_BYTES, SocketLimits, Sockets};
 use super::streams::Fed;
 use crate::ledger::outcome::{Outcome, Status};
 use crate::net::connection::Limits;
@@ -98,7 +98,11 @@ pub(super) fn cpus() -> Vec<core_affinity::CoreId> {
 }
 
 async fn run(shared: Arc<Shared>, id: u16, readers: Readers, saver: Saver) -> std::io::Result<()> {
-    let sockets = Sockets::new(shared.config.output_bytes_max, shared.config.auth_timeout_ms);
+    let sockets = Sockets::new(SocketLimits {
+        output_bytes_max: shared.config.output_bytes_max,
+        auth_timeout_ms: shared.config.auth_timeout_ms,
+        memory_max: (shared.clients_bytes_max / u64::from(shared.router.cores())) as usize,
+    });
     let engine = Engine::new(shared, id, readers, saver)?;
     let core = Rc::new(RefCell::new(Core {
         swept_at_ms: engine.now_ms(),

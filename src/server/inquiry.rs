@@ -359,5 +359,12 @@ pub(super) fn facts(engine: &Engine, sockets: &Sockets) -> CoreFacts {
         channels,
         patterns,
     };
-    CoreFacts { core: usize::from(engine.id()), clients: sockets.len() as u64, feed, counters, shards }
+    CoreFacts {
+        core: usize::from(engine.id()),
+        clients: sockets.len() as u64,
+        clients_bytes: sockets.memory as u64,
+        feed,
+        counters,
+        shards,
+    }
 }

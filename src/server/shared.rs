@@ -30,6 +30,8 @@ pub(super) const REDIS_VERSION: &str = "7.2.4";
 pub(crate) struct Shared {
     pub(super) config: Config,
     pub(super) connection_limits: Limits,
+    /// Bytes that the buffers of all connections may hold.
+    pub(super) clients_bytes_max: u64,
     pub(super) defaults: Defaults,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
@@ -96,6 +98,7 @@ impl Shared {
                 frame_timeout_ms: config.frame_timeout_ms,
                 idle_timeout_ms: config.timeout_ms,
             },
+            clients_bytes_max: config.clients_bytes_max.unwrap_or_else(|| ProcessFigures::now().machine_bytes / 4),
             defaults: Defaults { reserve_ttl_ms: config.reserve_ttl_ms, allow_auto_tx: config.allow_auto_tx },
             streams: Arc::new(Streams::start(router.shards(), &mailboxes)?),
             slow: Slow::new(&config),
@@ -225,6 +228,7 @@ impl Shared {
             data_dir: self.config.data_dir.display().to_string(),
             appendfsync: self.config.appendfsync.word(),
             maxclients: self.tuning.maxclients() as u64,
+            clients_bytes_max: self.clients_bytes_max,
             ops_per_second,
             loading: self.loading(),
             clean_start: self.clean_start.load(Ordering::Relaxed),

@@ -17,6 +17,7 @@ use crate::net::tls::{SCRATCH_BYTES_MIN, Stream};
 use crate::shard::batch::Ticket;
 use slab::Slab;
 use std::cell::RefCell;
+use std::collections::BinaryHeap;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Result};
 use std::rc::Rc;
@@ -32,6 +33,9 @@ const STRANGERS_READ_BYTES: usize = 4 * 1024;
 /// Messages that a subscriber may leave unread, in times of what others may (security.md 2: 64 MiB and 8).
 const SUBSCRIBER_OUTPUT_TIMES: usize = 8;
 
+/// Where the memory of all is too much, so much of what it may be is made free: its 16th part.
+const RELIEF_PART: usize = 16;
+
 /// Reads of one socket before others get their turn.
 const READS_PER_POLL: usize = 2;
 
@@ -43,6 +47,8 @@ pub(super) struct Socket {
     stranger_since_ms: u64,
     stream: Stream,
     generation: u32,
+    /// What its buffers held when they were last looked at, in bytes.
+    memory: usize,
     waker: Option<Waker>,
     /// Has output that the next turn shall write.
     dirty: bool,
@@ -54,14 +60,26 @@ pub(super) struct Socket {
     shut: bool,
 }
 
+/// What the sockets of a core are bounded by.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SocketLimits {
+    /// Bytes of replies that a client may leave unread.
+    pub(super) output_bytes_max: usize,
+    /// How long it may take to log in.
+    pub(super) auth_timeout_ms: u64,
+    /// Bytes that the buffers of all may hold.
+    pub(super) memory_max: usize,
+}
+
 /// All sockets of a core.
 #[derive(Default)]
 pub(super) struct Sockets {
     slab: Slab<Socket>,
     generation: u32,
     dirty: Vec<usize>,
-    output_bytes_max: usize,
-    auth_timeout_ms: u64,
+    limits: SocketLimits,
+    /// Sum of the sockets' memory.
+    pub(super) memory: usize,
     /// Bytes written since the start.
     pub(super) written: u64,
     /// Its connections that are no more.
@@ -69,10 +87,9 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    /// No sockets yet. `output_bytes_max`: replies that a client may leave unread; `auth_timeout_ms`: how long it may take to
-    /// log in.
-    pub(super) fn new(output_bytes_max: usize, auth_timeout_ms: u64) -> Self {
-        Self { output_bytes_max, auth_timeout_ms, ..Self::default() }
+    /// No sockets yet.
+    pub(super) fn new(limits: SocketLimits) -> Self {
+        Self { limits, ..Self::default() }
     }
 
     /// Takes a fresh socket in and starts its task.
@@ -94,6 +111,7 @@ impl Sockets {
                 stranger_since_ms: core.engine.now_ms(),
                 stream,
                 generation: sockets.generation,
+                memory: 0,
                 waker: None,
                 dirty: false,
                 blocked: false,
@@ -136,12 +154,31 @@ impl Sockets {
                 true => (SUBSCRIBER_OUTPUT_TIMES, CloseReason::UnreadMessages),
                 false => (1, CloseReason::UnreadReplies),
             };
-            if socket.connection.output().len() > times * self.output_bytes_max {
+            if socket.connection.output().len() > times * self.limits.output_bytes_max {
                 socket.connection.cut(reason);
                 socket.wake();
             }
+            socket.weigh(&mut self.memory);
         }
         self.dirty = dirty; // nothing was added meanwhile; its memory serves the next turn
+        if self.memory > self.limits.memory_max {
+            self.relieve();
+        }
+    }
+
+    /// Cuts those off whose buffers hold most, until all together hold a little less than they may.
+    #[cold]
+    fn relieve(&mut self) {
+        let mut heaviest: BinaryHeap<_> = self.slab.iter().map(|(key, socket)| (socket.memory, key)).collect();
+        let enough = self.limits.memory_max - self.limits.memory_max / RELIEF_PART;
+        while self.memory > enough
+            && let Some((_, key)) = heaviest.pop()
+        {
+            let socket = &mut self.slab[key];
+            socket.connection.cut(CloseReason::ClientsMemory);
+            socket.weigh(&mut self.memory);
+            socket.wake();
+        }
     }
 
     /// Wakes the tasks of all sockets: what held them back is over, or the phase has changed.
@@ -156,12 +193,13 @@ impl Sockets {
         for (_, socket) in &mut self.slab {
             socket.connection.refresh(users);
             socket.look_who(now_ms);
-            if socket.place.is_stranger() && now_ms - socket.stranger_since_ms > self.auth_timeout_ms {
+            if socket.place.is_stranger() && now_ms - socket.stranger_since_ms > self.limits.auth_timeout_ms {
                 socket.connection.cut(CloseReason::AuthTimeout);
             }
             if socket.connection.sweep(now_ms, limits) {
                 socket.wake();
             }
+            socket.weigh(&mut self.memory);
         }
     }
 
@@ -187,6 +225,13 @@ impl Socket {
             self.place.set_stranger(is_stranger);
             self.stranger_since_ms = now_ms;
         }
+    }
+
+    /// Looks at its buffers; `sum` is what those of all sockets hold.
+    fn weigh(&mut self, sum: &mut usize) {
+        let memory = self.connection.memory();
+        *sum = *sum - self.memory + memory;
+        self.memory = memory;
     }
 
     fn wake(&mut self) {
@@ -237,13 +282,15 @@ fn poll(core: &Rc<RefCell<Core>>, key: usize, cx: &mut Context<'_>) -> Poll<()> 
     }
     let over = read(socket, engine, scratch, cx);
     socket.look_who(engine.now_ms());
+    socket.weigh(&mut sockets.memory);
     if !socket.dirty && (!socket.connection.output().is_empty() || socket.connection.must_shut()) {
         socket.dirty = true;
         sockets.dirty.push(key);
     }
     engine.want_turn();
     if over {
-        let mut connection = sockets.slab.remove(key).connection;
+        let Socket { mut connection, memory, .. } = sockets.slab.remove(key);
+        sockets.memory -= memory;
         connection.leave(engine);
         sockets.closes.closed(connection.closed_for(), connection.peer(), engine.now_ms());
         return Poll::Ready(());

@@ -33,6 +33,8 @@ pub struct ServerFacts {
     pub appendfsync: &'static str,
     /// Connections allowed.
     pub maxclients: u64,
+    /// Bytes that their buffers may hold.
+    pub clients_bytes_max: u64,
     /// Commands per second lately, see [`super::Rate`].
     pub ops_per_second: u64,
     /// Set while recovery runs.
@@ -88,6 +90,8 @@ pub struct CoreFacts {
     pub core: usize,
     /// Open connections.
     pub clients: u64,
+    /// What their buffers hold, in bytes.
+    pub clients_bytes: u64,
     /// Who of them listens or waits.
     pub feed: FeedFacts,
     /// What it counted.

@@ -79,6 +79,7 @@ pub(super) struct View<'a> {
     /// `None` before the first core reports, while loading.
     pub(super) counters: Option<CoreCounters>,
     pub(super) clients: u64,
+    pub(super) clients_bytes: u64,
     pub(super) feed: FeedFacts,
     cores: usize,
     pub(super) totals: CreditTotals,
@@ -95,9 +96,10 @@ impl<'a> View<'a> {
             cores[1..].iter().for_each(|core| sum.merge(&core.counters));
         }
         let clients = cores.iter().map(|core| core.clients).sum();
+        let clients_bytes = cores.iter().map(|core| core.clients_bytes).sum();
         let mut feed = FeedFacts::default();
         cores.iter().for_each(|core| feed.merge(&core.feed));
-        Self { server, shards, counters, clients, feed, cores: cores.len(), totals }
+        Self { server, shards, counters, clients, clients_bytes, feed, cores: cores.len(), totals }
     }
 
     pub(super) fn shard_sum(&self, figure: impl Fn(&ShardFacts) -> u64) -> u64 {
@@ -164,6 +166,8 @@ fn memory_section(view: &View<'_>, out: &mut Lines) {
     out.put("accounts_memory", view.shard_sum(|shard| shard.account_bytes));
     out.put("transactions_memory", view.shard_sum(|shard| shard.transaction_bytes));
     out.put("leads_memory", view.shard_sum(|shard| shard.leads.bytes));
+    out.put("mem_clients_normal", view.clients_bytes);
+    out.put("maxmemory_clients", view.server.clients_bytes_max);
     out.put("maxmemory", 0);
     out.put("maxmemory_human", "0B");
     out.put("maxmemory_policy", "noeviction");
@@ -220,6 +224,7 @@ fn stats_section(view: &View<'_>, out: &mut Lines) {
     out.put("total_net_input_bytes", view.count(|core| core.bytes_in));
     out.put("total_net_output_bytes", view.count(|core| core.bytes_out));
     out.put("rejected_connections", view.count(|core| core.closed_for("maxclients")));
+    out.put("evicted_clients", view.count(|core| core.closed_for("clients_memory")));
     out.put("client_output_buffer_limit_disconnections", view.count(|core| core.closed_for("unread_replies")));
     out.put("acl_access_denied_auth", view.count(|core| core.auth_failures));
     out.put("rejected_misconf", view.shard_sum(|shard| shard.refused_disk_full));

@@ -28,8 +28,14 @@ fn two_cores() -> Vec<CoreFacts> {
     counters.batch_ended(2_500);
     counters.failed(1, "INSUFFICIENT");
     counters.latencies.record(Stage::Sync, 100_000, 1);
-    let core =
-        |core, shards| CoreFacts { core, clients: 4, feed: FeedFacts::default(), counters: counters.clone(), shards };
+    let core = |core, shards| CoreFacts {
+        core,
+        clients: 4,
+        clients_bytes: 700,
+        feed: FeedFacts::default(),
+        counters: counters.clone(),
+        shards,
+    };
     vec![core(0, vec![shard(0, 100, 30), shard(2, 1, 0)]), core(1, vec![shard(1, u128::from(u64::MAX), 5)])]
 }
 
@@ -40,6 +46,7 @@ fn server() -> ServerFacts {
         version: "0.1.0",
         redis_version: "7.2.4",
         maxclients: 10_000,
+        clients_bytes_max: 6_000_000,
         uptime_ms: 90_061_000,
         process,
         device_write_bytes_at_ready: 8_192,
@@ -142,6 +149,8 @@ fn clients_find_the_fields_they_ask_for() {
         ("connected_clients", "8"),
         ("blocked_clients", "0"),
         ("maxclients", "10000"),
+        ("mem_clients_normal", "1400"),
+        ("maxmemory_clients", "6000000"),
         ("used_memory", "1572864"),
         ("used_memory_human", "1.50M"),
         ("maxmemory_policy", "noeviction"),

@@ -176,6 +176,26 @@ fn a_client_that_never_reads_is_held_back_and_the_others_are_served() {
 }
 
 #[test]
+fn who_fills_the_memory_of_all_is_closed_and_the_others_are_served() {
+    let site = Site::new();
+    let server = site.start(&["--maxmemory-clients", "16MiB", "--cores", "1"]);
+    let mut good = server.connect();
+    good.expect("PING", "+PONG");
+    let half = [&b"*2\r\n$4\r\nECHO\r\n$1000000\r\n"[..], &[b'x'; 900_000]].concat();
+    let mut heavy: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    heavy.iter_mut().for_each(|wire| {
+        let _ = wire.try_send(&half); // 36 MB in all
+        good.expect("PING", "+PONG");
+    });
+    let closed = |wire: &mut Wire| info(wire, "stats", "evicted_clients").parse::<u64>().expect("a number");
+    assert!((0..10_000).any(|_| closed(&mut good) >= 20), "what is too much is closed as it comes");
+    let held: u64 = info(&mut good, "memory", "mem_clients_normal").parse().expect("a number");
+    assert!((4 << 20..=16 << 20).contains(&held), "{held} bytes are held");
+    let ends = heavy.iter_mut().filter_map(|wire| wire.try_send(&[b'x'; 100_002]).ok().and_then(|()| wire.next()));
+    assert!(ends.count() >= 4, "those that stayed are served");
+}
+
+#[test]
 fn one_connection_too_many_is_told_so() {
     let site = Site::new();
     let server = site.start(&["--maxclients", "3", "--cores", "2"]);

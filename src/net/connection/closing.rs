@@ -7,6 +7,8 @@
 //! The first reason stays. Each has a word, which metrics, INFO and the log show; docs/operate/limits.md lists them.
 
 use super::{Connection, Limits, Need, State};
+use crate::commands::arguments::OwnedArguments;
+use bytes::BytesMut;
 use std::collections::VecDeque;
 
 /// How long the last replies of a connection that was ended may stay unread.
@@ -39,6 +41,8 @@ pub enum CloseReason {
     UnreadReplies,
     /// More messages unread than a subscriber may leave.
     UnreadMessages,
+    /// Buffers of all connections took more than `maxmemory-clients`, and its own took most.
+    ClientsMemory,
     /// Not authenticated in time.
     AuthTimeout,
     /// Too many wrong passwords.
@@ -55,7 +59,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them and their words, in the order of the declaration.
-    pub const ALL: [(Self, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str); 16] = [
         (Self::Peer, "peer"),
         (Self::Quit, "quit"),
         (Self::Killed, "killed"),
@@ -65,6 +69,7 @@ impl CloseReason {
         (Self::Idle, "idle"),
         (Self::UnreadReplies, "unread_replies"),
         (Self::UnreadMessages, "unread_messages"),
+        (Self::ClientsMemory, "clients_memory"),
         (Self::AuthTimeout, "auth_timeout"),
         (Self::AuthFailures, "auth_failures"),
         (Self::Maxclients, "maxclients"),
@@ -97,6 +102,7 @@ impl Connection {
     pub fn cut(&mut self, reason: CloseReason) {
         self.closed_for.get_or_insert(reason);
         self.state = State::Over;
+        (self.input, self.output, self.sent) = (BytesMut::new(), Vec::new(), 0);
     }
 
     /// Why it is over, or will be.
@@ -128,6 +134,13 @@ impl Connection {
             _ => {}
         }
         self.state == State::Over
+    }
+
+    /// Bytes of memory that its buffers hold.
+    pub fn memory(&self) -> usize {
+        let exec: usize = self.exec.iter().map(OwnedArguments::size_bytes).sum();
+        let buffers = self.input.capacity() + self.output.capacity() + self.held_messages.capacity();
+        buffers + self.parser.memory() + self.ring.memory() + self.mode.queued_bytes() + exec
     }
 
     /// Gives back memory that nothing is in.

@@ -89,8 +89,7 @@ impl Connection {
     }
 
     fn push_now(&mut self, message: &[u8]) {
-        let weight = message.len().div_ceil(1024).min(u16::MAX.into()) as u16;
-        self.ring.push_message(self.session.proto, weight, &mut self.output, message);
+        self.ring.push_message(self.session.proto, &mut self.output, message);
     }
 
     /// Begins or ends subscriptions. Each is confirmed, with what is left of both kinds.

@@ -35,6 +35,11 @@ impl Mode {
         if let Self::Queueing(multi) = self { Some(multi.queue.len()) } else { None }
     }
 
+    /// Bytes in the queue.
+    pub(super) fn queued_bytes(&self) -> usize {
+        if let Self::Queueing(multi) = self { multi.bytes } else { 0 }
+    }
+
     /// The queue, which is open no more.
     fn end_multi(&mut self) -> Option<Multi> {
         match std::mem::replace(self, Self::Free) {

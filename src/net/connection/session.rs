@@ -33,6 +33,8 @@ pub(super) struct Activity {
     pub(super) subscriptions: (usize, usize),
     /// Whether it hears of all requests.
     pub(super) is_monitor: bool,
+    /// Bytes that its buffers hold.
+    pub(super) memory: usize,
 }
 
 impl Activity {
@@ -109,10 +111,11 @@ impl Session {
         format!(
             "id={id} addr={peer} laddr={local} fd=-1 name={name} age={age_s} idle={idle_s} flags={flags} db=0 sub={sub} psub={psub} \
              ssub=0 multi={multi} qbuf={input} qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl={output} oll=0 omem=0 \
-             tot-mem=0 events=r cmd={command} user={user} redir=-1 resp={proto} lib-name={lib_name} lib-ver={lib_version}",
+             tot-mem={memory} events=r cmd={command} user={user} redir=-1 resp={proto} lib-name={lib_name} lib-ver={lib_version}",
             name = text(&self.name),
             command = self.last_command,
             user = self.user(),
+            memory = activity.memory,
             lib_name = text(&self.lib_name),
             lib_version = text(&self.lib_version),
         )

@@ -217,6 +217,22 @@ fn questions_with_long_answers_wait_until_earlier_ones_are_answered() {
 }
 
 #[test]
+fn replies_that_are_ready_before_their_turn_are_bounded() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    desk.limits = Limits { slots_max: 1024, frame_bytes_max: 1 << 20, ..desk.limits };
+    let echo = format!("*2\r\n$4\r\nECHO\r\n$100000\r\n{}\r\n", "x".repeat(100_000));
+    connection.receive(b"CREDIT.BALANCE a\r\n", &mut desk);
+    connection.receive(echo.repeat(100).as_bytes(), &mut desk);
+    assert_eq!(connection.need(), Need::Resume);
+    // 33 replies, and the requests behind them, which a socket's read would not have taken.
+    assert!((10_000_000..14_000_000).contains(&connection.memory()), "{}", connection.memory());
+    connection.fill(desk.submitted[0].0.slot, balance(1), |_| {});
+    assert!(connection.output().len() > 3_200_000 && connection.ring.memory() < 100_000);
+    connection.cut(CloseReason::Killed);
+    assert!(connection.memory() < 100_000, "who is cut off holds nothing");
+}
+
+#[test]
 fn while_loading_only_what_needs_no_accounts_is_answered() {
     let (mut connection, mut desk) = (connect(), Desk::new());
     desk.loading = true;

@@ -42,6 +42,17 @@ pub(super) const FAMILIES: &[Family] = &[
     family("credit_connections_max", None, Gauge, "", "Connections allowed: maxclients", |looked, out| {
         out.gauge(&[], looked.view.server.maxclients)
     }),
+    family("credit_connections_memory", Some(Unit::Bytes), Gauge, "", "Memory of the buffers of all connections", {
+        |looked, out| out.gauge(&[], looked.view.clients_bytes)
+    }),
+    family(
+        "credit_connections_memory_max",
+        Some(Unit::Bytes),
+        Gauge,
+        "",
+        "Memory that the buffers of all connections may hold: maxmemory-clients",
+        |looked, out| out.gauge(&[], looked.view.server.clients_bytes_max),
+    ),
     family("credit_connections_accepted", None, Counter, "", "Connections accepted", |looked, out| {
         out.counter(&[], looked.view.count(|core| core.connections))
     }),

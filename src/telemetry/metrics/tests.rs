@@ -37,6 +37,7 @@ fn scrape() -> Scrape {
     let core = |core| CoreFacts {
         core,
         clients: 1,
+        clients_bytes: 1,
         feed: FeedFacts::default(),
         counters: counters.clone(),
         shards: vec![ShardFacts::default()],
