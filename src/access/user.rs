@@ -223,7 +223,7 @@ impl User {
     fn may_touch_all(&self, spec: &CommandSpec) -> bool {
         match spec.names {
             Names::Lead => true,
-            Names::Account => self.has_all_accounts(),
+            Names::Account | Names::Key => self.has_all_accounts(),
             Names::Stream => self.has_all_accounts() && self.rights.has_feed(),
         }
     }
@@ -232,17 +232,18 @@ impl User {
         self.prefixes.iter().any(|prefix| prefix.is_empty())
     }
 
+    /// Whether `account` is within its prefixes.
+    pub fn may_see(&self, account: &[u8]) -> bool {
+        self.prefixes.iter().any(|prefix| account.starts_with(prefix.as_bytes()))
+    }
+
     /// Whether it may touch what `key` names. Events are of all accounts; a log is its account's.
     fn may_touch(&self, spec: &CommandSpec, key: &[u8]) -> bool {
-        let begins = |account: &[u8]| self.prefixes.iter().any(|prefix| account.starts_with(prefix.as_bytes()));
-        match spec.names {
-            Names::Lead => true,
-            Names::Account => begins(key),
-            Names::Stream => match Stream::of(key) {
-                Stream::Events(_) => self.rights.has_feed(),
-                Stream::Log(account) => begins(account),
-                Stream::Nothing => true,
-            },
+        match (spec.names, Stream::of(key)) {
+            (Names::Lead, _) | (Names::Stream, Stream::Nothing) => true,
+            (Names::Stream, Stream::Events(_)) => self.rights.has_feed(),
+            (Names::Stream | Names::Key, Stream::Log(account)) => self.may_see(account),
+            (Names::Account | Names::Key, _) => self.may_see(key),
         }
     }
 }

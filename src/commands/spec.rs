@@ -153,6 +153,8 @@ pub enum Names {
     Lead,
     /// A stream: the account whose log it is has to be within the prefix.
     Stream,
+    /// Whatever is there: an account, or a stream as before.
+    Key,
 }
 
 /// How a command uses its key: an account, a lead, a stream.

@@ -392,7 +392,8 @@ impl Connection {
             }
             Request::Server(request) => {
                 let ticket = self.ticket(position, None, server_weight(&request));
-                if let Some(answer) = host.ask(ticket, self.session.proto, &request) {
+                let user = self.session.identity.user.as_ref().expect("without a login nothing of the kind is open");
+                if let Some(answer) = host.ask(ticket, self.session.proto, user, &request) {
                     self.fill(ticket.slot, answer, |failure| host.failed(failure));
                 }
             }

@@ -31,7 +31,7 @@ impl Host for Engine {
         Engine::submit(self, ticket, command);
     }
 
-    fn ask(&mut self, ticket: Ticket, proto: Proto, request: &ServerRequest<'_>) -> Option<Answer> {
+    fn ask(&mut self, ticket: Ticket, proto: Proto, user: &Arc<User>, request: &ServerRequest<'_>) -> Option<Answer> {
         let encoded = |encode: &dyn Fn(&mut Encoder<'_>)| {
             let mut bytes = Vec::new();
             encode(&mut Encoder::new(&mut bytes, proto));
@@ -60,7 +60,7 @@ impl Host for Engine {
                 self.inquire(ticket, Wanted::Pause)
             }
             ServerRequest::DbSize => self.inquire(ticket, Wanted::DbSize),
-            ServerRequest::Scan(scan) => self.begin_scan(ticket, proto, scan),
+            ServerRequest::Scan(scan) => self.begin_scan(ticket, proto, user, scan),
             ServerRequest::ConfigGet(patterns) => {
                 let pairs = self.shared.parameters(|name| patterns.want(name));
                 encoded(&|e| {

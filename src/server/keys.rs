@@ -2,11 +2,13 @@
 
 use super::engine::Engine;
 use super::inquiry::Wanted;
+use crate::access::User;
 use crate::commands::keys::options::ScanOptions;
 use crate::commands::keys::scan::{Cursor, Scan};
 use crate::commands::reply::{Encoder, Proto};
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
+use std::sync::Arc;
 
 /// A step of a SCAN, on its way to another core.
 #[derive(Clone, Debug)]
@@ -15,11 +17,19 @@ pub(super) struct ScanStep {
     pattern: Option<Box<[u8]>>,
     count: u16,
     proto: Proto,
+    /// Who asks, and sees only accounts within its prefixes.
+    user: Arc<User>,
 }
 
 impl Engine {
     /// Has a step of a SCAN made.
-    pub(super) fn begin_scan(&mut self, ticket: Ticket, proto: Proto, scan: &Scan<'_>) -> Option<Answer> {
+    pub(super) fn begin_scan(
+        &mut self,
+        ticket: Ticket,
+        proto: Proto,
+        user: &Arc<User>,
+        scan: &Scan<'_>,
+    ) -> Option<Answer> {
         let Scan { cursor, options: ScanOptions { pattern, count, kind, .. } } = *scan;
         let reply = |names: &[Vec<u8>]| Some(Answer::Encoded(encode(None, names, proto)));
         let is_kind = |word: &str| kind.is_none_or(|kind| kind.eq_ignore_ascii_case(word.as_bytes()));
@@ -32,7 +42,7 @@ impl Engine {
             return reply(&streams.filter(|name| scan.options.wants(name)).collect::<Vec<_>>());
         }
         let core = usize::from(self.shared.router.core(cursor.shard));
-        let step = ScanStep { cursor, pattern: pattern.map(Box::from), count, proto };
+        let step = ScanStep { cursor, pattern: pattern.map(Box::from), count, proto, user: user.clone() };
         self.inquire_of(core..core + 1, ticket, Wanted::Scan(step))
     }
 
@@ -47,9 +57,8 @@ impl Engine {
             let (ledger, accounts) = (shard.ledger(), shard.durable_accounts());
             let below = u64::from(cursor.below).min(accounts) as u32;
             let last = below.saturating_sub(left);
-            names.extend(
-                (last..below).rev().map(|number| ledger.account_name(number)).filter(|name| options.wants(name)),
-            );
+            let all = (last..below).rev().map(|number| ledger.account_name(number));
+            names.extend(all.filter(|name| step.user.may_see(name) && options.wants(name)));
             left -= below - last;
             next = if last > 0 { Some(Cursor { below: last, ..cursor }) } else { self.shard_behind(cursor.shard) };
         }

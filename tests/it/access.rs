@@ -47,6 +47,11 @@ fn users_made_at_run_time_have_their_rights_at_once_and_after_a_restart() {
     assert!(shop.ask("XRANGE credit:log:{tradie:1} - +").line().starts_with("*2 "));
     shop.expect("XRANGE credit:log:{other:1} - +", NO_KEY);
     shop.expect("XREAD STREAMS credit:events:0 0", NO_KEY);
+    shop.expect("TYPE credit:log:{tradie:1}", "+stream");
+    shop.expect("TYPE credit:log:{other:1}", NO_KEY);
+    ops.ask("CREDIT.GRANT other:1 g1 10");
+    shop.expect("SCAN 0 COUNT 1000", "*2 $1 0 *1 $8 tradie:1");
+    ops.expect("SCAN 0 COUNT 1000 MATCH other*", "*2 $1 0 *1 $7 other:1");
     shop.expect("SUBSCRIBE credit.granted", &no_command("shop", "subscribe"));
     assert!(shop.ask("LEAD.GET lead:1").line().starts_with("$-1"), "prefixes are of accounts");
 

@@ -22,7 +22,7 @@ use super::Request;
 use super::args::Args;
 use super::arguments::Arguments;
 use super::refusal::Refusal;
-use super::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse};
+use super::spec::{ArgKind, ArgSpec, Class, CommandSpec, Flags, KeyUse, Names};
 use super::streams::Stream;
 use crate::ledger::id::ACCOUNT_LEN_MAX;
 use hash::HashView;
@@ -97,6 +97,7 @@ const BASE: CommandSpec = CommandSpec {
     class: Class::Reader,
     flags: Flags::READONLY.and(Flags::FAST),
     key: Some(KeyUse::Read),
+    names: Names::Key,
     categories: &["keyspace"],
     arity: 2,
     args: &[KEY],

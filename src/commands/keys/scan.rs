@@ -1,4 +1,5 @@
-//! `SCAN cursor [MATCH pattern] [COUNT n] [TYPE type]`: the names of all accounts, in steps.
+//! `SCAN cursor [MATCH pattern] [COUNT n] [TYPE type]`: the names of all accounts, in steps; to a
+//! user with prefixes those within them.
 //!
 //! An account's number never changes and accounts are never removed, so a cursor is a place: a shard, and the number
 //! below which its accounts are still to come. It goes down: an account that is there when the scan begins is told
@@ -17,7 +18,7 @@ pub static SPEC: CommandSpec = CommandSpec {
     arity: -2,
     flags: Flags::READONLY,
     key: None,
-    class: Class::Admin,
+    class: Class::Reader,
     since: "2.8.0",
     tips: &["nondeterministic_output", "request_policy:special", "response_policy:special"],
     summary: "Tells the names of accounts, some at a time",

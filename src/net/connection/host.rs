@@ -33,8 +33,8 @@ pub trait Host {
     /// Hands a command to the shard that owns its account. The outcome comes to [`fill`](super::Connection::fill) by `ticket`.
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>);
 
-    /// Puts a question about the whole server. `Some`: the answer; else it comes to `ticket`.
-    fn ask(&mut self, ticket: Ticket, proto: Proto, request: &ServerRequest<'_>) -> Option<Answer>;
+    /// Puts a question of `user` about the whole server. `Some`: the answer; else it comes to `ticket`.
+    fn ask(&mut self, ticket: Ticket, proto: Proto, user: &Arc<User>, request: &ServerRequest<'_>) -> Option<Answer>;
 
     /// Puts a question about streams. `Some`: the answer; else it comes to `ticket`, and nothing is asked for this
     /// connection before that. It waits for entries only if it `may_block`.

@@ -62,7 +62,7 @@ impl Host for Desk {
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
         self.submitted.push((ticket, command.tx.to_vec()));
     }
-    fn ask(&mut self, _: Ticket, _: Proto, _: &ServerRequest<'_>) -> Option<Answer> {
+    fn ask(&mut self, _: Ticket, _: Proto, _: &Arc<User>, _: &ServerRequest<'_>) -> Option<Answer> {
         Some(Answer::Integer(42))
     }
     fn read_stream(&mut self, ticket: Ticket, _: Proto, _: &StreamRequest<'_>, may_block: bool) -> Option<Answer> {
