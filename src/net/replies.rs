@@ -66,6 +66,8 @@ pub struct ReplyRing {
     slots: VecDeque<Slot>,
     /// Answers that came before their turn, by place from the head on. Ends with the last of them.
     early: VecDeque<Option<Answer>>,
+    /// What those answers hold in memory, in bytes.
+    early_bytes: usize,
     head: u32,
     /// Behind all slots: the reply to a request that waits.
     waiting: Option<Waiting>,
@@ -86,6 +88,16 @@ struct Slot {
 }
 
 impl Slot {
+    /// What its answer holds in memory, in bytes; for a list, a KiB for each of its entries.
+    fn bytes(&self, answer: &Answer) -> usize {
+        match answer {
+            Answer::Text(text) | Answer::Error(text) => text.len(),
+            Answer::Encoded(bytes) => bytes.len(),
+            Answer::Outcome(_) => usize::from(self.weight) * 1024,
+            Answer::Integer(_) => 0,
+        }
+    }
+
     /// The answer, when all parts of it are there.
     fn gathered(&mut self, answer: Answer) -> Option<Answer> {
         let Some(Shape::Count { missing, found, refusal }) = self.shape.as_deref_mut() else { return Some(answer) };
@@ -207,6 +219,9 @@ impl ReplyRing {
             self.head = self.head.wrapping_add(1);
             self.early.pop_front(); // the place of the slot that has gone
             next = self.early.front_mut().and_then(Option::take);
+            if let (Some(answer), Some(slot)) = (&next, self.slots.front()) {
+                self.early_bytes -= slot.bytes(answer);
+            }
         }
     }
 
@@ -226,6 +241,7 @@ impl ReplyRing {
         }
         let place = &mut self.early[index];
         assert!(place.is_none(), "a slot is answered once");
+        self.early_bytes += self.slots[index].bytes(&answer);
         *place = Some(answer);
     }
 
@@ -251,11 +267,11 @@ impl ReplyRing {
         self.weight
     }
 
-    /// Bytes of memory that it holds, about: a weight of 1 is taken for a KiB.
+    /// Bytes of memory that it holds.
     pub fn memory(&self) -> usize {
         let (slots, early) =
             (self.slots.capacity() * size_of::<Slot>(), self.early.capacity() * size_of::<Option<Answer>>());
-        slots + early + self.weight as usize * 1024
+        slots + early + self.early_bytes
     }
 
     /// Whether nothing is owed.
