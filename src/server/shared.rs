@@ -225,6 +225,7 @@ impl Shared {
             data_dir: self.config.data_dir.display().to_string(),
             appendfsync: self.config.appendfsync.word(),
             maxclients: self.tuning.maxclients() as u64,
+            strangers: self.gate.strangers() as u64,
             ops_per_second,
             loading: self.loading(),
             clean_start: self.clean_start.load(Ordering::Relaxed),

@@ -33,6 +33,8 @@ pub struct ServerFacts {
     pub appendfsync: &'static str,
     /// Connections allowed.
     pub maxclients: u64,
+    /// Connections that have not logged in, where users have passwords.
+    pub strangers: u64,
     /// Commands per second lately, see [`super::Rate`].
     pub ops_per_second: u64,
     /// Set while recovery runs.

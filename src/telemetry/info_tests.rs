@@ -40,6 +40,7 @@ fn server() -> ServerFacts {
         version: "0.1.0",
         redis_version: "7.2.4",
         maxclients: 10_000,
+        strangers: 0,
         uptime_ms: 90_061_000,
         process,
         device_write_bytes_at_ready: 8_192,

@@ -42,6 +42,14 @@ pub(super) const FAMILIES: &[Family] = &[
     family("credit_connections_max", None, Gauge, "", "Connections allowed: maxclients", |looked, out| {
         out.gauge(&[], looked.view.server.maxclients)
     }),
+    family(
+        "credit_connections_unauthenticated",
+        None,
+        Gauge,
+        "",
+        "Connections that have not logged in, where users have passwords",
+        |looked, out| out.gauge(&[], looked.view.server.strangers),
+    ),
     family("credit_connections_accepted", None, Counter, "", "Connections accepted", |looked, out| {
         out.counter(&[], looked.view.count(|core| core.connections))
     }),
