@@ -1,7 +1,7 @@
 //! The wire: the request parser alone, and a client's whole conversation without its socket.
 
 use crate::crowd::{NOW_MS, account, tx};
-use creditd::access::{User, Users};
+use creditd::access::{Denial, User, Users};
 use creditd::commands::Defaults;
 use creditd::commands::connection::Credentials;
 use creditd::commands::reply::Proto;
@@ -10,7 +10,7 @@ use creditd::commands::spec::CommandSpec;
 use creditd::commands::streams::StreamRequest;
 use creditd::ledger::command::Command;
 use creditd::ledger::outcome::{Detail, Outcome, Receipt, Status};
-use creditd::net::connection::{Connection, Host, Limits};
+use creditd::net::connection::{Connection, Host, Limits, Verdict};
 use creditd::net::replies::{Answer, Failure, MadeTx};
 use creditd::net::resp::{self, Parser};
 use creditd::shard::batch::{Batch, Ticket};
@@ -109,7 +109,7 @@ impl Host for Desk {
     fn submit(&mut self, ticket: Ticket, command: &Command<'_>) {
         self.batch.push(0, ticket, command);
     }
-    fn ask(&mut self, _: Ticket, _: Proto, _: &ServerRequest<'_>) -> Option<Answer> {
+    fn ask(&mut self, _: Ticket, _: Proto, _: &Arc<User>, _: &ServerRequest<'_>) -> Option<Answer> {
         None
     }
     fn read_stream(&mut self, _: Ticket, _: Proto, _: &StreamRequest<'_>, _: bool) -> Option<Answer> {
@@ -130,9 +130,10 @@ impl Host for Desk {
     fn users(&self) -> &Arc<Users> {
         &self.users
     }
-    fn log_in(&mut self, _: Ticket, _: IpAddr, _: &Credentials<'_>) -> Option<Arc<User>> {
+    fn log_in(&mut self, _: Ticket, _: IpAddr, _: &Credentials<'_>) -> Option<Verdict> {
         None
     }
+    fn denied(&mut self, _: &str, _: &Denial<'_>, _: bool, _: impl FnOnce() -> String) {}
     fn monitor(&mut self, _: Ticket, _: bool) {}
     fn is_monitored(&self) -> bool {
         false

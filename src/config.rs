@@ -152,6 +152,8 @@ pub struct Config {
     pub slowlog_slower_than_us: Option<u64>,
     /// Entries that SLOWLOG keeps.
     pub slowlog_len_max: usize,
+    /// Entries of ACL LOG.
+    pub acllog_len_max: usize,
     /// Stages of commands that take at least this long are spikes of LATENCY, microseconds; `None` = none.
     pub latency_spike_us: Option<u64>,
     /// Whether FLUSHALL and its like are answered while there is nothing to lose.
@@ -245,6 +247,7 @@ impl Config {
             accept_clock_jump: s.switch("accept-clock-jump"),
             slowlog_slower_than_us: s.duration_us("slowlog-log-slower-than"),
             slowlog_len_max: s.count("slowlog-max-len") as usize,
+            acllog_len_max: s.count("acllog-max-len") as usize,
             latency_spike_us: some_if_positive(s.count("latency-monitor-threshold")),
             enable_test_commands: s.switch("enable-test-commands"),
             log_level: s.choice("log-level"),

@@ -3,7 +3,7 @@
 //! ```text
 //!  aclfile, requirepass ─▶ Users ─┬─ check(name, password) ─▶ Right(User) | Wrong | Slow(Login): argon2id, on a thread of its own
 //!  ACL SETUSER ─▶ User::apply ────┘                               │
-//!                                     each command of a connection: User::refusal(command, keys)
+//!                                     each command of a connection: User::denial(command, keys)
 //! ```
 //! A user has passwords, a set of commands and prefixes of accounts. What a set of commands is called ([`Class`]) stands in
 //! the table. Pure: no clock, no threads, no files but their text.
@@ -11,6 +11,7 @@
 //!
 //! [`Class`]: crate::commands::spec::Class
 
+mod denials;
 mod password;
 mod rights;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod tests;
 mod user;
 mod users;
 
+pub use denials::{Denial, Denials, Denied};
 pub use password::{Login, Password};
 pub use rights::Rights;
 pub use user::{RuleError, User};

@@ -60,7 +60,7 @@ fn refused(user: &User, ordinal: u16, spec: &CommandSpec, key: &str) -> Option<&
     let line = if spec.key == Some(KeyUse::Streams) { format!("STREAMS {key} 0") } else { format!("{key} 1 1") };
     let line = if spec.key == Some(KeyUse::ReadAll) { key.to_owned() } else { line };
     let rest: OwnedArguments = line.split(' ').map(str::as_bytes).collect();
-    let refusal = user.refusal(ordinal, spec, rest.borrow())?;
+    let refusal = user.denial(ordinal, spec, rest.borrow())?.refusal(user.name());
     let run = format!("NOPERM User u has no permissions to run the '{}' command", spec.name);
     match refusal.text() {
         "NOPERM No permissions to access a key" => Some("key"),
@@ -120,7 +120,7 @@ fn every_key_of_a_command_is_looked_at() {
     ] {
         let words: OwnedArguments = line.split(' ').map(str::as_bytes).collect();
         let call = table::resolve(words.borrow()).expect(line);
-        assert_eq!(user.refusal(call.ordinal, call.spec, call.rest).is_some(), is_refused, "{line}");
+        assert_eq!(user.denial(call.ordinal, call.spec, call.rest).is_some(), is_refused, "{line}");
     }
 }
 
@@ -194,7 +194,7 @@ fn passwords_are_known_by_their_digests() {
     assert!(matches!(users.check(b"u", token.as_bytes()), Checked::Right(user) if user.name() == "u"));
     for (given, is_right) in [("short", true), ("shorT", false), ("", false)] {
         let Checked::Slow(_, login) = users.check(b"u", given.as_bytes()) else { panic!("{given}: not on a core") };
-        assert_eq!(login.is_right(), is_right, "{given}");
+        assert_eq!(login.proof().is_some(), is_right, "{given}");
     }
     let same = users.with("u", &[">short", ">short"], || [8; 16]).expect("known already");
     assert_eq!(same.get(b"u").expect("there").passwords().len(), 2);

@@ -1,9 +1,9 @@
 //! One user, and the rules that change one: Redis' words.
 
+use super::denials::Denial;
 use super::password::Password;
 use super::rights::Rights;
 use crate::commands::arguments::Arguments;
-use crate::commands::refusal::Refusal;
 use crate::commands::spec::{CommandSpec, Names};
 use crate::commands::streams::Stream;
 use std::fmt;
@@ -107,6 +107,11 @@ impl User {
         &self.rights
     }
 
+    /// Whether it may come in by `password`.
+    pub fn comes_in_by(&self, password: &Password) -> bool {
+        self.is_on && (self.no_pass || self.passwords.contains(password))
+    }
+
     /// Whether it may do what `other` may, and nothing else.
     pub fn may_the_same_as(&self, other: &Self) -> bool {
         (&self.rights, &self.prefixes) == (&other.rights, &other.prefixes)
@@ -117,19 +122,17 @@ impl User {
         self.prefixes.iter().map(|prefix| format!("~{prefix}*")).collect::<Vec<_>>().join(" ")
     }
 
-    /// Why it may not run the command at `ordinal` with these words behind its name; `None`: it may.
+    /// What of the command at `ordinal`, with these words behind its name, it may not; `None`: it may run it.
     #[inline]
-    pub fn refusal(&self, ordinal: u16, spec: &CommandSpec, rest: Arguments<'_>) -> Option<Refusal> {
+    pub fn denial<'a>(&self, ordinal: u16, spec: &CommandSpec, rest: Arguments<'a>) -> Option<Denial<'a>> {
         if !self.rights.allow(ordinal) {
-            let text = format!("NOPERM User {} has no permissions to run the '{}' command", self.name, spec.name);
-            return Some(Refusal::made(text));
+            return Some(Denial::Command(spec.name));
         }
         if spec.key.is_none() || self.may_touch_all(spec) {
             return None;
         }
         let keys = spec.keys(rest)?; // none where they should be: the parser says so
-        let may = keys.iter().all(|key| self.may_touch(spec, key));
-        (!may).then(|| Refusal::fixed("NOPERM No permissions to access a key"))
+        keys.iter().find(|key| !self.may_touch(spec, key)).map(Denial::Key)
     }
 
     /// Changes it by one rule; `salt` is for a password in plain words, which makes this slow.

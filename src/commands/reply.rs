@@ -140,6 +140,15 @@ impl<'a> Encoder<'a> {
         self.line(b':', itoa::Buffer::new().format(value).as_bytes());
     }
 
+    /// A number with three decimals: `value` thousandths.
+    pub fn thousandths(&mut self, value: u64) {
+        let text = format!("{}.{:03}", value / 1000, value % 1000);
+        match self.proto {
+            Proto::Resp2 => self.text(&text),
+            Proto::Resp3 => self.line(b',', text.as_bytes()),
+        }
+    }
+
     /// Nothing, where a value could be.
     pub fn null(&mut self) {
         self.out.extend_from_slice(match self.proto {

@@ -89,6 +89,9 @@ const YEAR: u64 = 366 * DAY;
 /// Longest password: the longest argument that is read before AUTH (security.md 2).
 pub const PASSWORD_LEN_MAX: usize = 512;
 
+/// Most entries of ACL LOG.
+pub const ACLLOG_LEN_MAX: u64 = 10_000;
+
 /// Most entries of SLOWLOG.
 pub const SLOWLOG_LEN_MAX: u64 = 10_000;
 
@@ -159,6 +162,12 @@ pub const KNOBS: &[Knob] = &[
         kind: Kind::Path,
         default: "",
         help: "file of users, mode 0600: `user NAME on #SHA-256 ~prefix* +@spender`, one a line",
+    },
+    Knob {
+        name: "acllog-max-len",
+        kind: Kind::Count { min: 0, max: ACLLOG_LEN_MAX },
+        default: "128",
+        help: "entries of ACL LOG that are kept: logins, commands and keys that were denied to users",
     },
     Knob {
         name: "admin-port",

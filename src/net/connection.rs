@@ -40,6 +40,7 @@ use crate::commands::table::Call;
 use crate::commands::{Request, catalog, table};
 use crate::ledger::command::{Command, LeadOp, Op};
 use crate::shard::batch::Ticket;
+pub use access::Verdict;
 use bytes::{Buf, BytesMut};
 pub use closing::CloseReason;
 use closing::DRAIN_MS_MAX;
@@ -289,7 +290,7 @@ impl Connection {
             }
             if let Some(queued) = self.exec.pop_front() {
                 let call = table::resolve(queued.borrow()).expect("resolved when it was queued");
-                match self.not_allowed(&call) {
+                match self.not_allowed(&call, true, host) {
                     None => self.run(&call, false, host),
                     Some(refusal) => self.refuse(Some(call.spec), &refusal, host),
                 }
@@ -347,7 +348,7 @@ impl Connection {
         };
         let spec = call.spec;
         self.session.last_command = spec.name;
-        if let Some(refusal) = self.not_allowed(call) {
+        if let Some(refusal) = self.not_allowed(call, self.mode.queued().is_some(), host) {
             return self.refuse(Some(spec), &refusal, host);
         }
         if let Some(text) = host.loading()

@@ -3,26 +3,31 @@
 //! ```text
 //!  AUTH ─▶ Engine::log_in ─┬ right, by a token ──────────────────────────▶ at once
 //!                          ├ wrong ── after WRONG_AFTER_MS ─────────────▶ refused
-//!                          └ by argon2id ──▶ thread `access` ──▶ Fed ───▶ either
+//!                          └ by argon2id ──▶ thread `access` ──▶ Fed ───▶ either, by the users of then
 //!  ACL SETUSER, LOAD ... ──────────────────▶ thread `access`: the single writer ──▶ Users, by version ──▶ every core
 //! ```
 //! A core keeps the users that it has seen last and looks at their version, one atomic, whenever it reads its clock.
 //! A wrong name and a wrong password look the same: both are refused after the same time, which is longer than argon2id
 //! takes. A peer that was wrong too often is not looked at for a while; on loopback, where a proxy may speak for everybody,
-//! all are looked at.
+//! all are looked at. When too many logins wait for the thread, all but right tokens are told to try again: which names
+//! are users does not show.
+
+mod log;
+mod peers;
 
 use super::engine::Engine;
 use super::mailbox::Mailbox;
 use super::streams::Fed;
-use crate::access::{Checked, Login, Password, User, Users};
+use crate::access::{Checked, Denials, Login, Password, User, Users};
 use crate::commands::acl::AclRequest;
 use crate::commands::connection::Credentials;
 use crate::commands::reply::{Encoder, Proto};
 use crate::config::Config;
+use crate::net::connection::Verdict;
 use crate::net::replies::Answer;
 use crate::shard::batch::Ticket;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use std::collections::BTreeMap;
+use peers::Peers;
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::IpAddr;
@@ -35,16 +40,8 @@ use zeroize::Zeroizing;
 /// After how long a wrong login is refused (security.md 2).
 const WRONG_AFTER_MS: u64 = 100;
 
-/// Logins and changes that wait for the thread. Far more than connections that may be there without a login: one that
-/// finds no room is refused as a wrong one is.
+/// Logins and changes that wait for the thread. Far more than connections that may be there without a login.
 const JOBS_MAX: usize = 1024;
-
-/// Wrong logins of one peer in a row before it is not looked at, and after how long it may be wrong once more.
-const WRONG_PER_PEER_MAX: u64 = 20;
-const FORGIVE_AFTER_MS: u64 = 3_000;
-
-/// Peers that are remembered for being wrong.
-const PEERS_MAX: usize = 4096;
 
 /// Largest aclfile that is read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -54,14 +51,14 @@ pub(super) struct Access {
     current: Mutex<Arc<Users>>,
     version: AtomicU64,
     jobs: Sender<Job>,
-    /// By peer: until when what it did wrong is remembered, unix milliseconds.
-    peers: Mutex<BTreeMap<IpAddr, u64>>,
+    peers: Peers,
+    denials: Mutex<Denials>,
 }
 
 /// A login or a change of this core's connections.
 pub(super) enum Heard {
-    /// What a login has come to.
-    Verified(Ticket, Option<Arc<User>>),
+    /// What a login has come to: who that was when it was made, and by which password.
+    Verified(Ticket, Option<(Arc<User>, Password)>),
     /// The reply to an ACL command.
     Changed(Ticket, Answer),
 }
@@ -84,8 +81,13 @@ impl Access {
     pub(super) fn start(config: &Config, users: Users, mailboxes: &[Arc<Mailbox>]) -> std::io::Result<Arc<Self>> {
         let (jobs, jobs_out) = bounded(JOBS_MAX);
         let version = AtomicU64::new(users.version());
-        let access = Self { current: Mutex::new(Arc::new(users)), version, jobs, peers: Mutex::default() };
-        let access = Arc::new(access);
+        let access = Arc::new(Self {
+            current: Mutex::new(Arc::new(users)),
+            version,
+            jobs,
+            peers: Peers::default(),
+            denials: Mutex::new(Denials::new(config.acllog_len_max)),
+        });
         let writer = Writer {
             access: access.clone(),
             file: config.aclfile.clone(),
@@ -109,27 +111,6 @@ impl Access {
     /// Whether there was room.
     fn send(&self, ticket: Ticket, task: Task) -> bool {
         self.jobs.try_send(Job { ticket, task }).is_ok()
-    }
-
-    /// Whether `peer` was wrong so often that it is not looked at now.
-    fn is_shut_out(&self, peer: IpAddr, now_ms: u64) -> bool {
-        let peers = self.peers.lock().expect("a thread that panics ends the process");
-        peers.get(&peer).is_some_and(|until_ms| *until_ms > now_ms + (WRONG_PER_PEER_MAX - 1) * FORGIVE_AFTER_MS)
-    }
-
-    fn was_wrong(&self, peer: IpAddr, now_ms: u64) {
-        if peer.is_loopback() {
-            return;
-        }
-        let mut peers = self.peers.lock().expect("a thread that panics ends the process");
-        if peers.len() >= PEERS_MAX && !peers.contains_key(&peer) {
-            peers.retain(|_, until_ms| *until_ms > now_ms);
-            if peers.len() >= PEERS_MAX {
-                return; // so many at once are no guesses of one
-            }
-        }
-        let until_ms = peers.entry(peer).or_insert(now_ms);
-        *until_ms = (*until_ms).max(now_ms) + FORGIVE_AFTER_MS;
     }
 }
 
@@ -161,7 +142,7 @@ impl Writer {
         while let Ok(Job { ticket, task }) = jobs.recv() {
             let done = |result: Result<Answer, String>| Heard::Changed(ticket, result.unwrap_or_else(Answer::Error));
             let heard = match task {
-                Task::Verify(user, login) => Heard::Verified(ticket, login.is_right().then_some(user)),
+                Task::Verify(user, login) => Heard::Verified(ticket, login.proof().map(|password| (user, password))),
                 Task::Set(name, rules) => done(self.set(&name, &rules)),
                 Task::Delete(names) => {
                     let names: Vec<_> = names.iter().map(String::as_str).collect();
@@ -261,26 +242,33 @@ impl Engine {
         ticket: Ticket,
         peer: IpAddr,
         credentials: &Credentials<'_>,
-    ) -> Option<Arc<User>> {
-        let now_ms = self.now_ms();
-        let checked = if self.shared.access.is_shut_out(peer, now_ms) {
+    ) -> Option<Verdict> {
+        let (now_ms, access) = (self.now_ms(), &self.shared.access);
+        let checked = if access.peers.is_shut_out(peer, now_ms) {
             Checked::Wrong
         } else {
             self.users.check(credentials.user, credentials.password.reveal())
         };
-        let is_looked_at = match checked {
-            Checked::Right(user) => return Some(user),
-            Checked::Slow(user, login) => self.shared.access.send(ticket, Task::Verify(user, login)),
-            Checked::Wrong => false,
+        let refuse_at_ms = now_ms + WRONG_AFTER_MS;
+        let (refuse_at_ms, is_wrong, is_busy) = match checked {
+            Checked::Right(user) => return Some(Verdict::Right(user)),
+            Checked::Wrong => (refuse_at_ms, true, access.jobs.is_full()),
+            Checked::Slow(user, login) => match access.send(ticket, Task::Verify(user, login)) {
+                true => (u64::MAX, true, false),
+                false => (refuse_at_ms, false, true),
+            },
         };
-        let refuse_at_ms = if is_looked_at { u64::MAX } else { now_ms + WRONG_AFTER_MS };
-        self.logins.push(Waiting { ticket, peer, refuse_at_ms, since_ms: now_ms });
+        self.logins.push(Waiting { ticket, peer, since_ms: now_ms, refuse_at_ms, is_wrong, is_busy });
         None
     }
 
     /// What the thread says of a login. `Some`: the user.
-    pub(super) fn heard_of_login(&mut self, ticket: Ticket, user: Option<Arc<User>>) -> Option<Arc<User>> {
+    pub(super) fn heard_of_login(&mut self, ticket: Ticket, proof: Option<(Arc<User>, Password)>) -> Option<Arc<User>> {
         let at = self.logins.iter().position(|waiting| waiting.ticket == ticket)?;
+        self.renew_users(); // by a password that was taken away meanwhile nobody comes in
+        let user = proof.and_then(|(user, password)| {
+            self.users.get(user.name().as_bytes()).filter(|user| user.comes_in_by(&password)).cloned()
+        });
         if user.is_some() {
             self.logins.swap_remove(at);
         } else {
@@ -289,16 +277,17 @@ impl Engine {
         user
     }
 
-    /// The logins that are to be refused by now.
-    pub(super) fn refused_logins(&mut self) -> Vec<Ticket> {
+    /// The logins that are to be refused by now, and how.
+    pub(super) fn refused_logins(&mut self) -> Vec<(Ticket, Verdict)> {
         let now_ms = self.now_ms();
         let refused: Vec<_> = self.logins.extract_if(.., |waiting| waiting.refuse_at_ms <= now_ms).collect();
-        for Waiting { peer, .. } in &refused {
+        for Waiting { peer, .. } in refused.iter().filter(|waiting| waiting.is_wrong) {
             self.counters.auth_failures += 1;
-            self.shared.access.was_wrong(*peer, now_ms);
+            self.shared.access.peers.was_wrong(*peer, now_ms);
             tracing::debug!(%peer, "a login failed: wrong user or password");
         }
-        refused.into_iter().map(|waiting| waiting.ticket).collect()
+        let verdict = |waiting: &Waiting| if waiting.is_busy { Verdict::Busy } else { Verdict::Wrong };
+        refused.iter().map(|waiting| (waiting.ticket, verdict(waiting))).collect()
     }
 
     /// When the next login is to be refused.
@@ -321,9 +310,17 @@ impl Engine {
             AclRequest::DelUser(names) => Task::Delete(names.iter().map(text).collect()),
             AclRequest::Save => Task::Save,
             AclRequest::Load => Task::Load,
+            AclRequest::LogReset => {
+                self.shared.access.denials().reset();
+                return Some(ok());
+            }
             _ => {
                 let mut bytes = Vec::new();
-                show(&self.users, request, &mut Encoder::new(&mut bytes, proto));
+                let mut e = Encoder::new(&mut bytes, proto);
+                match *request {
+                    AclRequest::Log(count) => log::show(&self.shared.access.denials(), count, self.now_ms(), &mut e),
+                    _ => show(&self.users, request, &mut e),
+                }
                 return Some(Answer::Encoded(bytes));
             }
         };
@@ -336,9 +333,13 @@ impl Engine {
 pub(super) struct Waiting {
     ticket: Ticket,
     peer: IpAddr,
+    since_ms: u64,
     /// `u64::MAX`: the thread looks at it.
     refuse_at_ms: u64,
-    since_ms: u64,
+    /// Whether it counts against the peer: it was looked at.
+    is_wrong: bool,
+    /// Whether it is told that there was no room.
+    is_busy: bool,
 }
 
 fn show(users: &Users, request: &AclRequest<'_>, e: &mut Encoder<'_>) {
@@ -361,9 +362,7 @@ fn show(users: &Users, request: &AclRequest<'_>, e: &mut Encoder<'_>) {
             let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             e.text(&text[..digits]);
         }
-        AclRequest::SetUser(..) | AclRequest::DelUser(_) | AclRequest::Save | AclRequest::Load => {
-            unreachable!("changes are the thread's")
-        }
+        _ => unreachable!("changes are the thread's, what users were denied is in the log"),
     }
 }
 

@@ -20,7 +20,7 @@ use super::shared::Shared;
 use super::sockets::{READ_BYTES, SocketLimits, Sockets};
 use super::streams::Fed;
 use crate::ledger::outcome::{Outcome, Status};
-use crate::net::connection::Limits;
+use crate::net::connection::{Limits, Verdict};
 use crate::net::replies;
 use crate::shard::batch::Ticket;
 use crate::telemetry::WRITES;
@@ -188,20 +188,20 @@ impl Core {
                 Fed::Pages { reading, pages } => engine.readings.heard(reading, pages),
                 Fed::Changed { reading, index } => engine.readings.changed(reading, index),
                 Fed::Access(Heard::Changed(ticket, answer)) => changed.push((ticket, answer)),
-                Fed::Access(Heard::Verified(ticket, user)) => {
-                    if let Some(user) = engine.heard_of_login(ticket, user)
+                Fed::Access(Heard::Verified(ticket, proof)) => {
+                    if let Some(user) = engine.heard_of_login(ticket, proof)
                         && let Some(connection) = sockets.connection(ticket)
                     {
-                        connection.verified(ticket.slot, Some(user), engine);
+                        connection.verified(ticket.slot, Verdict::Right(user), engine);
                     }
                 }
                 Fed::Messages(messages) => engine.subscribers.tell(&messages, sockets),
             }
         }
         engine.send_readings();
-        for ticket in engine.refused_logins() {
+        for (ticket, verdict) in engine.refused_logins() {
             if let Some(connection) = sockets.connection(ticket) {
-                connection.verified(ticket.slot, None, engine);
+                connection.verified(ticket.slot, verdict, engine);
             }
         }
         for (ticket, answer) in changed {

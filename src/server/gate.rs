@@ -58,6 +58,11 @@ impl Gate {
         })
     }
 
+    /// How many connections have not logged in, where users have passwords.
+    pub(super) fn strangers(&self) -> usize {
+        self.strangers.lock().expect("counting does not panic").values().sum()
+    }
+
     /// A place on the core that has fewest. Connections of one thread at a time, or there may be a few too many.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::shared::REDIS_VERSION;
 use super::slow;
 use super::streams::readings::ShardCommand;
 use super::ulid;
-use crate::access::{User, Users};
+use crate::access::{Denial, User, Users};
 use crate::commands::Defaults;
 use crate::commands::connection::Credentials;
 use crate::commands::reply::{Encoder, Proto, error_code};
@@ -19,7 +19,7 @@ use crate::commands::streams::StreamRequest;
 use crate::commands::table;
 use crate::feed::Name;
 use crate::ledger::command::Command;
-use crate::net::connection::{Host, Limits};
+use crate::net::connection::{Host, Limits, Verdict};
 use crate::net::replies::{Answer, Failure, MadeTx};
 use crate::shard::batch::Ticket;
 use std::net::IpAddr;
@@ -189,8 +189,12 @@ impl Host for Engine {
         &self.users
     }
 
-    fn log_in(&mut self, ticket: Ticket, peer: IpAddr, credentials: &Credentials<'_>) -> Option<Arc<User>> {
+    fn log_in(&mut self, ticket: Ticket, peer: IpAddr, credentials: &Credentials<'_>) -> Option<Verdict> {
         self.look_at_login(ticket, peer, credentials)
+    }
+
+    fn denied(&mut self, user: &str, denial: &Denial<'_>, in_multi: bool, client: impl FnOnce() -> String) {
+        self.note_denial(user, denial, in_multi, client);
     }
 
     fn monitor(&mut self, place: Ticket, begins: bool) {

@@ -229,6 +229,7 @@ impl Shared {
             appendfsync: self.config.appendfsync.word(),
             maxclients: self.tuning.maxclients() as u64,
             clients_bytes_max: self.clients_bytes_max,
+            strangers: self.gate.strangers() as u64,
             ops_per_second,
             loading: self.loading(),
             clean_start: self.clean_start.load(Ordering::Relaxed),

@@ -37,6 +37,10 @@ const HANDSHAKES_MAX: usize = 64;
 /// How long one may take, the client's pace included.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long before a certificate ends it is said, and how often.
+const WARN_WITHIN_MS: u64 = 14 * DAY_MS;
+const DAY_MS: u64 = 86_400_000;
+
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -171,11 +175,16 @@ impl Door {
     async fn renew(&self, settings: &Tls, current: &watch::Sender<Arc<ServerConfig>>, mut hangup: Signal) {
         let mut loaded = Stamp::of(settings);
         let mut seen = loaded.clone();
+        let mut warned_ms = self.shared.clock.wall_ms();
         loop {
             let is_asked = tokio::select! {
                 _ = hangup.recv() => true,
                 () = tokio::time::sleep(LOOK_EVERY) => false,
             };
+            if self.shared.clock.wall_ms().saturating_sub(warned_ms) >= DAY_MS {
+                self.warn_of_the_end();
+                warned_ms = self.shared.clock.wall_ms();
+            }
             let now = Stamp::of(settings);
             // Certificate and key change one after the other: when both looks see the same, both are there.
             let is_settled = now == seen;
@@ -198,8 +207,17 @@ impl Door {
     /// Tells when the certificate ends.
     fn expires(&self, at_s: u64) {
         self.shared.tls.expires_at_s.store(at_s, Ordering::Relaxed);
-        if at_s * 1000 <= self.shared.clock.wall_ms() {
-            tracing::warn!("the certificate of TLS has expired: clients that look will not connect");
+        self.warn_of_the_end();
+    }
+
+    fn warn_of_the_end(&self) {
+        let ends_ms = self.shared.tls.expires_at_s.load(Ordering::Relaxed) * 1000;
+        match ends_ms.saturating_sub(self.shared.clock.wall_ms()) {
+            0 => tracing::warn!("the certificate of TLS has expired: clients that look will not connect"),
+            left_ms if left_ms < WARN_WITHIN_MS => {
+                tracing::warn!(days = left_ms / DAY_MS, "the certificate of TLS ends soon: put a new one in its place");
+            }
+            _ => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use super::shared::Shared;
 use crate::commands::refusal::printable;
 use crate::commands::server::config::Assignments;
 use crate::config::Config;
-use crate::config::knobs::SLOWLOG_LEN_MAX;
+use crate::config::knobs::{ACLLOG_LEN_MAX, SLOWLOG_LEN_MAX};
 use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 
 /// What has no other place to be changed at.
@@ -27,7 +27,14 @@ struct Parameter {
 const DAY_US: i64 = 86_400_000_000;
 const YEAR_S: i64 = 366 * 86_400;
 
-const SETTABLE: [Parameter; 5] = [
+const SETTABLE: [Parameter; 6] = [
+    Parameter {
+        name: "acllog-max-len",
+        min: 0,
+        max: |_| ACLLOG_LEN_MAX as i64,
+        get: |shared| shared.access.denials().len_max() as i64,
+        set: |shared, len| shared.access.denials().set_len_max(len as usize),
+    },
     Parameter {
         name: "latency-monitor-threshold",
         min: 0,

@@ -35,6 +35,8 @@ pub struct ServerFacts {
     pub maxclients: u64,
     /// Bytes that their buffers may hold.
     pub clients_bytes_max: u64,
+    /// Connections that have not logged in, where users have passwords.
+    pub strangers: u64,
     /// Commands per second lately, see [`super::Rate`].
     pub ops_per_second: u64,
     /// Set while recovery runs.

@@ -47,6 +47,7 @@ fn server() -> ServerFacts {
         redis_version: "7.2.4",
         maxclients: 10_000,
         clients_bytes_max: 6_000_000,
+        strangers: 0,
         uptime_ms: 90_061_000,
         process,
         device_write_bytes_at_ready: 8_192,

@@ -1,17 +1,26 @@
 // What every client does, with one of Node.js: `calls.mjs PACKAGE PORT`.
+//
+// `calls.mjs PACKAGE PORT -` sends the lines that it reads, and prints what each of them hears. The environment says who it is
+// and what it knows: AS_USER, PASSWORD; CA (then it speaks TLS), CERT, KEY.
 
 import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { Checks, plain } from "./harness.mjs";
 
 const [name, port] = [process.argv[2], Number(process.argv[3])];
 const library = await import(name);
 const check = new Checks();
 
+const { AS_USER: username, PASSWORD: password, CA, CERT, KEY } = process.env;
+const files = Object.entries({ ca: CA, cert: CERT, key: KEY }).filter(([, path]) => path);
+const tls = CA && Object.fromEntries(files.map(([option, path]) => [option, readFileSync(path)]));
+
 /** How to connect, call, listen and go, in the words of each library. */
 const ways = {
   async ioredis(protocol) {
     const Redis = library.Redis ?? library.default;
-    const r = new Redis({ port, protocol });
+    const r = new Redis({ port, protocol, username, password, tls, lazyConnect: true, retryStrategy: null });
+    await r.connect();
     const listener = r.duplicate();
     return {
       call: (...words) => r.call(...words),
@@ -23,7 +32,8 @@ const ways = {
     };
   },
   async redis(protocol) {
-    const r = library.createClient({ socket: { port }, RESP: protocol });
+    const socket = { port, tls: Boolean(tls), ...tls, reconnectStrategy: false };
+    const r = library.createClient({ socket, RESP: protocol, username, password });
     await r.connect();
     const listener = await r.duplicate().connect();
     return {
@@ -88,6 +98,17 @@ function picked(reply, wanted) {
   return [got, want];
 }
 
+async function talk() {
+  const connected = ways[name.replace(/-\d+$/, "")]();
+  connected.catch(() => {}); // it is told to each line
+  for await (const line of createInterface({ input: process.stdin })) {
+    const reply = connected.then(({ call }) => call(...line.split(" ")));
+    console.log(await reply.catch((error) => error.message));
+  }
+  process.exit();
+}
+
+if (process.argv[4] === "-") await talk();
 for (const protocol of [2, 3]) await session(`${name}-resp${protocol}`, protocol);
 const { version } = JSON.parse(readFileSync(new URL(`node_modules/${name}/package.json`, import.meta.url), "utf8"));
 check.close(`${name.replace(/-\d+$/, "")} ${version}`);

@@ -1,12 +1,23 @@
-"""What every client does, with the redis-py that PYTHONPATH has: `calls.py PORT`. redis-py 3 is a client that knows RESP2 only."""
+"""What every client does, with the redis-py that PYTHONPATH has: `calls.py PORT`. redis-py 3 is a client that knows RESP2 only.
+
+`calls.py PORT -` sends the lines that it reads, and prints what each of them hears. The environment says who it is and what it
+knows: AS_USER, PASSWORD; CA (then it speaks TLS), CERT, KEY.
+"""
 
 import json
+import os
 import pathlib
 import sys
 
 import redis
 
 failed = passed = 0
+secrets = {"username": "AS_USER", "password": "PASSWORD", "ssl_ca_certs": "CA", "ssl_certfile": "CERT", "ssl_keyfile": "KEY"}
+identity = {option: os.environ[name] for option, name in secrets.items() if name in os.environ}
+
+
+def connect(**options):
+    return redis.Redis(port=int(sys.argv[1]), decode_responses=True, ssl="CA" in os.environ, **identity, **options)
 
 
 def check(what, holds):
@@ -39,7 +50,7 @@ def calls(r, account):
 
 
 def session(account, **options):
-    r = redis.Redis(port=int(sys.argv[1]), decode_responses=True, **options)
+    r = connect(**options)
     listener = r.pubsub(ignore_subscribe_messages=True)
     listener.subscribe("credit.granted")
     listener.get_message(timeout=5)
@@ -51,6 +62,16 @@ def session(account, **options):
     r.close()
 
 
+def talk(r):
+    for line in sys.stdin:
+        try:
+            print(r.execute_command(*line.split()), flush=True)
+        except redis.RedisError as error:
+            print(error, flush=True)
+
+
+if sys.argv[2:] == ["-"]:
+    sys.exit(talk(connect()))
 name = f"py{redis.__version__}"
 session(f"{name}-default")
 if int(redis.__version__.split(".")[0]) >= 5:

@@ -6,41 +6,9 @@
 #   matrix.sh COMMAND ..   only this check; the port follows as its last word
 set -euo pipefail
 cd "$(dirname "$0")"
-work=$(mktemp -d)
-passed=0 failed=0
-
-cleanup() {
-  [ -z "${server_pid:-}" ] || kill "$server_pid" 2>/dev/null || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-
-: >"$work/banner" # the loop below may look before the server opens it
-"${SERVER_BIN:-../../target/release/creditd}" --port 0 --shards 1 --data-dir "$work/data" >"$work/banner" 2>"$work/log" &
-server_pid=$!
-port=
-for _ in $(seq 200); do
-  port=$(sed -n 's/.*listening on [^ ]*:\([0-9]*\).*/\1/p;q' "$work/banner" 2>/dev/null)
-  [ -z "$port" ] || break
-  sleep 0.05
-done
-[ -n "$port" ] || { echo "no banner"; exit 1; }
-
-# says WHAT PATTERN COMMAND..: the output of the command matches the extended regular expression; lines end with ~.
-says() {
-  local what=$1 pattern=$2 output
-  shift 2
-  output=$("$@" 2>&1 </dev/null | tr '\r\n' '~~') || true
-  if grep -Eq -- "$pattern" <<<"$output"; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-    echo "FAILED $what: no /$pattern/ in: $output"
-  fi
-}
-
-# client COMMAND..: a program that counts for itself.
-client() { timeout 60 "$@" || failed=$((failed + 1)); }
+# shellcheck source=tests/clients/server.sh
+. ./server.sh
+start --port 0
 
 cli() { redis-cli -p "$port" "$@"; }
 
@@ -80,8 +48,5 @@ tools() {
 
 if [ $# = 0 ]; then clients && tools; else client "$@" "$port"; fi
 says "the server's log" '^$' grep -E ' (WARN|ERROR) ' "$work/log"
-kill -TERM "$server_pid"
-says "clean stop" '^0~$' eval "tail --pid=$server_pid -f /dev/null; grep -c panicked $work/log"
-server_pid=
-echo "matrix: $passed passed, $failed failed"
-[ "$failed" = 0 ]
+stop
+close matrix

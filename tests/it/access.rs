@@ -1,7 +1,8 @@
 //! Users: who may come in, what they may do, at the socket and across a restart.
 
-use crate::server::Site;
-use crate::wire::request;
+use crate::scrape::{sample, scrape};
+use crate::server::{Server, Site};
+use crate::wire::{Wire, request};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -12,6 +13,9 @@ const NOAUTH: &str = "-NOAUTH Authentication required.";
 
 /// A token: 32 characters or more.
 const TOKEN: &str = "5f4dcc3b5aa765d61d8327deb882cf99";
+
+/// Its SHA-256.
+const DIGEST: &str = "3f2cd8e57b096fe7e4a78a5627e34ca3f885ad65a56e61c287cf4211bbc5949f";
 
 /// An aclfile with that text and mode.
 fn aclfile(site: &Site, text: &str, mode: u32) -> PathBuf {
@@ -161,4 +165,100 @@ fn nobody_listens_to_other_machines_while_the_default_user_is_open() {
     assert!(code == Some(78) && log.contains("anybody"), "{code:?} {log}");
     aclfile(&site, &format!("user ann on #{} ~* +@all\n", "0".repeat(64)), 0o600);
     site.start(&flags).connect().expect("PING", NOAUTH);
+}
+
+/// An argon2id digest of `short` that takes as long to look at as any that is accepted: 64 MiB, 16 passes.
+const SLOW: &str = "$argon2id$v=19$m=65536,t=16,p=1$c2FsdHNhbHRzYWx0c2FsdA$T4/6IdN2jsE+ouIbfEPV8mynkYPa1R2joEr5zmdva2k";
+
+/// A connection that has asked to log in, and whose question has come to where it is looked at.
+fn asking(server: &Server, login: &str) -> Wire {
+    let mut wire = server.connect();
+    wire.send(&["PING", login].iter().flat_map(|line| request(line)).collect::<Vec<_>>());
+    assert_eq!(wire.reply().line(), NOAUTH); // the login was read with it
+    wire
+}
+
+#[test]
+fn a_flood_of_logins_is_told_to_try_again_and_disturbs_nobody() {
+    let site = Site::new();
+    let users = format!("user ann on {SLOW} ~* +@all\nuser ops on #{DIGEST} ~* +@all\n");
+    let path = aclfile(&site, &users, 0o600);
+    let mut flags = vec!["--aclfile", path.to_str().expect("text"), "--auth-timeout", "1h"];
+    flags.extend(["--unauthenticated-max", "5000", "--unauthenticated-per-ip-max", "5000"]);
+    let server = site.start(&flags);
+    let code =
+        |word: &str| scrape(server.admin_port()).get(&format!("credit_errors_total{{code=\"{word}\"}}")).copied();
+    let mut flood: Vec<_> = (0..1100).map(|_| asking(&server, "AUTH ann short")).collect();
+    let refused = || ["tryagain", "wrongpass"].map(|word| code(word).unwrap_or_default());
+    assert!((0..100_000).any(|_| refused().iter().sum::<f64>() >= 50.0), "1100 ask, there is room for 1024");
+    assert_eq!(refused()[1], 0.0, "it is the right password");
+    assert_eq!(sample(&scrape(server.admin_port()), "credit_connections_unauthenticated"), 1100.0);
+    server.connect().expect(&format!("AUTH ops {TOKEN}"), "+OK");
+    // Who is no user is told the same, as long as there is no room.
+    let mut nobody_hears = || {
+        flood.extend((0..3).map(|_| asking(&server, "AUTH ann short")));
+        asking(&server, "AUTH nobody short").reply().line()
+    };
+    let busy = "-TRYAGAIN too many logins at once: this one was not looked at";
+    assert!((0..20).any(|_| nobody_hears() == busy));
+}
+
+#[test]
+fn nobody_comes_in_by_a_password_that_was_taken_away_while_it_was_looked_at() {
+    let site = Site::new();
+    let users = format!("user ann on {SLOW} ~* +@all\nuser bob on {SLOW} ~* +@all\nuser ops on #{DIGEST} ~* +@all\n");
+    let path = aclfile(&site, &users, 0o600);
+    let server = site.start(&["--aclfile", path.to_str().expect("text"), "--cores", "1"]);
+    let mut ops = server.connect();
+    ops.expect(&format!("AUTH ops {TOKEN}"), "+OK");
+    // The thread looks at bob for so long that ann asks before her password changes, and is looked at behind that.
+    let mut bob = asking(&server, "AUTH bob short");
+    ops.send(
+        &["PING", &format!("ACL SETUSER ann <short >{TOKEN}")].iter().flat_map(|l| request(l)).collect::<Vec<_>>(),
+    );
+    assert_eq!(ops.reply().line(), "+PONG");
+    let mut ann = asking(&server, "AUTH ann short");
+    assert_eq!(bob.reply().line(), "+OK");
+    assert_eq!(ops.reply().line(), "+OK");
+    assert_eq!(ann.reply().line(), WRONG);
+    ann.expect(&format!("AUTH ann {TOKEN}"), "+OK");
+}
+
+#[test]
+fn what_was_denied_is_kept_for_acl_log() {
+    let site = Site::new();
+    let path = aclfile(&site, &format!("user ops on #{DIGEST} ~* +@all\n"), 0o600);
+    let server = site.start(&["--aclfile", path.to_str().expect("text")]);
+    let mut ops = server.connect();
+    ops.expect(&format!("AUTH ops {TOKEN}"), "+OK");
+    ops.expect("ACL LOG", "*0");
+    ops.expect("ACL SETUSER shop on nopass ~tradie:* +@reader", "+OK");
+    let mut shop = server.connect();
+    shop.expect("AUTH ops hunter2", WRONG);
+    shop.expect("HELLO 3 AUTH hunter2 hunter2", WRONG);
+    shop.expect("AUTH shop x", "+OK");
+    shop.expect("CLIENT SETNAME till", "+OK");
+    (0..3).for_each(|_| shop.expect("CREDIT.BALANCE other:1", NO_KEY));
+    shop.expect("MULTI", "+OK");
+    shop.expect("SAVE", &no_command("shop", "save"));
+    let line = ops.ask("ACL LOG 2").line();
+    let entries: Vec<_> = line.split(" $5 count ").skip(1).collect();
+    assert!(line.starts_with("*2 *20 ") && entries.len() == 2, "Redis' ten fields each: {line}");
+    let head = ":1 $6 reason $7 command $7 context $5 multi $6 object $4 save $8 username $4 shop $11 age-seconds $5 ";
+    assert!(entries[0].starts_with(head), "{}", entries[0]);
+    for words in [":3 $6 reason $3 key $7 context $8 toplevel $6 object $7 other:1 ", " name=till ", " $8 entry-id :2 "]
+    {
+        assert!(entries[1].contains(words), "{words} in {}", entries[1]);
+    }
+    let all = ops.ask("ACL LOG").line();
+    assert!(all.contains("$6 reason $4 auth $7 context $8 toplevel $6 object $4 AUTH $8 username $3 ops "), "{all}");
+    assert!(all.contains("$6 object $5 HELLO $8 username $9 (unknown) ") && !all.contains("hunter2"), "{all}");
+    assert!(ops.ask("HELLO 3").line().starts_with("%7"));
+    assert!(ops.ask("ACL LOG 1").text().starts_with("*1\r\n%10\r\n"));
+    ops.expect("ACL LOG -1", "*0");
+    ops.expect("ACL LOG x", "-ERR value is not an integer or out of range");
+    ops.expect("CONFIG SET acllog-max-len 1", "+OK");
+    assert!(ops.ask("ACL LOG").line().starts_with("*1 %10 $5 count :1 $6 reason $7 command "));
+    ops.expect("ACL LOG RESET", "+OK");
+    ops.expect("ACL LOG", "*0");
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::disk::Fault;
 use crate::nested::has_strace;
 use crate::scrape::{answer, get, sample, scrape};
+use crate::secure::{Authority, Files};
 use crate::server::{Server, Site};
 use crate::wire::{Wire, info, request};
 
@@ -232,7 +233,8 @@ fn check_known(samples: &BTreeMap<String, f64>, expression: &str) {
 #[test]
 fn alerts_and_the_dashboard_name_metrics_that_are_there_and_alerts_their_runbooks() {
     let site = Site::new();
-    let server = site.start(&[]);
+    let files = Files::of(&site, &Authority::new("one"));
+    let server = site.start(&files.flags(&["--tls-auth-clients", "no"]));
     let _wire = traffic(&server);
     let samples = scrape(server.admin_port());
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

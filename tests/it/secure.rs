@@ -6,6 +6,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::crypto::ring;
@@ -36,8 +37,19 @@ impl Authority {
 
     /// A certificate for 127.0.0.1 that ends with `year`, and its key.
     pub fn issue(&self, year: i32) -> (String, String) {
+        self.signed(|params| params.not_after = rcgen::date_time_ymd(year, 12, 31))
+    }
+
+    /// One that ends in so many days.
+    pub fn issue_for_days(&self, days: u64) -> (String, String) {
+        let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is later");
+        let end = now + Duration::from_secs(86_400 * days);
+        self.signed(|params| params.not_after = rcgen::date_time_ymd(1970, 1, 1) + end)
+    }
+
+    fn signed(&self, ends: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
-        params.not_after = rcgen::date_time_ymd(year, 12, 31);
+        ends(&mut params);
         let key = KeyPair::generate().expect("chance");
         (params.signed_by(&key, &self.0).expect("a certificate").pem(), key.serialize_pem())
     }
@@ -182,7 +194,7 @@ pub struct Dribble {
 impl Dribble {
     /// Gives up soon what cannot be sent.
     pub fn hurry(&self) {
-        self.socket.set_write_timeout(Some(std::time::Duration::from_millis(200))).expect("a socket");
+        self.socket.set_write_timeout(Some(Duration::from_millis(200))).expect("a socket");
     }
 }
 

@@ -109,6 +109,22 @@ fn new_certificates_hold_from_the_next_handshake_on_and_wrong_ones_not_at_all() 
 }
 
 #[test]
+fn a_certificate_that_ends_soon_is_said_when_it_is_read() {
+    let (site, authority) = (Site::new(), Authority::new("one"));
+    let files = Files::of(&site, &authority);
+    files.write(authority.issue_for_days(13));
+    let server = site.start(&files.flags(&["--tls-auth-clients", "no"]));
+    wait_for_log(&server, "the certificate of TLS ends soon: put a new one in its place days=12", 1);
+    files.write(authority.issue_for_days(15));
+    server.signal(Signal::HUP);
+    wait_for_log(&server, "read again", 1);
+    files.write(authority.issue_for_days(2));
+    server.signal(Signal::HUP);
+    wait_for_log(&server, "days=1", 2);
+    assert_eq!(server.log().matches("ends soon").count(), 2, "not of one that ends in 15 days");
+}
+
+#[test]
 fn a_ticket_spares_a_handshake_until_the_files_are_read_again() {
     let (site, authority) = (Site::new(), Authority::new("one"));
     let files = Files::of(&site, &authority);

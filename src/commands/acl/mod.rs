@@ -28,6 +28,10 @@ pub enum AclRequest<'a> {
     Load,
     /// ACL GENPASS: so many random hexadecimal digits.
     GenPass(usize),
+    /// ACL LOG: so many of the newest things that users were denied.
+    Log(usize),
+    /// ACL LOG RESET: forgets them. OK.
+    LogReset,
 }
 
 impl AclRequest<'_> {
@@ -43,6 +47,9 @@ impl std::fmt::Debug for AclRequest<'_> {
         f.write_str("Acl(redacted)")
     }
 }
+
+/// Entries of a LOG that names no number, as in Redis.
+const LOG_COUNT: usize = 10;
 
 /// Bits of a password that GENPASS makes, if it is not told.
 const GENPASS_BITS: i64 = 256;
@@ -136,13 +143,10 @@ pub static SPEC: CommandSpec = CommandSpec {
         CommandSpec {
             name: "acl|log",
             arity: -2,
-            summary: "Shows nothing: failed logins are counted and logged",
+            summary: "Shows the newest logins, commands and keys that were denied to users, or forgets all with RESET",
+            complexity: "O(N) where N is the number of entries",
             args: &[ArgSpec::new("operation", ArgKind::String).optional()],
-            parse: |args, _| {
-                args.at_most(1)?;
-                let is_reset = args.next_if_any().is_some_and(|word| word.eq_ignore_ascii_case(b"RESET"));
-                Ok(if is_reset { Request::Accepted } else { Request::Nothing })
-            },
+            parse: log,
             ..BASE
         },
         CommandSpec {
@@ -171,6 +175,18 @@ pub static SPEC: CommandSpec = CommandSpec {
 
 fn acl(request: AclRequest<'_>) -> Request<'_> {
     Request::Server(ServerRequest::Acl(request))
+}
+
+fn log<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
+    args.at_most(1)?;
+    Ok(acl(match args.next_if_any() {
+        None => AclRequest::Log(LOG_COUNT),
+        Some(word) if word.eq_ignore_ascii_case(b"RESET") => AclRequest::LogReset,
+        Some(word) => {
+            let count = signed(word).ok_or(Refusal::fixed("ERR value is not an integer or out of range"))?;
+            AclRequest::Log(usize::try_from(count).unwrap_or(0)) // of less than none Redis shows none
+        }
+    }))
 }
 
 fn genpass<'a>(args: &mut Args<'a>, _: &Defaults) -> Result<Request<'a>, Refusal> {
@@ -209,7 +225,7 @@ const HELP: &[&str] = &[
     "LOAD",
     "    Reload users from the ACL file.",
     "LOG [<count> | RESET]",
-    "    Nothing: failed logins are counted and logged.",
+    "    Show what was denied to users: logins, commands, keys (default: 10 entries).",
     "SAVE",
     "    Save the current config to the ACL file.",
     "SETUSER <username> <attribute> [<attribute> ...]",

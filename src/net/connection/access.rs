@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!  AUTH, HELLO AUTH ─▶ Host::log_in ─┬─ at once: right ─────────────────────────▶ the user's rights from here on
-//!                                    └─ later: verified(): right after argon2id, wrong after a while
+//!                                    └─ later: verified(): right after argon2id, wrong or not looked at after a while
 //! ```
 //! Nothing is executed behind a login before it is answered. Invariant: a command runs with the rights that its user has
 //! when it runs, however long ago the user came in.
 
 use super::{CloseReason, Connection, Host, TRAIL_WEIGHT_MAX};
-use crate::access::{User, Users};
+use crate::access::{Denial, User, Users};
 use crate::commands::connection::Credentials;
 use crate::commands::refusal::Refusal;
 use crate::commands::reply::{Encoder, HelloFacts, Proto};
@@ -24,7 +24,7 @@ const AUTH_FAILURES_MAX: u8 = 3;
 /// What a login weighs: nothing is executed behind it before its reply has left.
 const LOGIN_WEIGHT: u16 = TRAIL_WEIGHT_MAX as u16;
 
-const WRONG_PASSWORD: &str = "WRONGPASS invalid username-password pair or user is disabled.";
+const BUSY: &str = "TRYAGAIN too many logins at once: this one was not looked at";
 
 const NO_PASSWORD: &str = "ERR AUTH <password> called without any password configured for the default user. \
      Are you sure your configuration is correct?";
@@ -32,6 +32,16 @@ const NO_PASSWORD: &str = "ERR AUTH <password> called without any password confi
 const HELLO_NOAUTH: &str = "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO \
      <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version \
      at the same time";
+
+/// What a login has come to.
+pub enum Verdict {
+    /// The password is that of this user.
+    Right(Arc<User>),
+    /// It is not, or there is no such user.
+    Wrong,
+    /// Nobody has looked.
+    Busy,
+}
 
 /// Who the client is.
 pub(super) struct Identity {
@@ -47,6 +57,8 @@ pub(super) struct Identity {
 /// A login under way.
 struct Login {
     slot: u32,
+    /// The user that it named, if there is one: other names may be passwords in the wrong place.
+    user: Option<Box<str>>,
     /// What HELLO asked beside it; `None`: it was an AUTH.
     greeting: Option<Greeting>,
 }
@@ -71,14 +83,15 @@ impl Connection {
         self.session.identity.user.is_some()
     }
 
-    /// A login has been looked at: who that is, or nobody.
-    pub fn verified(&mut self, slot: u32, user: Option<Arc<User>>, host: &mut impl Host) {
-        let Some(Login { greeting, .. }) = self.session.identity.login.take_if(|login| login.slot == slot) else {
+    /// What a login has come to.
+    pub fn verified(&mut self, slot: u32, verdict: Verdict, host: &mut impl Host) {
+        let Some(Login { user: named, greeting, .. }) = self.session.identity.login.take_if(|login| login.slot == slot)
+        else {
             return;
         };
         let mut bytes = Vec::new();
-        match (user, greeting) {
-            (Some(user), greeting) => {
+        match verdict {
+            Verdict::Right(user) => {
                 self.session.identity.user = Some(user);
                 self.take_rights(host.users()); // which may have changed while the password was looked at
                 match greeting {
@@ -86,13 +99,19 @@ impl Connection {
                     Some(greeting) => self.greet(greeting, &mut bytes, host),
                 }
             }
-            (None, _) => {
+            Verdict::Wrong => {
                 self.session.identity.failures += 1;
                 if self.session.identity.failures >= AUTH_FAILURES_MAX {
                     self.end(CloseReason::AuthFailures);
                 }
-                host.refused(None, WRONG_PASSWORD);
-                Encoder::new(&mut bytes, self.session.proto).error(WRONG_PASSWORD);
+                let denial = Denial::Login(if greeting.is_some() { "HELLO" } else { "AUTH" });
+                let refusal = self.deny(named.as_deref().unwrap_or("(unknown)"), &denial, false, host);
+                host.refused(None, refusal.text());
+                Encoder::new(&mut bytes, self.session.proto).refusal(&refusal);
+            }
+            Verdict::Busy => {
+                host.refused(None, BUSY);
+                Encoder::new(&mut bytes, self.session.proto).error(BUSY);
             }
         }
         self.fill(slot, Answer::Encoded(bytes), |failure| host.failed(failure));
@@ -117,14 +136,23 @@ impl Connection {
         }
     }
 
-    /// Why the client may not run a command.
+    /// Why the client may not run a command, within MULTI or not.
     #[inline]
-    pub(super) fn not_allowed(&self, call: &Call<'_>) -> Option<Refusal> {
+    pub(super) fn not_allowed(&self, call: &Call<'_>, in_multi: bool, host: &mut impl Host) -> Option<Refusal> {
         match &self.session.identity.user {
-            Some(user) => user.refusal(call.ordinal, call.spec, call.rest),
+            Some(user) => {
+                let denial = user.denial(call.ordinal, call.spec, call.rest)?;
+                Some(self.deny(user.name(), &denial, in_multi, host))
+            }
             None if call.spec.flags.has(Flags::NO_AUTH) => None,
             None => Some(Refusal::fixed("NOAUTH Authentication required.")),
         }
+    }
+
+    #[cold]
+    fn deny(&self, user: &str, denial: &Denial<'_>, in_multi: bool, host: &mut impl Host) -> Refusal {
+        host.denied(user, denial, in_multi, || self.describe(self.now_ms));
+        denial.refusal(user)
     }
 
     /// HELLO
@@ -159,10 +187,11 @@ impl Connection {
             return self.reply(|e| e.error(NO_PASSWORD));
         }
         let slot = self.ring.push(self.session.proto, command, None, LOGIN_WEIGHT);
-        self.session.identity.login = Some(Login { slot, greeting });
+        let user = host.users().get(credentials.user).map(|user| user.name().into());
+        self.session.identity.login = Some(Login { slot, user, greeting });
         let ticket = Ticket { slot, ..self.place };
-        if let Some(user) = host.log_in(ticket, self.session.peer.ip(), &credentials) {
-            self.verified(slot, Some(user), host);
+        if let Some(verdict) = host.log_in(ticket, self.session.peer.ip(), &credentials) {
+            self.verified(slot, verdict, host);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a connection needs the rest of the server for, and what it is bounded by.
 
-use crate::access::{User, Users};
+use super::Verdict;
+use crate::access::{Denial, User, Users};
 use crate::commands::Defaults;
 use crate::commands::connection::Credentials;
 use crate::commands::reply::Proto;
@@ -68,8 +69,11 @@ pub trait Host {
     /// Who there is now, and what they may do.
     fn users(&self) -> &Arc<Users>;
 
-    /// Looks at a password from `peer`. `Some`: it is right; else what it comes to is told to [`verified`](super::Connection::verified).
-    fn log_in(&mut self, ticket: Ticket, peer: IpAddr, credentials: &Credentials<'_>) -> Option<Arc<User>>;
+    /// Looks at a password from `peer`. `Some`: what it has come to; else that is told to [`verified`](super::Connection::verified).
+    fn log_in(&mut self, ticket: Ticket, peer: IpAddr, credentials: &Credentials<'_>) -> Option<Verdict>;
+
+    /// Keeps for ACL LOG that `user` was denied something, within MULTI or not; `client`: its line of CLIENT LIST.
+    fn denied(&mut self, user: &str, denial: &Denial<'_>, in_multi: bool, client: impl FnOnce() -> String);
 
     /// The connection at `place` hears of all requests from now on, or no more. Lines come to [`push`](super::Connection::push).
     fn monitor(&mut self, place: Ticket, begins: bool);

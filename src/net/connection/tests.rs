@@ -1,10 +1,11 @@
 //! A conversation with a host that answers when told to.
 
+mod access;
 mod pubsub;
 mod streams;
 
 use super::*;
-use crate::access::{Checked, Password, User, Users};
+use crate::access::{Checked, Denial, User, Users};
 use crate::commands::Defaults;
 use crate::commands::connection::Credentials;
 use crate::commands::reply::Proto;
@@ -24,6 +25,8 @@ struct Desk {
     users: Arc<Users>,
     /// Passwords that were wrong, and are not refused yet.
     logins: Vec<Ticket>,
+    /// What users were denied: who, why, what.
+    denied: Vec<String>,
     now_ms: u64,
     submitted: Vec<(Ticket, Vec<u8>)>,
     /// Questions about streams, and whether they may wait.
@@ -49,6 +52,7 @@ impl Desk {
             paused: false,
             users: Arc::new(Users::load("", None).expect("the open default user")),
             logins: Vec::new(),
+            denied: Vec::new(),
             now_ms: 1000,
             submitted: Vec::new(),
             reads: Vec::new(),
@@ -92,14 +96,20 @@ impl Host for Desk {
     fn users(&self) -> &Arc<Users> {
         &self.users
     }
-    fn log_in(&mut self, ticket: Ticket, _: IpAddr, credentials: &Credentials<'_>) -> Option<Arc<User>> {
+    fn log_in(&mut self, ticket: Ticket, _: IpAddr, credentials: &Credentials<'_>) -> Option<Verdict> {
         match self.users.check(credentials.user, credentials.password.reveal()) {
-            Checked::Right(user) => Some(user),
+            Checked::Right(user) => Some(Verdict::Right(user)),
             _ => {
                 self.logins.push(ticket);
                 None
             }
         }
+    }
+    fn denied(&mut self, user: &str, denial: &Denial<'_>, in_multi: bool, client: impl FnOnce() -> String) {
+        assert!(client().starts_with("id=9 "));
+        let object = String::from_utf8_lossy(denial.object());
+        let context = if in_multi { " in MULTI" } else { "" };
+        self.denied.push(format!("{user}: {} {object}{context}", denial.reason()));
     }
     fn monitor(&mut self, _: Ticket, _: bool) {}
     fn is_monitored(&self) -> bool {
@@ -137,14 +147,6 @@ fn connect() -> Connection {
 fn connect_to(desk: &Desk) -> Connection {
     let address = SocketAddr::from(([127, 0, 0, 1], 7));
     Connection::new(9, Ticket { core: 0, connection: 0, generation: 0, slot: 0 }, address, address, desk)
-}
-
-/// Refuses the password that is being looked at.
-fn refuse(connection: &mut Connection, desk: &mut Desk) {
-    let ticket = desk.logins.pop().expect("a wrong password");
-    assert!(desk.logins.is_empty(), "nothing is executed behind a login");
-    connection.verified(ticket.slot, None, desk);
-    connection.receive(b"", desk);
 }
 
 /// What the client reads next.
@@ -272,71 +274,6 @@ fn exec_waits_for_room_as_single_requests_do() {
     let text = told(&mut connection);
     let places = [":3 ", "+PONG", "+OK", "*4", ":4 ", ":7 "].map(|part| text.find(part).expect(part));
     assert!(places.is_sorted(), "{text}");
-}
-
-fn desk_with_users(text: &str) -> Desk {
-    Desk { users: Arc::new(Users::load(text, Some(Password::token(b"secret"))).expect(text)), ..Desk::new() }
-}
-
-#[test]
-fn three_wrong_passwords_end_it_after_their_replies() {
-    let mut desk = desk_with_users("");
-    let mut connection = connect_to(&desk);
-    connection.receive(b"PING\r\nAUTH a\r\nAUTH b\r\nHELLO 3 AUTH default c\r\nAUTH secret\r\n", &mut desk);
-    assert_eq!(told(&mut connection), "-NOAUTH Authentication required. ");
-    for left in [2, 1, 0] {
-        assert!(!connection.must_shut(), "{left}");
-        refuse(&mut connection, &mut desk);
-        assert_eq!(told(&mut connection), format!("-{WRONG} "));
-    }
-    assert!(connection.must_shut() && !connection.is_authenticated());
-    let mut connection = connect_to(&desk);
-    connection.receive(b"AUTH secret\r\nPING\r\nRESET\r\nPING\r\n", &mut desk);
-    assert_eq!(told(&mut connection), "+OK +PONG +RESET -NOAUTH Authentication required. ");
-}
-
-const WRONG: &str = "WRONGPASS invalid username-password pair or user is disabled.";
-
-#[test]
-fn a_wrong_hello_leaves_the_protocol_and_a_right_one_answers_in_the_new() {
-    let mut desk = desk_with_users("");
-    let mut connection = connect_to(&desk);
-    connection.receive(b"HELLO 3 AUTH default no SETNAME x\r\nAUTH secret\r\nCLIENT GETNAME\r\n", &mut desk);
-    refuse(&mut connection, &mut desk);
-    assert_eq!(told(&mut connection), format!("-{WRONG} +OK $-1 "));
-    connection.receive(b"HELLO 3 AUTH default secret SETNAME x\r\nCLIENT GETNAME\r\n", &mut desk);
-    let text = told(&mut connection);
-    assert!(text.starts_with("%7 $6 server") && text.ends_with(" $1 x "), "{text}");
-}
-
-#[test]
-fn a_command_has_the_rights_of_the_moment_when_it_runs() {
-    let mut desk = desk_with_users("user u on nopass ~a* +@reader");
-    let mut connection = connect_to(&desk);
-    connection.receive(b"AUTH u x\r\nMULTI\r\nCREDIT.BALANCE a1\r\nCREDIT.BALANCE b\r\n", &mut desk);
-    let refused = "-NOPERM No permissions to access a key";
-    assert_eq!(told(&mut connection), format!("+OK +OK +QUEUED {refused} "), "refused when it is queued");
-    connection.receive(b"DISCARD\r\nMULTI\r\nCREDIT.BALANCE a1\r\n", &mut desk);
-    desk.users = Arc::new(desk.users.with("u", &["resetkeys"], || [0; 16]).expect("a rule"));
-    told(&mut connection);
-    connection.receive(b"EXEC\r\nPING\r\n", &mut desk);
-    assert_eq!(told(&mut connection), format!("*1 {refused} +PONG "), "and again when it runs");
-    assert!(desk.submitted.is_empty());
-    desk.users = Arc::new(desk.users.without(&["u"]).0);
-    connection.receive(b"PING\r\n", &mut desk);
-    assert_eq!((told(&mut connection).as_str(), connection.need()), ("", Need::End), "its user is gone");
-}
-
-#[test]
-fn who_listens_is_cut_off_when_its_rights_change_and_not_when_its_password_does() {
-    for (rule, is_over) in [("-@feed", true), ("nopass", false)] {
-        let mut desk = desk_with_users("user u on nopass ~* +@feed");
-        let mut connection = connect_to(&desk);
-        connection.receive(b"AUTH u x\r\nSUBSCRIBE c\r\n", &mut desk);
-        desk.users = Arc::new(desk.users.with("u", &[rule], || [0; 16]).expect(rule));
-        connection.refresh(&desk.users);
-        assert_eq!(connection.is_over(), is_over, "{rule}");
-    }
 }
 
 #[test]

@@ -53,6 +53,14 @@ pub(super) const FAMILIES: &[Family] = &[
         "Memory that the buffers of all connections may hold: maxmemory-clients",
         |looked, out| out.gauge(&[], looked.view.server.clients_bytes_max),
     ),
+    family(
+        "credit_connections_unauthenticated",
+        None,
+        Gauge,
+        "",
+        "Connections that have not logged in, where users have passwords",
+        |looked, out| out.gauge(&[], looked.view.server.strangers),
+    ),
     family("credit_connections_accepted", None, Counter, "", "Connections accepted", |looked, out| {
         out.counter(&[], looked.view.count(|core| core.connections))
     }),
