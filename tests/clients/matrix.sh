@@ -22,21 +22,26 @@ clients() {
 tools() {
   says "RESP3" '1# "balance" => \(integer\) 0~2# "reserved" => \(integer\) 0' cli --no-raw -3 CREDIT.BALANCE nobody
   printf 'CREDIT.GRANT piped g%s 3\r\n' $(seq 1000) >"$work/pipe"
-  says "--pipe" 'errors: 0, replies: 1000' eval "cat $work/pipe | redis-cli -p $port --pipe"
-  says "--scan" '^piped~$' cli --scan --pattern 'pip*'
-  says "--bigkeys" 'Biggest +hash found.*[1-9][0-9]* hashs with' cli --bigkeys
-  says "--memkeys" 'Biggest +hash found.*[1-9][0-9]* hashs with' cli --memkeys
-  says "--latency" '^[0-9]+ [0-9]+ [0-9.]+ [0-9]+~$' cli --latency
-  says "--stat" 'data ------.*keys +mem +clients.*~[1-9][0-9]* +[0-9.]+[KMG] +[1-9]' timeout 2 stdbuf -oL redis-cli -p "$port" --stat
-  : >"$work/monitor"
-  timeout 60 redis-cli -p "$port" MONITOR >"$work/monitor" &
-  until grep -q OK "$work/monitor"; do sleep 0.05; done
-  says "a password" 'ERR' cli AUTH hidden
-  cli CREDIT.GRANT watched g1 3 >/dev/null
-  until grep -q watched "$work/monitor"; do sleep 0.05; done
-  kill %% 2>/dev/null || true
-  says "MONITOR" '\[0 127.0.0.1:[0-9]+\] "CREDIT.GRANT" "watched" "g1" "3"~' cat "$work/monitor"
-  says "MONITOR tells no password" '^0~$' grep -c hidden "$work/monitor"
+  for protocol in "" -3; do
+    # shellcheck disable=SC2206 # a word or none
+    local flags=($protocol -p "$port")
+    says "--pipe $protocol" 'errors: 0, replies: 1000' eval "redis-cli ${flags[*]} --pipe <$work/pipe"
+    says "--scan $protocol" '^piped~$' redis-cli "${flags[@]}" --scan --pattern 'pip*'
+    says "--bigkeys $protocol" 'Biggest +hash found.*[1-9][0-9]* hashs with' redis-cli "${flags[@]}" --bigkeys
+    says "--memkeys $protocol" 'Biggest +hash found.*[1-9][0-9]* hashs with' redis-cli "${flags[@]}" --memkeys
+    says "--latency $protocol" '^[0-9]+ [0-9]+ [0-9.]+ [0-9]+~$' redis-cli "${flags[@]}" --latency
+    says "--stat $protocol" 'data ------.*keys +mem +clients.*~[1-9][0-9]* +[0-9.]+[KMG] +[1-9]' \
+      timeout 2 stdbuf -oL redis-cli "${flags[@]}" --stat
+    : >"$work/monitor"
+    timeout 60 redis-cli "${flags[@]}" MONITOR >"$work/monitor" &
+    until grep -q OK "$work/monitor"; do sleep 0.05; done
+    says "a password" 'ERR' cli AUTH hidden
+    cli CREDIT.GRANT watched "g$protocol" 3 >/dev/null
+    until grep -q watched "$work/monitor"; do sleep 0.05; done
+    kill %% 2>/dev/null || true
+    says "MONITOR $protocol" "\\[0 127.0.0.1:[0-9]+\\] \"CREDIT.GRANT\" \"watched\" \"g$protocol\" \"3\"~" cat "$work/monitor"
+    says "MONITOR tells no password" '^0~$' grep -c hidden "$work/monitor"
+  done
   for protocol in "" -3; do
     # shellcheck disable=SC2086 # a word or none
     says "redis-benchmark $protocol" 'CREDIT.GRANT bench \* 1: [0-9.]+ requests per second' \
