@@ -85,7 +85,19 @@ a page goes on with the next block|$sim
 an event's id has its own time|$sim
 lead.full not told|$sim
 end of an argument not looked at|fuzz resp_request
+end of an argument not looked at|--test it abuse::thousands_of_malformed
 replies leave as answers come|--test it pipelines::
+a request has its time from its last byte on|--lib connection::tests
+who has ended its side may leave replies unread|--lib connection::tests
+strangers may send as much as others|--test it hostile::
+strangers of one address have no bound|--test it hostile::
+who logs in is still counted as a stranger|--test it hostile::
+TLS at the plain port is answered|--test it hostile::
+MONITOR shows passwords|--test it secrets::
+unread replies have no bound|--test it abuse::many_that_never_read
+no spare descriptor|--test it abuse::without_descriptors
+handshakes have no end|--test it tls::
+one address has all handshakes|--test it tls::
 bell without a fence|--lib doorbell::
 inbox looked at before the flag is set|--lib doorbell::
 "

@@ -85,7 +85,7 @@ pub fn start(listeners: Vec<TcpListener>, token: Option<Secret>, observed: impl 
             for listener in listeners {
                 let (router, room) = (router.clone(), room.clone());
                 let place = move |stream, _| place(stream, &router, &room);
-                tokio::spawn(listener::accept(listener, None, place));
+                tokio::spawn(listener::accept(listener, None, place, |_, _| ()));
             }
             let _ = stopped.await; // by a message or by the sender's end: both mean so
         });

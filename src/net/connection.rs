@@ -43,7 +43,7 @@ use crate::shard::batch::Ticket;
 pub use access::Verdict;
 use bytes::{Buf, BytesMut};
 pub use closing::CloseReason;
-use closing::DRAIN_MS_MAX;
+use closing::{DRAIN_MS_MAX, END_MS_MAX};
 use control::Silence;
 pub use host::{Host, Limits};
 use listening::Subscriptions;
@@ -86,8 +86,10 @@ pub enum Need {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// The client has ended its side: what came is executed and answered.
-    HalfClosed,
+    /// The client has ended its side: what came is executed and answered, as long as the client goes on reading.
+    HalfClosed {
+        until_ms: u64,
+    },
     /// QUIT, or a broken request: the replies owed go out, then the write side is shut. They are not left unread for ever.
     Ending {
         until_ms: u64,
@@ -177,7 +179,7 @@ impl Connection {
         let mut input = std::mem::take(&mut self.input);
         input.extend_from_slice(bytes);
         let consumed = self.take_requests(&input, host);
-        if consumed > 0 || bytes.is_empty() {
+        if consumed > 0 || bytes.is_empty() || planted!("a request has its time from its last byte on") {
             self.frame_since_ms = self.now_ms;
         }
         if consumed < input.len() {
@@ -189,7 +191,7 @@ impl Connection {
     /// The client will send no more.
     pub fn end_of_input(&mut self) {
         self.state = match self.state {
-            State::Open => State::HalfClosed,
+            State::Open => State::HalfClosed { until_ms: self.now_ms + END_MS_MAX },
             State::Draining { .. } => State::Over,
             state => state,
         };
@@ -208,6 +210,9 @@ impl Connection {
     /// The first `n` bytes of the output are sent.
     pub fn sent(&mut self, n: usize) {
         self.sent += n;
+        if let State::HalfClosed { until_ms } = &mut self.state {
+            *until_ms = self.now_ms + END_MS_MAX;
+        }
         if self.sent == self.output.len() {
             self.output.clear();
             self.output.shrink_to(OUTPUT_SOFT_MAX);
@@ -221,12 +226,12 @@ impl Connection {
             State::Over => Need::End,
             State::Draining { .. } => Need::Input,
             State::Ending { .. } => Need::Room,
-            State::Open | State::HalfClosed if self.output().len() > self.output_soft_max() => Need::Room,
-            State::Open | State::HalfClosed if self.ring.waiting().is_some() => self.need_while_waiting(),
-            State::Open | State::HalfClosed if self.input_ready => Need::Resume,
+            State::Open | State::HalfClosed { .. } if self.output().len() > self.output_soft_max() => Need::Room,
+            State::Open | State::HalfClosed { .. } if self.ring.waiting().is_some() => self.need_while_waiting(),
+            State::Open | State::HalfClosed { .. } if self.input_ready => Need::Resume,
             State::Open => Need::Input,
-            State::HalfClosed if self.ring.is_empty() && self.output().is_empty() => Need::End,
-            State::HalfClosed => Need::Room,
+            State::HalfClosed { .. } if self.ring.is_empty() && self.output().is_empty() => Need::End,
+            State::HalfClosed { .. } => Need::Room,
         }
     }
 
@@ -283,7 +288,7 @@ impl Connection {
         let mut consumed = 0;
         let mut parser = std::mem::take(&mut self.parser);
         self.input_ready = false;
-        while matches!(self.state, State::Open | State::HalfClosed) {
+        while matches!(self.state, State::Open | State::HalfClosed { .. }) {
             if self.is_full(host) {
                 self.input_ready = consumed < bytes.len() || !self.exec.is_empty();
                 break;
@@ -331,7 +336,7 @@ impl Connection {
     }
 
     fn break_off(&mut self, error: &ProtocolError, host: &mut impl Host) {
-        if matches!(error, ProtocolError::Attack) {
+        if matches!(error, ProtocolError::Attack) && !planted!("TLS at the plain port is answered") {
             return self.cut(CloseReason::Attack);
         }
         let text = format!("ERR {error}");

@@ -154,7 +154,8 @@ impl Sockets {
                 true => (SUBSCRIBER_OUTPUT_TIMES, CloseReason::UnreadMessages),
                 false => (1, CloseReason::UnreadReplies),
             };
-            if socket.connection.output().len() > times * self.limits.output_bytes_max {
+            let is_too_much = socket.connection.output().len() > times * self.limits.output_bytes_max;
+            if is_too_much && !planted!("unread replies have no bound") {
                 socket.connection.cut(reason);
                 socket.wake();
             }
@@ -221,7 +222,7 @@ impl Socket {
     /// Notes a login, or a logout.
     fn look_who(&mut self, now_ms: u64) {
         let is_stranger = !self.connection.is_authenticated();
-        if self.place.is_stranger() != is_stranger {
+        if self.place.is_stranger() != is_stranger && !planted!("who logs in is still counted as a stranger") {
             self.place.set_stranger(is_stranger);
             self.stranger_since_ms = now_ms;
         }

@@ -107,6 +107,9 @@ impl StartError {
     }
 }
 
+/// What a client hears that is turned away because of the others.
+const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
+
 /// How often the progress of recovery is told.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 
@@ -229,10 +232,16 @@ async fn serve(
     let accepting: Vec<_> = listeners
         .into_iter()
         .map(|listener| {
-            let shared = shared.clone();
-            tokio::task::spawn_local(listener::accept(listener, keepalive, move |stream, peer| {
-                place(&shared, stream.into(), peer).map_err(Fresh::into_socket)
-            }))
+            let (inside, outside) = (shared.clone(), shared.clone());
+            tokio::task::spawn_local(listener::accept(
+                listener,
+                keepalive,
+                move |stream, peer| place(&inside, stream.into(), peer).map_err(Fresh::into_socket),
+                move |stream, peer| {
+                    Fresh::from(stream).say(TOO_MANY);
+                    outside.turn_away(CloseReason::Descriptors, peer);
+                },
+            ))
         })
         .collect();
     let start_tls = |(listeners, identity)| tls::start(listeners, identity, shared.clone(), place);
@@ -280,7 +289,7 @@ fn place(shared: &Shared, stream: Fresh, peer: SocketAddr) -> Result<(), Fresh> 
     let place = match shared.admit(peer) {
         Ok(place) => place,
         Err(CloseReason::Maxclients) => {
-            stream.say(b"-ERR max number of clients reached\r\n");
+            stream.say(TOO_MANY);
             return Ok(());
         }
         Err(_) => {

@@ -1,12 +1,12 @@
 //! The thread `tls`: handshakes, and certificates that are read again when they change.
 //!
 //! ```text
-//!  listener ──▶ at most 64 handshakes, 5 s each ──▶ Fresh ──▶ the core with the fewest
+//!  listener ──▶ sockets held: 256, 64 of an address ──▶ handshakes: 64, 16 of an address ──▶ Fresh ──▶ the core with the fewest
 //!  SIGHUP, changed files ──▶ Identity ──▶ the handshakes from now on
 //! ```
 //!
-//! More clients wait in the kernel. Connections that are there keep what their handshake gave them. Absent on purpose:
-//! CRL and OCSP (a CA of one's own whose certificates are short-lived does it), certificates by name (SNI).
+//! More clients wait in the kernel, and those of an address that has its share here are closed: it keeps no other one
+//! waiting. Connections that are there keep what their handshake gave them. Absent on purpose: CRL and OCSP (a CA of one's own whose certificates are short-lived does it), certificates by name (SNI).
 
 mod expiry;
 mod identity;
@@ -19,10 +19,11 @@ use crate::net::tls::{self, Fresh};
 use crate::telemetry::TlsFacts;
 use identity::Stamp;
 use rustls::ServerConfig;
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,7 +35,16 @@ pub use identity::TlsError;
 /// Handshakes at a time: what hostile clients can make of them is small, and more would not be faster.
 const HANDSHAKES_MAX: usize = 64;
 
-/// How long one may take, the client's pace included.
+/// The same of one address: so it takes several to hold up the others.
+const HANDSHAKES_PER_IP_MAX: usize = HANDSHAKES_MAX / 4;
+
+/// Sockets that are held, shaking hands or waiting for their turn.
+const HELD_MAX: usize = 256;
+
+/// The same of one address. More than most pools open at once.
+const HELD_PER_IP_MAX: usize = HELD_MAX / 4;
+
+/// How long one may take, the client's pace included. So nobody waits for its turn longer than four times that.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long before a certificate ends it is said, and how often.
@@ -98,12 +108,18 @@ pub(super) fn start(
     let serve = move || {
         runtime.block_on(async {
             let (current, config) = watch::channel(identity.config.clone());
-            let door = Door { shared, config, room: Arc::new(Semaphore::new(HANDSHAKES_MAX)), place };
+            let semaphore = |permits| Arc::new(Semaphore::new(permits));
+            let (held, room) = (semaphore(HELD_MAX), semaphore(HANDSHAKES_MAX));
+            let door = Door { shared, config, held, room, turns: Arc::default(), place };
             door.expires(identity.expires_at_s);
             for listener in listeners {
-                let (inside, keepalive) =
-                    (door.clone(), door.shared.config.tcp_keepalive_ms.map(Duration::from_millis));
-                tokio::spawn(listener::accept(listener, keepalive, move |socket, peer| inside.admit(socket, peer)));
+                let (inside, outside) = (door.clone(), door.shared.clone());
+                tokio::spawn(listener::accept(
+                    listener,
+                    outside.config.tcp_keepalive_ms.map(Duration::from_millis),
+                    move |socket, peer| inside.admit(socket, peer),
+                    move |_, peer| outside.turn_away(CloseReason::Descriptors, peer),
+                ));
             }
             tokio::select! {
                 () = door.renew(&settings, &current, hangup) => {}
@@ -129,18 +145,30 @@ impl Drop for Handshakes {
 struct Door {
     shared: Arc<Shared>,
     config: watch::Receiver<Arc<ServerConfig>>,
+    held: Arc<Semaphore>,
     room: Arc<Semaphore>,
+    /// By address, while it has sockets here: each of them has its semaphore.
+    turns: Arc<Mutex<BTreeMap<IpAddr, Weak<Semaphore>>>>,
     place: Place,
 }
 
 impl Door {
-    /// Starts the handshake of a fresh socket; gives it back if there are too many.
+    /// Starts the handshake of a fresh socket, or lets it wait for its turn; gives it back if there are too many, and
+    /// closes it if they are its own address's.
     fn admit(&self, socket: TcpStream, peer: SocketAddr) -> Result<(), TcpStream> {
-        let Ok(permit) = self.room.clone().try_acquire_owned() else { return Err(socket) };
+        let Ok(held) = self.held.clone().try_acquire_owned() else { return Err(socket) };
+        let turns = self.turns_of(peer.ip());
+        if Arc::strong_count(&turns) > HELD_PER_IP_MAX {
+            self.shared.turn_away(CloseReason::TlsHandshake, peer);
+            return Ok(());
+        }
         let door = self.clone();
         tokio::spawn(async move {
+            let permits = (turns.acquire().await, door.room.acquire().await);
             let handshake = tls::accept(socket, door.config.borrow().clone());
-            let shaken = tokio::time::timeout(HANDSHAKE_WITHIN, handshake).await;
+            let within = HANDSHAKE_WITHIN * if planted!("handshakes have no end") { 1000 } else { 1 };
+            let shaken = tokio::time::timeout(within, handshake).await;
+            drop(permits);
             let figures = &door.shared.tls;
             match shaken {
                 Ok(Ok(fresh)) => {
@@ -158,9 +186,21 @@ impl Door {
                     door.shared.turn_away(CloseReason::TlsHandshake, peer);
                 }
             }
-            drop(permit);
+            drop((turns, held));
         });
         Ok(())
+    }
+
+    fn turns_of(&self, ip: IpAddr) -> Arc<Semaphore> {
+        let mut all = self.turns.lock().expect("a thread that panics ends the process");
+        all.retain(|_, turns| turns.strong_count() > 0);
+        if let Some(turns) = all.get(&ip).and_then(Weak::upgrade) {
+            return turns;
+        }
+        let share = if planted!("one address has all handshakes") { HANDSHAKES_MAX } else { HANDSHAKES_PER_IP_MAX };
+        let turns = Arc::new(Semaphore::new(share));
+        all.insert(ip, Arc::downgrade(&turns));
+        turns
     }
 
     async fn hand_over(&self, fresh: Fresh, peer: SocketAddr) {

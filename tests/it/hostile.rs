@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::server::{Server, Site};
-use crate::wire::{Wire, encode, info, request};
+use crate::wire::{Wire, encode, info, request, socket_from};
 
 /// What is left when the server ends the connection on `bytes`.
 fn last_words(server: &Server, bytes: &[u8]) -> String {
@@ -294,12 +294,7 @@ fn a_full_server_says_oom_forgets_nothing_and_still_ends_holds() {
 
 /// A connection from `127.0.0.last`.
 fn connect_from(last: u8, server: &Server) -> Wire {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, last], 0)).into()).expect("an address of this machine");
-    socket.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], server.port)).into()).expect("the server listens");
-    let stream = TcpStream::from(socket);
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
-    Wire::over(stream)
+    Wire::over(socket_from(last, server.port))
 }
 
 #[test]

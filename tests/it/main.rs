@@ -9,6 +9,7 @@
 //! process; all waits are bounded. Absent on purpose: anything that looks into the server past its replies, its exit
 //! code and its standard error.
 
+mod abuse;
 mod access;
 mod backup;
 mod bench;
@@ -30,6 +31,7 @@ mod kill;
 mod leads;
 mod lifecycle;
 mod load;
+mod malformed;
 mod messages;
 mod metrics;
 mod mount;

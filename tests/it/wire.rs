@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// A reply that takes longer will not come.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -128,11 +130,22 @@ impl Wire {
 
 /// A socket that is connected to a server on this machine, if there is one.
 pub fn socket(port: u16) -> Option<TcpStream> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    Some(ready(TcpStream::connect(("127.0.0.1", port)).ok()?))
+}
+
+/// The same, from `127.0.0.last`.
+pub fn socket_from(last: u8, port: u16) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from(([127, 0, 0, last], 0)).into()).expect("an address of this machine");
+    socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).expect("the server listens");
+    ready(socket.into())
+}
+
+fn ready(stream: TcpStream) -> TcpStream {
     stream.set_read_timeout(Some(WITHIN)).expect("a socket");
     stream.set_write_timeout(Some(WITHIN)).expect("a socket");
     stream.set_nodelay(true).expect("a socket");
-    Some(stream)
+    stream
 }
 
 /// The bytes of one reply.

@@ -11,7 +11,7 @@ use crate::commands::arguments::OwnedArguments;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 
-/// How long the last replies of a connection that was ended may stay unread.
+/// How long the last replies of a connection may stay unread, of one that was ended or whose client has ended its side.
 pub(super) const END_MS_MAX: u64 = 30_000;
 
 /// How long a connection may linger whose last reply has left.
@@ -37,7 +37,7 @@ pub enum CloseReason {
     FrameTimeout,
     /// Silence for longer than `timeout`.
     Idle,
-    /// More replies unread than `output-bytes-max`.
+    /// More replies unread than `output-bytes-max`, or the last ones for too long.
     UnreadReplies,
     /// More messages unread than a subscriber may leave.
     UnreadMessages,
@@ -53,8 +53,10 @@ pub enum CloseReason {
     UnauthenticatedMax,
     /// Too many of them come from this address.
     UnauthenticatedPerIp,
-    /// The TLS handshake failed, or took too long.
+    /// The TLS handshake failed, took too long, or its address has too many of them under way.
     TlsHandshake,
+    /// The process has no file descriptor for it.
+    Descriptors,
 }
 
 impl CloseReason {
@@ -76,6 +78,7 @@ impl CloseReason {
         (Self::UnauthenticatedMax, "unauthenticated_max"),
         (Self::UnauthenticatedPerIp, "unauthenticated_per_ip"),
         (Self::TlsHandshake, "tls_handshake"),
+        (Self::Descriptors, "descriptors"),
     ];
 
     /// Its word.
@@ -93,7 +96,7 @@ impl Connection {
     /// Ends it: what is owed to the client goes out first, and nothing more is taken from it.
     pub fn end(&mut self, reason: CloseReason) {
         self.closed_for.get_or_insert(reason);
-        if matches!(self.state, State::Open | State::HalfClosed) {
+        if matches!(self.state, State::Open | State::HalfClosed { .. }) {
             self.state = State::Ending { until_ms: self.now_ms + END_MS_MAX };
         }
     }
@@ -117,16 +120,26 @@ impl Connection {
         if self.input.is_empty() || self.input_ready || self.need() != Need::Input {
             self.frame_since_ms = now_ms; // nothing is incomplete, or it is not the client that is waited for
         }
+        if let State::HalfClosed { until_ms } = &mut self.state
+            && (self.ring.owed() > 0 || self.sent == self.output.len())
+        {
+            *until_ms = now_ms + END_MS_MAX; // there is nothing to read, or not all of it
+        }
         if silent_ms >= REST_MS {
             self.rest();
         }
         match self.state {
             State::Draining { until_ms, .. } if now_ms >= until_ms => self.cut(CloseReason::Peer),
             State::Ending { until_ms } if now_ms >= until_ms && self.ring.is_empty() => self.cut(CloseReason::Peer),
-            State::Open | State::HalfClosed if now_ms - self.frame_since_ms > limits.frame_timeout_ms => {
+            State::HalfClosed { until_ms }
+                if now_ms >= until_ms && !planted!("who has ended its side may leave replies unread") =>
+            {
+                self.cut(CloseReason::UnreadReplies);
+            }
+            State::Open | State::HalfClosed { .. } if now_ms - self.frame_since_ms > limits.frame_timeout_ms => {
                 self.cut(CloseReason::FrameTimeout);
             }
-            State::Open | State::HalfClosed
+            State::Open | State::HalfClosed { .. }
                 if self.may_be_idle() && limits.idle_timeout_ms.is_some_and(|limit_ms| silent_ms > limit_ms) =>
             {
                 self.cut(CloseReason::Idle);
@@ -170,6 +183,6 @@ mod tests {
         for (place, (reason, word)) in CloseReason::ALL.into_iter().enumerate() {
             assert_eq!((reason as usize, reason.word()), (place, word));
         }
-        assert_eq!(CloseReason::TlsHandshake as usize + 1, CloseReason::ALL.len());
+        assert_eq!(CloseReason::Descriptors as usize + 1, CloseReason::ALL.len());
     }
 }

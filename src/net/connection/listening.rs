@@ -61,7 +61,7 @@ impl Connection {
     /// A message for a subscriber, in both protocols. Lossy by contract: none for a client that leaves, and one for
     /// whose replies too much waits is cut off.
     pub fn push(&mut self, resp2: &[u8], resp3: &[u8]) {
-        if !matches!(self.state, State::Open | State::HalfClosed) {
+        if !matches!(self.state, State::Open | State::HalfClosed { .. }) {
             return;
         }
         let message = if self.session.proto == Proto::Resp3 { resp3 } else { resp2 };

@@ -42,7 +42,7 @@ impl Connection {
     /// What it waits for while an XREAD waits. A client that has ended its side hears what else it is owed.
     pub(super) fn need_while_waiting(&self) -> Need {
         match self.state {
-            State::HalfClosed if self.ring.owed() == 0 && self.output().is_empty() => Need::End,
+            State::HalfClosed { .. } if self.ring.owed() == 0 && self.output().is_empty() => Need::End,
             State::Open if self.input.len() < WAITING_INPUT_BYTES_MAX => Need::Input,
             _ => Need::Room,
         }

@@ -391,6 +391,26 @@ fn a_request_that_drips_has_no_more_time_than_one_that_stops() {
 }
 
 #[test]
+fn who_has_ended_its_side_must_go_on_reading() {
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    connection.receive(b"CREDIT.BALANCE a\r\nPING\r\n", &mut desk);
+    connection.end_of_input();
+    assert!(!connection.sweep(100_000, &desk.limits), "it has been owed its replies");
+    connection.fill(desk.submitted[0].0.slot, balance(1), |_| {});
+    assert!(!connection.sweep(100_000 + END_MS_MAX - 1, &desk.limits));
+    connection.sent(1);
+    assert!(!connection.sweep(100_000 + 2 * END_MS_MAX - 2, &desk.limits), "it reads, however slowly");
+    assert!(connection.sweep(100_000 + 2 * END_MS_MAX - 1, &desk.limits));
+    assert_eq!(connection.closed_for(), CloseReason::UnreadReplies);
+    // What waits for us is not the client's time, before a reply as little as behind it.
+    let (mut connection, mut desk) = (connect(), Desk::new());
+    desk.paused = true;
+    connection.receive(b"CREDIT.GRANT a t 5\r\n", &mut desk);
+    connection.end_of_input();
+    assert!(!connection.sweep(100_000, &desk.limits) && !connection.sweep(200_000, &desk.limits));
+}
+
+#[test]
 fn a_connection_at_rest_keeps_no_buffers() {
     let (mut connection, mut desk) = (connect(), Desk::new());
     connection.receive(&b"CREDIT.BALANCE a\r\n".repeat(4), &mut desk);
