@@ -61,7 +61,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them and their words, in the order of the declaration.
-    pub const ALL: [(Self, &'static str); 16] = [
+    pub const ALL: [(Self, &'static str); 17] = [
         (Self::Peer, "peer"),
         (Self::Quit, "quit"),
         (Self::Killed, "killed"),
