@@ -192,7 +192,8 @@ fn a_flood_of_logins_is_told_to_try_again_and_disturbs_nobody() {
     let refused = || ["tryagain", "wrongpass"].map(|word| code(word).unwrap_or_default());
     assert!((0..100_000).any(|_| refused().iter().sum::<f64>() >= 50.0), "1100 ask, there is room for 1024");
     assert_eq!(refused()[1], 0.0, "it is the right password");
-    assert_eq!(sample(&scrape(server.admin_port()), "credit_connections_unauthenticated"), 1100.0);
+    let strangers = sample(&scrape(server.admin_port()), "credit_connections_unauthenticated");
+    assert!((1050.0..=1100.0).contains(&strangers), "{strangers} wait: some may be through");
     server.connect().expect(&format!("AUTH ops {TOKEN}"), "+OK");
     // Who is no user is told the same, as long as there is no room.
     let mut nobody_hears = || {
