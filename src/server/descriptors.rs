@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors beside the connections': log segments, listeners, handshakes of TLS, the runtimes' own.
-const OWN: u64 = 512;
+/// Descriptors beside the connections': log segments, listeners, the runtimes' own, and sockets before their handshake.
+const OWN: u64 = 256 + super::tls::HELD_MAX as u64;
 
 /// Raises the soft limit so that `maxclients` connections fit; warns if the hard limit is below that.
 pub(super) fn provide(maxclients: usize) {

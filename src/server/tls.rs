@@ -1,12 +1,13 @@
 //! The thread `tls`: handshakes, and certificates that are read again when they change.
 //!
 //! ```text
-//!  listener ──▶ sockets held: 256, 64 of an address ──▶ handshakes: 64, 16 of an address ──▶ Fresh ──▶ the core with the fewest
+//!  listener ──▶ sockets held: 1024, 256 of an address ──▶ handshakes: 64, 16 of an address ──▶ Fresh ──▶ the core with the fewest
 //!  SIGHUP, changed files ──▶ Identity ──▶ the handshakes from now on
 //! ```
 //!
 //! More clients wait in the kernel, and those of an address that has its share here are closed: it keeps no other one
-//! waiting. Connections that are there keep what their handshake gave them. Absent on purpose: CRL and OCSP (a CA of one's own whose certificates are short-lived does it), certificates by name (SNI).
+//! waiting. Connections that are there keep what their handshake gave them. Absent on purpose: CRL and OCSP (a CA of one's
+//! own whose certificates are short-lived does it), certificates by name (SNI).
 
 mod expiry;
 mod identity;
@@ -39,12 +40,12 @@ const HANDSHAKES_MAX: usize = 64;
 const HANDSHAKES_PER_IP_MAX: usize = HANDSHAKES_MAX / 4;
 
 /// Sockets that are held, shaking hands or waiting for their turn.
-const HELD_MAX: usize = 256;
+pub(super) const HELD_MAX: usize = 1024;
 
 /// The same of one address. More than most pools open at once.
 const HELD_PER_IP_MAX: usize = HELD_MAX / 4;
 
-/// How long one may take, the client's pace included. So nobody waits for its turn longer than four times that.
+/// How long one may take, the client's pace included.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long before a certificate ends it is said, and how often.

@@ -217,7 +217,7 @@ fn one_address_keeps_no_other_waiting_for_a_handshake() {
     let friend = authority.friend();
     // Before the first of them has timed out. If that takes so long, somebody else had the machine: once more.
     let comes_in_at_once = (2..7).any(|last| {
-        let _held = silent(last, 64, &server);
+        let _held = silent(last, 256, &server);
         let mut surplus = socket_from(last, server.tls_port());
         assert_eq!(surplus.read(&mut [0]).unwrap(), 0, "it has more than its share");
         assert_eq!(friend.ping(server.tls_port()), "+PONG");
