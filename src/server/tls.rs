@@ -45,7 +45,7 @@ pub(super) const HELD_MAX: usize = 1024;
 /// The same of one address. More than most pools open at once.
 const HELD_PER_IP_MAX: usize = HELD_MAX / 4;
 
-/// How long one may take, the client's pace included.
+/// How long one may take, the client's pace included, the wait for its turn not.
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long before a certificate ends it is said, and how often.
