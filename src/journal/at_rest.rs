@@ -293,7 +293,7 @@ impl RestingFile {
 
 impl Pages for RestingFile {
     /// From the page cache: what the processor's own cache holds while it is copied, hashed and decoded.
-    const READ_LEN: usize = 256 << 10;
+    const READ_LEN_MAX: usize = 256 << 10;
 
     fn read_pages(&mut self, _: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
         self.file.read_exact_at(buf, offset).map_err(|error| JournalError::io("read", &self.path, error))

@@ -1,7 +1,7 @@
 //! Reads one segment, at recovery and at rest: header, blocks at their expected places, and what is left behind the last one.
 //!
-//! Reads go through a window of up to 2 MiB of private memory; a block is checked completely before
-//! a record of it is handed on. A read that fails is tried three times (case 10).
+//! Reads go through a window of up to 2 MiB of private memory, of which a segment that holds little takes little; a block
+//! is checked completely before a record of it is handed on. A read that fails is tried three times (case 10).
 
 use std::ops::Range;
 
@@ -13,7 +13,10 @@ use super::segment_header::{HeaderFault, SEGMENT_FORMAT, SegmentHeader};
 use super::storage::{PageBuf, Pages, SegmentFile};
 use super::{Chain, Lsn};
 
-const WINDOW_LEN: usize = 2 * BLOCK_LEN_MAX;
+pub(super) const WINDOW_LEN: usize = 2 * BLOCK_LEN_MAX;
+/// How much of a segment is read at first. Each further read is twice as long: a segment that a start has ended early
+/// costs one short read, a full one is read by the window.
+const READ_LEN_MIN: usize = 64 << 10;
 pub(super) const READ_TRIES: usize = 3;
 
 /// A block as found, with its header's chain value.
@@ -38,6 +41,8 @@ pub(super) struct Scan<'a, P: Pages> {
     window: &'a mut PageBuf,
     /// Bytes of the file that the window holds.
     loaded: Range<u64>,
+    /// How much the next read takes.
+    read_len: usize,
     pub file: SegmentFile,
     pub header: SegmentHeader,
 }
@@ -73,7 +78,7 @@ impl<'a, P: Pages> Scan<'a, P> {
         if header.name != name {
             return Err(refuse(Case::Foreign, &format!("the header is that of segment {}", header.name)));
         }
-        Ok(Self { pages, window, loaded: 0..0, file, header })
+        Ok(Self { pages, window, loaded: 0..0, read_len: READ_LEN_MIN, file, header })
     }
 
     /// The block at `offset`; `None` if there is no valid one.
@@ -161,7 +166,8 @@ impl<'a, P: Pages> Scan<'a, P> {
         assert!(offset.is_multiple_of(PAGE as u64) && len <= WINDOW_LEN, "a piece that fits the window");
         if offset < self.loaded.start || offset + len as u64 > self.loaded.end {
             self.loaded = 0..0;
-            let fill = (self.pages_len() - offset).min(P::READ_LEN.clamp(len, WINDOW_LEN) as u64);
+            let fill = (self.pages_len() - offset).min(self.read_len.max(len.next_multiple_of(PAGE)) as u64);
+            self.read_len = (self.read_len * 2).min(P::READ_LEN_MAX);
             let target = &mut self.window.bytes_mut()[..fill as usize];
             read(self.pages, self.file, self.header.id, offset, target)?;
             self.loaded = offset..offset + fill;

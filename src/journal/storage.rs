@@ -11,6 +11,7 @@ use std::fmt;
 use super::Lsn;
 use super::block::PAGE;
 use super::error::JournalError;
+use super::scan::WINDOW_LEN;
 
 /// One page of a file.
 pub type Page = [u8; PAGE];
@@ -81,8 +82,8 @@ pub struct SnapshotFile {
 
 /// Reads segments for a scan: whole pages, which all lie in the file.
 pub trait Pages {
-    /// How many bytes to read ahead at a time, up to the length of two blocks.
-    const READ_LEN: usize;
+    /// How many bytes to read ahead at a time, at most: up to the length of two blocks.
+    const READ_LEN_MAX: usize;
 
     /// Fills `buf` from `offset`; both are made of pages.
     ///
@@ -93,7 +94,7 @@ pub trait Pages {
 
 impl<S: Storage> Pages for S {
     /// From the device: as much as there is room for.
-    const READ_LEN: usize = usize::MAX;
+    const READ_LEN_MAX: usize = WINDOW_LEN;
 
     fn read_pages(&mut self, segment: SegmentName, offset: u64, buf: &mut [u8]) -> Result<(), JournalError> {
         self.read(segment, offset, buf)
