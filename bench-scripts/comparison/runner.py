@@ -25,9 +25,13 @@ class Runner:
         self.part, self.part_started = part, time.monotonic()
 
     def rounds(self, takes, runs=None):
-        """In each run every take after the other. A take is (cell, server, a function of command and figures)."""
-        for _ in range(runs or self.options.runs):
-            for cell, server, take in takes:
+        """In each run every take after the other. A take is (cell, server, a function of command and figures).
+
+        Every other run goes backwards: what comes at a certain size of the data, as a table that grows, does not always hit
+        the same take.
+        """
+        for run in range(runs or self.options.runs):
+            for cell, server, take in takes if run % 2 == 0 else reversed(takes):
                 self.keep(cell, server, *self.clean(take))
 
     def keep(self, cell, server, command, figures):

@@ -8,8 +8,8 @@
 //!                                                       '-> recover: what the sink gets, then refused or accepted
 //!                                                           accepted: recover for real, through power cuts, and go on
 //! ```
-//! The disk of a story is kept: a change is undone, or the disk is written again. Most starts are made on a disk that
-//! takes no writes, which ends them where all of the log was accepted.
+//! Each story is told once; every input gets a copy of its disk. Most starts are made on a disk that takes no writes, which
+//! ends them where all of the log was accepted.
 
 #![no_main]
 
@@ -21,7 +21,7 @@ use creditd::journal::{
     SnapshotEnd, SnapshotHead, SnapshotWriter, SyncPolicy, fuzzing, recover,
 };
 use libfuzzer_sys::fuzz_target;
-use std::cell::RefCell;
+use std::rc::Rc;
 
 const ID: LogId = LogId { instance: [7; 16], shard: 3 };
 
@@ -34,7 +34,6 @@ const OPTIONS: RecoveryOptions = RecoveryOptions {
     recent_len: 1 << 16,
 };
 
-const STORIES: usize = 10;
 const CHANGE_LEN: usize = 6;
 const CHANGES_MAX: usize = 16;
 
@@ -64,24 +63,18 @@ impl Seen {
 }
 
 thread_local! {
-    static STORY: RefCell<[Option<Story>; STORIES]> = RefCell::default();
+    static STORIES: [Story; 10] = std::array::from_fn(Story::told);
 }
 
 fuzz_target!(|input: &[u8]| {
     let [story, flags, changes @ ..] = input else { return };
-    STORY.with_borrow_mut(|stories| {
-        let slot = &mut stories[usize::from(*story) % STORIES];
-        let mut story = slot.take().unwrap_or_else(|| Story::told(usize::from(*story) % STORIES));
-        let can_undo = story.change(changes);
-        let proven = story.proven();
-        let accepted = story.start_without_writing(proven);
-        if let Some(seen) = accepted.filter(|_| flags & 7 == 0) {
-            story.start_for_real(&seen, u64::from(flags >> 3));
-        } else if can_undo {
-            story.undo();
-            *slot = Some(story);
-        }
-    });
+    let mut story = STORIES.with(|stories| stories[usize::from(*story) % stories.len()].copy());
+    story.change(changes);
+    let proven = story.proven();
+    let accepted = story.start_without_writing(proven);
+    if let Some(seen) = accepted.filter(|_| flags & 7 == 0) {
+        story.start_for_real(&seen, u64::from(flags >> 3));
+    }
 });
 
 /// A log, and what is known of it.
@@ -93,9 +86,7 @@ struct Story {
     /// Where each snapshot begins, and its parts.
     snapshots: Vec<(Lsn, Vec<(u8, u32, Vec<u8>)>)>,
     /// What is in its files before any change, by name; segments as far as they were written, and a page.
-    files: Vec<(String, Vec<u8>)>,
-    /// What stood where a change was made.
-    undone: Vec<(usize, u64, Vec<u8>)>,
+    files: Rc<[(String, Vec<u8>)]>,
 }
 
 impl Story {
@@ -106,14 +97,7 @@ impl Story {
             // A segment ends when less than 1 MiB is left: here with every block.
             options.segment_len = (1 << 20) + PAGE as u64;
         }
-        let mut story = Self {
-            disk,
-            options,
-            history: Records::new(),
-            snapshots: Vec::new(),
-            files: Vec::new(),
-            undone: Vec::new(),
-        };
+        let mut story = Self { disk, options, history: Records::new(), snapshots: Vec::new(), files: Rc::default() };
         let mut opened = story.open();
         story.blocks(&mut opened, 4);
         match no {
@@ -166,6 +150,12 @@ impl Story {
         story.disk.kill();
         story.files = story.disk.file_names().into_iter().map(|name| (name.clone(), story.read(&name))).collect();
         story
+    }
+
+    /// The same story, on a disk of its own.
+    fn copy(&self) -> Self {
+        let (history, snapshots) = (self.history.clone(), self.snapshots.clone());
+        Self { disk: self.disk.copy(), options: self.options, history, snapshots, files: self.files.clone() }
     }
 
     fn open(&mut self) -> Opened<SimStorage> {
@@ -249,67 +239,42 @@ impl Story {
     /// A small file as far as it was written, a segment and a page more.
     fn read(&self, name: &str) -> Vec<u8> {
         let all = self.disk.contents(name, 0, self.options.segment_len as usize);
-        let used = all.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.next_multiple_of(PAGE));
+        let used = all.chunks(PAGE).rposition(|page| page != [0; PAGE]).map_or(0, |last| (last + 1) * PAGE);
         all[..used + if SegmentName::parse(name).is_some() { PAGE } else { 0 }].to_vec()
     }
 
-    /// Makes the changes; whether [`Self::undo`] can take them back.
-    fn change(&mut self, changes: &[u8]) -> bool {
-        let mut can_undo = true;
+    fn change(&self, changes: &[u8]) {
+        let patch = |name: &str, at: usize, bytes: &[u8]| self.disk.patch(name, at as u64, bytes);
         for change in changes.chunks_exact(CHANGE_LEN).take(CHANGES_MAX) {
             let &[kind, file, low, high, page, value] = change else { unreachable!("chunks are exact") };
             let file = usize::from(file) % self.files.len();
-            let (name, before) = self.files[file].clone();
-            if !self.disk.file_names().contains(&name) {
+            let (name, before) = &self.files[file];
+            if !self.disk.file_names().contains(name) {
                 continue;
             }
             let at = usize::from(u16::from_le_bytes([low, high]));
             let page = usize::from(page) * PAGE % before.len();
             match kind % 8 {
                 // One bit, one byte, some bytes, a page of one value.
-                0 => self.patch(file, page + at % PAGE, &[before[page + at % PAGE] ^ 1 << (value % 8)]),
-                1 => self.patch(file, page + at % PAGE, &[value]),
-                2 => self.patch(file, page + at % PAGE, &vec![value; (PAGE - at % PAGE).min(usize::from(high) + 1)]),
-                3 => self.patch(file, page, &[value; PAGE]),
+                0 => patch(name, page + at % PAGE, &[before[page + at % PAGE] ^ 1 << (value % 8)]),
+                1 => patch(name, page + at % PAGE, &[value]),
+                2 => patch(name, page + at % PAGE, &vec![value; (PAGE - at % PAGE).min(usize::from(high) + 1)]),
+                3 => patch(name, page, &[value; PAGE]),
                 // A page of any file; of an even number, two pages change places.
                 4 | 5 => {
                     let other = usize::from(value) % self.files.len();
                     let from = at * PAGE % self.files[other].1.len();
-                    let moved = self.files[other].1[from..from + PAGE].to_vec();
-                    if kind % 2 == 0 && self.disk.file_names().contains(&self.files[other].0) {
-                        self.patch(other, from, &before[page..page + PAGE]);
+                    let (other, their) = &self.files[other];
+                    if kind % 2 == 0 && self.disk.file_names().contains(other) {
+                        patch(other, from, &before[page..page + PAGE]);
                     }
-                    self.patch(file, page, &moved);
+                    patch(name, page, &their[from..from + PAGE]);
                 }
-                6 => {
-                    self.disk.set_len(&name, (page + if value & 1 == 1 { at } else { 0 }) as u64);
-                    can_undo = false;
-                }
-                _ => {
-                    if value & 1 == 1 {
-                        self.disk.delete(&name);
-                    } else {
-                        self.disk.break_page(&name, page as u64);
-                    }
-                    can_undo = false;
-                }
+                6 => self.disk.set_len(name, (page + if value & 1 == 1 { at } else { 0 }) as u64),
+                _ if value & 1 == 1 => self.disk.delete(name),
+                _ => self.disk.break_page(name, page as u64),
             }
         }
-        can_undo
-    }
-
-    fn patch(&mut self, file: usize, at: usize, bytes: &[u8]) {
-        let (name, _) = &self.files[file];
-        self.undone.push((file, at as u64, self.disk.contents(name, at as u64, bytes.len())));
-        self.disk.patch(name, at as u64, bytes);
-    }
-
-    fn undo(&mut self) {
-        while let Some((file, at, bytes)) = self.undone.pop() {
-            self.disk.patch(&self.files[file].0, at, &bytes);
-        }
-        self.disk.set_read_only(false);
-        self.disk.kill();
     }
 
     /// Up to where the files say that the log was durable: every super and block whose checksum holds, wherever it is.

@@ -57,7 +57,8 @@ pub(super) struct Disk {
     pub(super) full: bool,
     read_only: bool,
     failing_syncs: u32,
-    bad_pages: Vec<(String, u64)>,
+    /// By number of the file.
+    bad_pages: Vec<(u64, u64)>,
     /// Calls so far, and those that fail.
     calls: u64,
     fault: Option<SimFault>,
@@ -223,9 +224,14 @@ impl SimDisk {
         self.locked().read_only = read_only;
     }
 
-    /// Makes the page at `offset` of a file unreadable.
+    /// Makes the page at `offset` of a file unreadable, for as long as there is the file.
+    ///
+    /// # Panics
+    /// If there is no such file.
     pub fn break_page(&self, name: &str, offset: u64) {
-        self.locked().bad_pages.push((name.to_owned(), offset / PAGE as u64));
+        let mut disk = self.locked();
+        let id = disk.names.get(name).expect("there is such a file");
+        disk.bad_pages.push((id, offset / PAGE as u64));
     }
 
     /// Names of all files, sorted.
@@ -347,7 +353,8 @@ impl Disk {
         let aligned = buf.as_ptr().align_offset(PAGE) == 0 && buf.len().is_multiple_of(PAGE);
         assert!(aligned && offset.is_multiple_of(PAGE as u64), "direct reads are of pages, into pages");
         let pages = offset / PAGE as u64..(offset + buf.len() as u64) / PAGE as u64;
-        if self.bad_pages.iter().any(|(bad, page)| bad == name && pages.contains(page)) {
+        let id = self.names.get(name);
+        if self.bad_pages.iter().any(|(bad, page)| Some(*bad) == id && pages.contains(page)) {
             return Err(io::Error::from_raw_os_error(EIO));
         }
         self.named(name)?.read_direct(offset, buf);

@@ -64,6 +64,7 @@ impl Restore {
         check(last_lsn != NO_LSN && last_lsn >> 63 == 0, "a lead has a newest record")?;
         check(deadline_ms > opened_at_ms, "a lead is open for a while")?;
         check(state != LeadState::Expired || deadline_ms != NEVER_MS, "only a lead with a deadline expires")?;
+        self.newest = self.newest.max(last_lsn);
         self.taken.push(claims);
         let (timer, id, taken, claims) = (Timer::idle(deadline_ms), KeptId::new(id), claims, Vec::new());
         let lead = Lead { timer, id, state, max, opened_at_ms, seq, last_lsn, claims };

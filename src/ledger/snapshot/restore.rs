@@ -6,7 +6,7 @@ use crate::ledger::codec::Record;
 use crate::ledger::credits::CREDITS_MAX;
 use crate::ledger::event::NEVER_MS;
 use crate::ledger::id::{ACCOUNT_LEN_MAX, Lsn, NO_LSN, TX_LEN_MAX};
-use crate::ledger::invariants::{Violation, rule};
+use crate::ledger::invariants::{Fault, Violation, rule};
 use crate::ledger::reservation::Opening;
 use crate::ledger::retention::Retention;
 use crate::ledger::totals::Sums;
@@ -26,6 +26,8 @@ pub struct Restore {
     /// Of each lead, how many claims it had; and claims that were read.
     pub(super) taken: Vec<u32>,
     pub(super) claims: u64,
+    /// The newest record that an item points to.
+    pub(super) newest: Lsn,
     /// Records below this may be in the snapshot. 0 without one.
     end: Lsn,
     /// Time of the block that is being read.
@@ -49,6 +51,7 @@ impl Restore {
             holds: 0,
             taken: Vec::new(),
             claims: 0,
+            newest: NO_LSN,
             end: NO_LSN,
             block_ms: None,
             ahead: Vec::new(),
@@ -103,8 +106,10 @@ impl Restore {
     /// which went by the times of the same blocks.
     ///
     /// # Errors
-    /// If a block, of a snapshot perhaps, is younger than the end; or as [`Restore::into_ledger`].
+    /// If a block, of a snapshot perhaps, is younger than the end; if the snapshot knows of records behind it; or as
+    /// [`Restore::into_ledger`].
     pub fn end(mut self, lsn: Lsn, now_ms: u64) -> Result<Ledger, Violation> {
+        rule(self.end <= lsn, "lsn", "a snapshot ends within its log").map_err(|fault| self.violation(fault))?;
         self.check_time(lsn + 1, now_ms)?;
         if let Some(block_ms) = self.block_ms {
             self.check_time(lsn, block_ms)?;
@@ -122,8 +127,12 @@ impl Restore {
     /// If one before it, of a snapshot perhaps, is younger.
     pub(in crate::ledger) fn check_time(&self, end_lsn: Lsn, now_ms: u64) -> Result<(), Violation> {
         let can = self.ledger.retention.can_mark(end_lsn, now_ms);
-        let at_end = |fault| Violation { account: [].into(), seq: self.ledger.totals().entries, fault };
-        rule(can, "time", "no block is older than one before it").map_err(at_end)
+        rule(can, "time", "no block is older than one before it").map_err(|fault| self.violation(fault))
+    }
+
+    /// A fault of the log, not of an account.
+    fn violation(&self, fault: Fault) -> Violation {
+        Violation { account: [].into(), seq: self.ledger.totals().entries, fault }
     }
 
     /// Takes the next record of the block.
@@ -188,6 +197,7 @@ impl Restore {
             let key = key.ok_or(PartError::Item { section, item: self.transactions, rule: "an id has a record" })?;
             let key = self.ledger.index.sight(self.ledger.index.home(key));
             self.ledger.index.record(key, lsn);
+            self.newest = self.newest.max(lsn);
             self.transactions += 1;
         }
         Ok(())
@@ -206,6 +216,7 @@ impl Restore {
         check(reserved <= balance && balance <= CREDITS_MAX, "0 <= reserved <= balance <= max (I1)")?;
         let is_placed = seq > 0 && anchor_lsn <= last_lsn && last_lsn > NO_LSN && last_lsn >> 63 == 0;
         check(is_placed, "an account has a newest entry")?;
+        self.newest = self.newest.max(last_lsn);
         let number = self.ledger.accounts.open_unnamed(id);
         let (account, seldom) = self.ledger.accounts.get_mut(number);
         (account.balance, account.reserved) = (balance, reserved);
@@ -264,6 +275,9 @@ impl Restore {
         let retention = retention.filter(|_| end != NO_LSN && end >> 63 == 0);
         let rule = "blocks stand in order below the end";
         self.ledger.retention = retention.ok_or(PartError::Item { section, item: 0, rule })?;
+        if self.newest >= end {
+            return Err(PartError::Item { section, item: 0, rule: "items point to records below the end" });
+        }
         let is_named = self.ledger.accounts.name_all();
         is_named.then_some(()).ok_or(PartError::Item { section, item: 0, rule: "accounts have names of their own" })?;
         self.ledger.index.forget_below(rows[0][0]);

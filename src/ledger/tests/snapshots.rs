@@ -390,6 +390,30 @@ fn small_copy() -> Copy {
     teller.copies.pop().expect("it is finished")
 }
 
+#[test]
+fn nothing_in_a_snapshot_points_behind_its_end_and_it_ends_within_its_log() {
+    let copy = small_copy();
+    let end_at = 8 * 6 + 16 * 5;
+    let with_end = |end: u64| {
+        let mut restore = Restore::new(LIMITS, SEEDS);
+        for (section, count, bytes) in &copy.parts {
+            let mut bytes = bytes.clone();
+            if *section == Section::Footer {
+                bytes[end_at..end_at + 8].copy_from_slice(&end.to_le_bytes());
+            }
+            restore.part(*section as u8, *count, &bytes).map_err(|error| error.to_string())?;
+        }
+        Ok::<_, String>(restore)
+    };
+    let (_, _, footer) = copy.parts.last().expect("it has a footer");
+    let end = u64::from_le_bytes(*footer[end_at..].first_chunk().expect("it is in the footer"));
+    let newest = (0..end).rfind(|end| with_end(*end).is_err()).expect("something is pointed to");
+    assert!(newest + 1 <= end && with_end(newest).is_err_and(|error| error.contains("below the end")));
+    let at = |lsn| with_end(end).expect("as it was written").end(lsn, u64::MAX);
+    at(end).expect("the log ends where the snapshot does");
+    assert!(at(end - 1).is_err_and(|violation| violation.to_string().contains("within its log")));
+}
+
 /// Loads parts to the end; whether that is a ledger.
 fn load<'a>(parts: impl IntoIterator<Item = (u8, u32, &'a [u8])>) -> bool {
     let mut restore = Restore::new(LIMITS, SEEDS);
