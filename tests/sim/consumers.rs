@@ -64,7 +64,9 @@ impl World {
         assert_eq!(shown, expected[..shown.len()], "the feed of shard {shard} goes on from {start:?}");
         let is_full = shown.len() == expected.len() || bytes_max < usize::MAX && !shown.is_empty();
         assert!(is_full, "{} of {} that are durable are shown", shown.len(), expected.len());
-        let gone = self.chronicles[usize::from(shard)].events(start.seq..oldest.max(start.seq), start..=EntryId::MAX);
+        // From the record before: its second event may be all that is missed.
+        let part = start.seq.saturating_sub(1)..oldest.max(start.seq);
+        let gone = self.chronicles[usize::from(shard)].events(part, start..=EntryId::MAX);
         let is_late = gone.count() > 0;
         let consumer = &mut self.consumers[usize::from(shard)];
         consumer.missed.extend(is_late.then_some(start.seq..oldest));
